@@ -1,0 +1,207 @@
+# mtstates: build, test, check and install.  `make help` lists the targets.
+#
+# Everything built for one Lua version goes to build/<version>.  A sanitizer
+# build is the same build with other flags in a folder of its own: asan, tsan
+# and valgrind run this Makefile's `test` again.
+
+LUA_VERSION ?= 5.4
+LUA         ?= lua$(LUA_VERSION)
+LUA_INCDIR  ?= $(patsubst -I%,%,$(firstword $(LUA_PKGCONFIG) \
+                 /usr/include/lua$(LUA_VERSION)))
+PREFIX      ?= /usr/local
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+CFLAGS      ?= -O2
+LIBFLAG     ?= -shared
+BUILD       ?= build/$(LUA_VERSION)
+
+# Looked up when used, not before: `make deps test` may just have installed
+# what is looked for.
+LUA_PKGCONFIG = $(shell pkg-config --cflags-only-I lua$(LUA_VERSION) \
+                  2>/dev/null)
+BUSTED       ?= $(firstword $(wildcard /usr/bin/busted) \
+                  $(shell command -v busted))
+
+# mtstates-scm-0.rockspec has the same list; `make lint` compares the two.
+SOURCES = src/main.c src/state.c src/registry.c src/waitgraph.c \
+          src/newstate.c src/call.c src/transfer.c src/carray.c \
+          src/coroutine.c src/interrupt.c src/handle.c src/error.c \
+          src/util.c src/async_util.c src/notify_capi_impl.c \
+          src/receiver_capi_impl.c src/compat.c
+
+MODULE   = $(BUILD)/mtstates.so
+OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+SUPPORT  = $(patsubst spec/support/%.c,$(BUILD)/support/%.so, \
+             $(wildcard spec/support/*.c))
+EXAMPLES = $(patsubst examples/native/%.c,$(BUILD)/examples/%.so, \
+             $(wildcard examples/native/*.c))
+BENCH    = $(patsubst bench/%.c,$(BUILD)/bench/%.so,$(wildcard bench/*.c))
+
+# What the code cannot do without comes first and is no part of CFLAGS: the
+# user's flags replace only the optimisation, and have the last word.
+WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes
+DIALECT  = -std=c11 -pthread $(WARNINGS) -Isrc -I$(LUA_INCDIR)
+COMPILE  = $(CC) $(DIALECT) -fPIC -MMD -MP -MT $@ -MF $(basename $@).d \
+             $(CPPFLAGS) $(CFLAGS)
+LINK     = $(CC) $(LIBFLAG) -pthread $(CFLAGS) $(LDFLAGS)
+
+# The versioned variables would win over the ones that are set here.
+unexport LUA_PATH_5_4 LUA_CPATH_5_4
+export LUA_PATH  = spec/support/?.lua;;
+export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$(BUILD)/examples/?.so;;
+
+.PHONY: all deps demo test lint format check-format asan tsan valgrind bench \
+        install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+.NOTPARALLEL: # `make -j deps test`: the packages come first
+endif
+
+##@ Build and use
+
+all: $(MODULE) ## build the module, build/<version>/mtstates.so (default)
+
+$(MODULE): $(OBJECTS)
+	$(LINK) -o $@ $(OBJECTS)
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -fvisibility=hidden -c -o $@ $<
+
+# Small modules for specs, examples and benchmarks, one source file each.
+define NATIVE_MODULE
+	@mkdir -p $(@D)
+	$(COMPILE) $(LIBFLAG) -o $@ $< $(LDFLAGS)
+endef
+$(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
+$(BUILD)/examples/%.so: examples/native/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
+$(BUILD)/bench/%.so: bench/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
+
+# Rewritten only if the commands differ: `make CC=clang` builds all anew.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || \
+	  echo '$(COMPILE) $(LINK)' > $@
+
+-include $(wildcard $(BUILD)/*/*.d)
+
+demo: all $(EXAMPLES) ## count the words of the licence texts (ARGS="...")
+	@$(LUA) examples/wordcount.lua $(ARGS)
+
+# util-linux, grep, diff and the like are on every Debian machine.
+PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-luv lua-busted \
+           luarocks lua-check clang clang-format clang-tidy cppcheck \
+           valgrind libc6-dbg
+AS_ROOT  = $(if $(filter 0,$(shell id -u)),,sudo) env \
+             DEBIAN_FRONTEND=noninteractive
+
+deps: ## install the Debian packages that the targets need
+	@missing=; for package in $(PACKAGES); do \
+	  dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | \
+	    grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] || { $(AS_ROOT) apt-get -q update && \
+	  $(AS_ROOT) apt-get -q -y --no-install-recommends install $$missing; }
+
+install: all ## copy the module to DESTDIR INST_LIBDIR (PREFIX/lib/lua/X.Y)
+	install -d '$(DESTDIR)$(INST_LIBDIR)'
+	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)'
+
+uninstall: ## remove what install has copied
+	rm -f '$(DESTDIR)$(INST_LIBDIR)/mtstates.so'
+
+clean: ## remove all that was built
+	rm -rf build
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) ":" } \
+	  /^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' Makefile
+
+##@ Test and measure
+
+# The interpreter can die before, within or after the last spec.  So
+# report.lua keeps the counts in a file, together with what is unfinished,
+# and the last line is printed here, when the interpreter is gone.
+test: all $(SUPPORT) $(EXAMPLES) ## run all specs and examples
+	@echo 0 1 before the first spec > $(BUILD)/counts; \
+	$(RUN) $(LUA) $(BUSTED) --output=spec/support/report.lua \
+	  -Xoutput $(BUILD)/counts $(SPECS) spec; status=$$?; \
+	read -r passed failed unfinished < $(BUILD)/counts; \
+	if [ "$$unfinished" ] || [ $$status != 0 -a $$failed = 0 ]; then \
+	  echo "the interpreter ended with status $$status $$unfinished"; \
+	  [ $$failed != 0 ] || failed=1; \
+	fi; \
+	echo "$$passed passed, $$failed failed"; \
+	[ $$failed = 0 ] && [ $$passed != 0 ]
+
+# The .so files alone are instrumented, so the run-time library has to be in
+# the process before Lua is: it is preloaded.  The installation is left to
+# `test`: compilers and luarocks are not what is checked here.
+RUNTIME  = LD_PRELOAD=$(shell gcc -print-file-name=$(1))
+SANITIZE = $(MAKE) --no-print-directory test CC=gcc \
+             SPECS='--exclude-tags=install $(SPECS)'
+
+asan: ## run the specs with address, leak and undefined behaviour checks
+	@$(SANITIZE) BUILD=$(BUILD)-asan CFLAGS='-g -O1 -fno-omit-frame-pointer \
+	  -fsanitize=address,undefined -fno-sanitize-recover=all' \
+	  RUN='env $(call RUNTIME,libasan.so) UBSAN_OPTIONS=print_stacktrace=1'
+
+tsan: ## run the specs with data race checks
+	@$(SANITIZE) BUILD=$(BUILD)-tsan CFLAGS='-g -O1 -fsanitize=thread' \
+	  RUN='env $(call RUNTIME,libtsan.so) TSAN_OPTIONS=second_deadlock_stack=1'
+
+valgrind: ## run the specs with valgrind's memory checks
+	@$(SANITIZE) BUILD=$(BUILD)-valgrind CFLAGS='-g -O1' \
+	  RUN='valgrind --quiet --error-exitcode=9 --leak-check=full \
+	  --fair-sched=yes'
+
+bench: all $(BENCH) ## measure against what bare Lua needs
+	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BUILD)/bench/?.so' \
+	  $(LUA) bench/rows.lua
+
+##@ Check the source
+
+C_SOURCES = $(wildcard src/*.c spec/support/*.c examples/native/*.c bench/*.c)
+C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
+              examples/native/*.h bench/*.h)
+LUA_FILES = $(shell find spec examples bench -name '*.lua')
+ROCKSPEC  = mtstates-scm-0.rockspec
+CHECKS    = check-format check-lists check-lua check-gcc check-clang \
+            check-cppcheck check-tidy
+EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
+.PHONY: $(CHECKS)
+
+lint: $(CHECKS) ## run all checkers; prints only what they find
+
+format: ## lay out the C code as .clang-format says
+	clang-format -i $(C_FILES)
+
+check-format: ## find what `make format` would change, and long lines
+	@clang-format --dry-run -Werror $(C_FILES)
+	@! LC_ALL=C.UTF-8 grep -nE '.{80}' $(C_FILES) $(LUA_FILES) $(ROCKSPEC)
+
+check-lists:
+	@mkdir -p $(BUILD)
+	@printf '%s\n' $(sort $(SOURCES)) > $(BUILD)/sources
+	@ls src/*.c | LC_ALL=C sort | diff -u $(BUILD)/sources -
+	@grep -o 'src/[a-z_]*\.c' $(ROCKSPEC) | LC_ALL=C sort | \
+	  diff -u $(BUILD)/sources -
+
+check-lua:
+	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
+	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
+
+# Down to the assembly: some warnings come from the optimizer.
+check-gcc:
+	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
+
+check-clang:
+	@clang $(DIALECT) -Wthread-safety -Werror -fsyntax-only $(C_SOURCES)
+
+check-cppcheck:
+	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc --error-exitcode=1 \
+	  --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem $(C_SOURCES)
+
+# What clang-tidy finds goes to stdout; stderr only counts what it left out.
+check-tidy:
+	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'

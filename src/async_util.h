@@ -1,0 +1,94 @@
+/*
+** async_util.h - mutex, condition, clock, thread identity
+**
+** The only room that knows the thread library.  It knows no Lua.  Calls that
+** cannot fail in a correct program abort with file and line if they do.
+** All times are double seconds of the monotonic clock.
+*/
+#ifndef MTS_ASYNC_UTIL_H
+#define MTS_ASYNC_UTIL_H
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/*
+** Annotations for clang -Wthread-safety; nothing for other compilers.
+*/
+#if defined(__clang__)
+#define MTS_ANNOTATE(x) __attribute__((x))
+#else
+#define MTS_ANNOTATE(x)
+#endif
+#define MTS_CAPABILITY MTS_ANNOTATE(capability("mutex"))
+#define MTS_GUARDED_BY(m) MTS_ANNOTATE(guarded_by(m))
+#define MTS_REQUIRES(...) MTS_ANNOTATE(requires_capability(__VA_ARGS__))
+#define MTS_EXCLUDES(...) MTS_ANNOTATE(locks_excluded(__VA_ARGS__))
+#define MTS_ACQUIRES(...) MTS_ANNOTATE(acquire_capability(__VA_ARGS__))
+#define MTS_RELEASES(...) MTS_ANNOTATE(release_capability(__VA_ARGS__))
+#define MTS_UNCHECKED MTS_ANNOTATE(no_thread_safety_analysis)
+
+typedef struct MTS_CAPABILITY mts_Mutex {
+  pthread_mutex_t handle;
+} mts_Mutex;
+
+typedef struct mts_Cond {
+  pthread_cond_t handle;
+} mts_Cond;
+
+/* For static storage. */
+#define MTS_MUTEX_INIT                                                        \
+  {                                                                           \
+    PTHREAD_MUTEX_INITIALIZER                                                 \
+  }
+#define MTS_COND_INIT                                                         \
+  {                                                                           \
+    PTHREAD_COND_INITIALIZER                                                  \
+  } /* no deadlines */
+
+/* A timeout that never ends. */
+#define MTS_FOREVER HUGE_VAL
+
+/* How threads and atomics were built, for people. */
+extern const char mts_async_info[];
+
+void mts_mutex_init(mts_Mutex *mutex);
+void mts_mutex_destroy(mts_Mutex *mutex);
+void mts_mutex_lock(mts_Mutex *mutex) MTS_ACQUIRES(mutex);
+void mts_mutex_unlock(mts_Mutex *mutex) MTS_RELEASES(mutex);
+
+/* Conditions use the monotonic clock; wake-ups can be spurious. */
+void mts_cond_init(mts_Cond *cond);
+void mts_cond_destroy(mts_Cond *cond);
+void mts_cond_signal(mts_Cond *cond);
+void mts_cond_broadcast(mts_Cond *cond);
+void mts_cond_wait(mts_Cond *cond, mts_Mutex *mutex) MTS_REQUIRES(mutex);
+
+/*
+** As mts_cond_wait, but not beyond deadline, a point of the clock below or
+** MTS_FOREVER.  False if the deadline has passed.
+*/
+bool mts_cond_wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
+    MTS_REQUIRES(mutex);
+
+/* The monotonic clock. */
+double mts_clock_now(void);
+
+/*
+** The point of the clock that is timeout seconds away.  Saturates: what is
+** further away than some years is MTS_FOREVER.
+*/
+double mts_clock_deadline(double timeout);
+
+/* Tells the processor that the caller spins. */
+void mts_spin_pause(void);
+
+/*
+** Keeps the shared object that holds this function in memory until the
+** process ends: other threads may be inside when the last Lua state that
+** loaded the module is closed.
+*/
+void mts_module_pin(void);
+
+#endif

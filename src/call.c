@@ -1,0 +1,346 @@
+/*
+** call.c - running the callback of a state
+**
+** Two Lua states take part: `from`, the caller's, and `to`, the one that is
+** called, which the thread holds.  Each has its own chain of protected calls,
+** so an error that one of them raises must be caught in that same one:
+**
+** 1. What needs memory of `to` runs in a protected call of `to`.
+** 2. What needs memory of `from` while `to` is held runs in a protected call
+**    of `from`.
+** 3. Plain values need no memory: they are copied without either.
+** 4. Texts of errors are composed in plain memory and become Lua strings when
+**    `to` has been left.
+**
+** A nested call runs on the Lua thread of `to` that is running at that
+** moment, above whatever is on its stack.
+**
+** Takes no locks beyond the call lock of the state.
+*/
+#include "call.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "error.h"
+#include "interrupt.h"
+
+/* A call in progress. */
+typedef struct Call {
+  mts_State *state;
+  lua_State *to;
+  int base;                  /* top of `to` before the call */
+  int first;                 /* first result in `to` */
+  int pushed;                /* results pushed onto the caller's stack */
+  const mts_Values *args;    /* what to call it with: one of these two, */
+  const mts_Message *values; /* or neither */
+  bool is_started;           /* from now on errors are those of the callback */
+  mts_Buffer *message;
+} Call;
+
+/* The message when there is no memory for any other. */
+static const char no_memory[] =
+    MTS_ERROR_CLASS ".out_of_memory: not enough memory";
+
+/* Stack slots that a call needs besides those of arguments or results. */
+#define SLOTS 6
+
+static Call begin(mts_State *s, mts_Buffer *message)
+{
+  lua_State *to = atomic_load_explicit(&s->running, memory_order_relaxed);
+  Call call = {.state = s, .to = to, .base = lua_gettop(to)};
+  call.message = message;
+  mts_interrupt_check(s);
+  return call;
+}
+
+/* Composes the message for the error value on top of L. */
+static mts_Status report(const Call *call, mts_Error error, lua_State *L)
+{
+  static const char no_string[] = "(error object is not a string)";
+  size_t length = sizeof(no_string) - 1;
+  const char *text = no_string;
+  if (lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tolstring(L, -1, &length);
+  return mts_error_compose(call->message, error, call->state, text, length);
+}
+
+/*
+** A function that runs in a protected call of L sees other stack indices than
+** its caller.  So if the values to be copied are on the stack of L itself,
+** because a state calls itself, they are pushed as further arguments of that
+** function.  Returns how many.
+*/
+static int push_if_own(lua_State *L, const mts_Values *values)
+{
+  int i;
+  if (values->L != L)
+    return 0;
+  for (i = 0; i < values->count; i++)
+    lua_pushvalue(L, values->first + i);
+  return values->count;
+}
+
+/* The other side: copies the values, which may be arguments from own on. */
+static void push_copies(lua_State *L, const mts_Values *values, int own)
+{
+  mts_Values seen = *values;
+  if (seen.L == L)
+    seen.first = own;
+  luaL_checkstack(L, seen.count + SLOTS, "too many values");
+  mts_transfer_push(L, &seen);
+}
+
+/* ======================================================================= */
+/* Arguments                                                               */
+/* ======================================================================= */
+
+/* Runs in `to`: [1] the Call, [2] the callback. */
+static int push_args_and_call(lua_State *to)
+{
+  Call *call = (Call *)lua_touserdata(to, 1);
+  int base = lua_gettop(to);
+  lua_pushvalue(to, 2);
+  if (call->args)
+    push_copies(to, call->args, 3);
+  else {
+    luaL_checkstack(to, (int)call->values->count + SLOTS, "long message");
+    mts_message_push(to, call->values);
+  }
+  call->is_started = true;
+  lua_call(to, lua_gettop(to) - base - 1, LUA_MULTRET);
+  return lua_gettop(to) - base;
+}
+
+/* Pushes message handler and callback; returns the index of the handler. */
+static int push_callback(const Call *call)
+{
+  const mts_State *s = call->state;
+  lua_State *to = call->to;
+  if (s->depth == 1) { /* on the main Lua thread, at its base */
+    lua_pushvalue(to, MTS_CALLBACK_SLOT);
+    return MTS_HANDLER_SLOT;
+  }
+  lua_rawgeti(to, LUA_REGISTRYINDEX, s->handler_ref);
+  lua_rawgeti(to, LUA_REGISTRYINDEX, s->callback_ref);
+  return call->base + 1;
+}
+
+/*
+** Calls the callback with count values.  On MTS_OK the results are on top of
+** `to`, from call->first on.
+*/
+static mts_Status run(Call *call, size_t count, mts_Kind kind)
+{
+  lua_State *to = call->to;
+  int handler, result;
+  if (count > INT_MAX / 2 || !lua_checkstack(to, 2 * (int)count + SLOTS))
+    return MTS_NO_MEMORY;
+  handler = push_callback(call);
+  call->first = lua_gettop(to);
+  if (kind == MTS_KIND_PLAIN) {
+    if (call->args)
+      mts_transfer_push_plain(to, call->args);
+    call->is_started = true;
+    result = lua_pcall(to, (int)count, LUA_MULTRET, handler);
+  }
+  else {
+    int own;
+    lua_pushcfunction(to, push_args_and_call);
+    lua_insert(to, call->first);
+    lua_pushlightuserdata(to, call);
+    lua_insert(to, -2); /* below the callback */
+    own = call->args ? push_if_own(to, call->args) : 0;
+    result = lua_pcall(to, 2 + own, LUA_MULTRET, handler);
+  }
+  if (result == LUA_ERRMEM && !call->is_started)
+    return MTS_NO_MEMORY;
+  if (result != LUA_OK)
+    return report(call, MTS_ERROR_INVOKING_STATE, to);
+  return MTS_OK;
+}
+
+/* ======================================================================= */
+/* Results                                                                 */
+/* ======================================================================= */
+
+/*
+** Runs in `to`: [1] values to be filled in, [2] the results.  Returns which
+** result cannot cross, or 0, and what has to stay on the stack.
+*/
+static int examine(lua_State *to)
+{
+  mts_Values *results = (mts_Values *)lua_touserdata(to, 1);
+  mts_Values seen;
+  mts_transfer_scan(&seen, to, 2);
+  lua_pushinteger(to, mts_transfer_examine(&seen));
+  results->arrays = seen.arrays;
+  lua_insert(to, -2);
+  return 2;
+}
+
+/* Has arrays found among the results; pushes one value onto `to`. */
+static mts_Status examine_results(const Call *call, mts_Values *results)
+{
+  lua_State *to = call->to;
+  int i, bad, status;
+  if (!lua_checkstack(to, results->count + SLOTS))
+    return MTS_NO_MEMORY;
+  lua_pushcfunction(to, examine);
+  lua_pushlightuserdata(to, results);
+  for (i = 0; i < results->count; i++)
+    lua_pushvalue(to, results->first + i);
+  status = lua_pcall(to, results->count + 1, 2, 0);
+  if (status == LUA_ERRMEM)
+    return MTS_NO_MEMORY;
+  if (status != LUA_OK)
+    return report(call, MTS_ERROR_STATE_RESULT, to);
+  bad = (int)lua_tointeger(to, -2);
+  if (bad > 0) {
+    int index = results->first + bad - 1;
+    char text[80];
+    int length = snprintf(text, sizeof(text),
+                          "result #%d is a %s, which cannot be transferred",
+                          index - call->first + 1, luaL_typename(to, index));
+    return mts_error_compose(call->message, MTS_ERROR_STATE_RESULT,
+                             call->state, text, (size_t)length);
+  }
+  return MTS_OK;
+}
+
+/* Runs in `from`: [1] the results. */
+static int push_results(lua_State *from)
+{
+  const mts_Values *results = (const mts_Values *)lua_touserdata(from, 1);
+  push_copies(from, results, 2);
+  return results->count;
+}
+
+/*
+** Pushes the results from the index first on onto `from`.
+*/
+static mts_Status fetch(Call *call, int first, lua_State *from)
+{
+  mts_Values results;
+  mts_Status status = MTS_OK;
+  mts_transfer_scan(&results, call->to, first);
+  if (results.kind == MTS_KIND_OTHER)
+    status = examine_results(call, &results);
+  if (status != MTS_OK)
+    return status;
+  if (!lua_checkstack(from, 2 * results.count + SLOTS))
+    return MTS_NO_MEMORY;
+  call->pushed = results.count;
+  if (results.kind == MTS_KIND_PLAIN)
+    mts_transfer_push_plain(from, &results);
+  else {
+    int own, result;
+    lua_pushcfunction(from, push_results);
+    lua_pushlightuserdata(from, &results);
+    own = push_if_own(from, &results);
+    result = lua_pcall(from, 1 + own, LUA_MULTRET, 0);
+    if (result == LUA_ERRMEM)
+      status = MTS_NO_MEMORY;
+    else if (result != LUA_OK)
+      status = report(call, MTS_ERROR_STATE_RESULT, from);
+    if (result != LUA_OK) {
+      lua_pop(from, 1);
+      call->pushed = 0;
+    }
+  }
+  return status;
+}
+
+/* Clears the stack of `to`, which can be that of the caller. */
+static void clear_stack(const Call *call, lua_State *from)
+{
+  lua_State *to = call->to;
+  if (to == from) /* the results are on top of it */
+    lua_rotate(to, call->base + 1, call->pushed);
+  lua_settop(to, call->base + (to == from ? call->pushed : 0));
+}
+
+/* ======================================================================= */
+/* The three ways to call                                                  */
+/* ======================================================================= */
+
+mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
+                    double timeout, mts_Buffer *message)
+{
+  lua_State *outer;
+  Call call;
+  mts_Status status = mts_state_enter(s, timeout);
+  if (status != MTS_OK)
+    return status;
+  outer = mts_interrupt_switch(home, args->L);
+  call = begin(s, message);
+  call.args = args;
+  status = run(&call, (size_t)args->count, args->kind);
+  if (status == MTS_OK)
+    status = fetch(&call, call.first, args->L);
+  clear_stack(&call, args->L);
+  mts_interrupt_switch(home, outer);
+  mts_state_leave(s);
+  return status;
+}
+
+static mts_Status call_native(mts_State *s, const mts_Message *values,
+                              double timeout, mts_Buffer *message)
+{
+  size_t count = values ? values->count : 0;
+  Call call;
+  mts_Status status = mts_state_enter(s, timeout);
+  if (status != MTS_OK)
+    return status;
+  call = begin(s, message);
+  call.values = values;
+  status = run(&call, count, count > 0 ? MTS_KIND_OTHER : MTS_KIND_PLAIN);
+  lua_settop(call.to, call.base);
+  mts_state_leave(s);
+  return status;
+}
+
+mts_Status mts_call_native(mts_State *s, const mts_Message *values,
+                           double timeout, mts_ErrorHandler handler,
+                           void *data)
+{
+  mts_Buffer message = {0};
+  mts_Status status = call_native(s, values, timeout, &message);
+  if (status != MTS_OK && handler) {
+    if (status == MTS_RAISED ||
+        mts_error_compose_status(&message, status, s) == MTS_RAISED)
+      handler(data, message.data, message.length);
+    else
+      handler(data, no_memory, sizeof(no_memory) - 1);
+  }
+  mts_buffer_free(&message);
+  return status;
+}
+
+mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
+                          mts_State *home, mts_Buffer *message)
+{
+  lua_State *outer = mts_interrupt_switch(home, args->L);
+  Call call = begin(s, message);
+  mts_Status status;
+  call.args = args;
+  status = run(&call, (size_t)args->count, args->kind);
+  if (status == MTS_OK && !lua_isfunction(call.to, call.first)) {
+    char text[80];
+    int length = snprintf(text, sizeof(text),
+                          "result #1 of the setup is not a function but %s",
+                          luaL_typename(call.to, call.first));
+    status = mts_error_compose(message, MTS_ERROR_STATE_RESULT, s, text,
+                               (size_t)length);
+  }
+  if (status == MTS_OK)
+    status = fetch(&call, call.first + 1, args->L);
+  if (status == MTS_OK) {
+    lua_pushvalue(call.to, call.first);
+    lua_copy(call.to, -1, MTS_CALLBACK_SLOT);
+    lua_rawseti(call.to, LUA_REGISTRYINDEX, s->callback_ref);
+  }
+  clear_stack(&call, args->L);
+  mts_interrupt_switch(home, outer);
+  return status;
+}

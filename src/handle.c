@@ -1,0 +1,575 @@
+/*
+** handle.c - states as Lua code sees them
+**
+** A state object is a full userdata with a reference to a state; if it is an
+** owner it counts among the owners of the state, too.  All functions of the
+** module and all methods are here: they check arguments, call the rooms below,
+** which never raise errors, and raise what those report.  Whenever an error
+** can be raised, nothing is held that the garbage collector would not clean
+** up: no lock, no state, no plain memory.
+**
+** Every function has two upvalues: the metatable of state objects, so that
+** checking one needs no look-up, and the box of the state that the running
+** Lua state is (see home.h).
+*/
+#include "handle.h"
+
+#include <string.h>
+
+#include "call.h"
+#include "error.h"
+#include "home.h"
+#include "interrupt.h"
+#include "newstate.h"
+#include "notify_capi_impl.h"
+#include "receiver_capi_impl.h"
+#include "registry.h"
+
+#define METATABLE lua_upvalueindex(1)
+#define BOX lua_upvalueindex(2)
+
+typedef struct Handle {
+  mts_State *state; /* NULL: not yet, or finalized */
+  bool is_owner;
+} Handle;
+
+/* ======================================================================= */
+/* State objects                                                           */
+/* ======================================================================= */
+
+/* Stack: [-0, +1, m] */
+static Handle *push_handle(lua_State *L)
+{
+  Handle *handle = (Handle *)lua_newuserdatauv(L, sizeof(*handle), 0);
+  handle->state = NULL;
+  handle->is_owner = false;
+  lua_pushvalue(L, METATABLE);
+  lua_setmetatable(L, -2);
+  return handle;
+}
+
+static Handle *check_handle(lua_State *L)
+{
+  Handle *handle = (Handle *)lua_touserdata(L, 1);
+  bool is_handle = false;
+  if (handle && lua_getmetatable(L, 1)) {
+    is_handle = lua_rawequal(L, -1, METATABLE);
+    lua_pop(L, 1);
+  }
+  if (!is_handle)
+    luaL_typeerror(L, 1, MTS_HANDLE_CLASS);
+  return handle;
+}
+
+static mts_State *check_state(lua_State *L)
+{
+  mts_State *s = check_handle(L)->state;
+  if (!s) /* code in finalizers can see such an object */
+    mts_error_raise(L, MTS_ERROR_OBJECT_CLOSED, "the object is finalized");
+  return s;
+}
+
+mts_State *mts_handle_to_state(lua_State *L, int index)
+{
+  Handle *handle = (Handle *)luaL_testudata(L, index, MTS_HANDLE_CLASS);
+  return handle ? handle->state : NULL;
+}
+
+/* Raises what mts_call or another function reported about s. */
+static int raise(lua_State *L, mts_Status status, const mts_State *s,
+                 mts_Buffer *message)
+{
+  char description[MTS_DESCRIPTION_SIZE];
+  if (status == MTS_RAISED) {
+    mts_error_push_message(L, message);
+    return lua_error(L);
+  }
+  mts_state_describe(s, description);
+  return mts_error_raise_status(L, status, description);
+}
+
+/*
+** Closes the state, if it is not in use.  Its finalizers can call back into
+** the state that L belongs to.
+*/
+static mts_Status close_state(lua_State *L, mts_State *s)
+{
+  mts_State *home = mts_home_unbox(L, BOX);
+  lua_State *outer = mts_interrupt_switch(home, L);
+  mts_Status status = mts_registry_close(s);
+  mts_interrupt_switch(home, outer);
+  return status;
+}
+
+/* Gives ownership back; if it was the last one, as above. */
+static void disown(lua_State *L, Handle *handle)
+{
+  if (handle->is_owner) {
+    mts_State *home = mts_home_unbox(L, BOX);
+    lua_State *outer = mts_interrupt_switch(home, L);
+    mts_State *s = handle->state;
+    handle->is_owner = false;
+    mts_registry_drop_owner(s);
+    mts_interrupt_switch(home, outer);
+  }
+}
+
+/* ======================================================================= */
+/* Creation                                                                */
+/* ======================================================================= */
+
+static bool is_setup(lua_State *L, int index)
+{
+  int type = lua_type(L, index);
+  return type == LUA_TSTRING || type == LUA_TFUNCTION;
+}
+
+/* Where the setup is if the optional argument libs would be at index. */
+static int setup_index(lua_State *L, int index)
+{
+  bool has_libs = lua_isboolean(L, index) ||
+                  (lua_isnil(L, index) && lua_isfunction(L, index + 1));
+  return has_libs ? index + 1 : index;
+}
+
+/*
+** Refuses upvalues.  _ENV is none: code gets that of the new state.  Without
+** debug information it has no name, then it is known by its value.
+*/
+static void check_upvalues(lua_State *L, int index)
+{
+  const char *name;
+  int i;
+  for (i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
+    bool is_env = strcmp(name, "_ENV") == 0;
+    if (!is_env && (*name == '\0' || *name == '(')) {
+      lua_pushglobaltable(L);
+      is_env = i == 1 && lua_rawequal(L, -1, -2);
+      lua_pop(L, 1);
+    }
+    if (!is_env) {
+      lua_pushfstring(L,
+                      "lua function without upvalues expected, "
+                      "has upvalue #%d '%s'",
+                      i, name);
+      luaL_argerror(L, index, lua_tostring(L, -1));
+    }
+    lua_pop(L, 1);
+  }
+}
+
+typedef struct Dump {
+  luaL_Buffer buffer;
+  bool is_started;
+} Dump;
+
+static int write_dump(lua_State *L, const void *data, size_t size, void *dump_)
+{
+  Dump *dump = (Dump *)dump_;
+  if (!dump->is_started) { /* not before: lua_dump wants the function on top */
+    luaL_buffinit(L, &dump->buffer);
+    dump->is_started = true;
+  }
+  luaL_addlstring(&dump->buffer, (const char *)data, size);
+  return 0;
+}
+
+/* Pushes the code of the setup, as string.  Stack: [-0, +1, v] */
+static void push_code(lua_State *L, int index)
+{
+  Dump dump = {.is_started = false};
+  if (!is_setup(L, index))
+    luaL_typeerror(L, index, "function or string");
+  luaL_argcheck(L, !lua_iscfunction(L, index), index, "lua function expected");
+  lua_pushvalue(L, index);
+  if (lua_isfunction(L, index)) {
+    check_upvalues(L, index);
+    lua_dump(L, write_dump, &dump, 0);
+    luaL_pushresult(&dump.buffer);
+  }
+}
+
+/* Pushes a string field of the package library, or else nil. */
+static const char *push_package_field(lua_State *L, const char *field)
+{
+  int top = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_LOADLIBNAME);
+  if (lua_istable(L, -1))
+    lua_getfield(L, -1, field);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+/*
+** Finds what mts_call would copy, from the argument at first on.
+** Stack: [-0, +(0|1), v]
+*/
+static void check_args(lua_State *L, int first, mts_Values *args)
+{
+  mts_transfer_scan(args, L, first);
+  if (args->kind == MTS_KIND_OTHER) {
+    int bad = mts_transfer_examine(args);
+    if (bad > 0) {
+      int index = first + bad - 1;
+      lua_pushfstring(L, "%s cannot be transferred to another state",
+                      luaL_typename(L, index));
+      luaL_argerror(L, index, lua_tostring(L, -1));
+    }
+  }
+}
+
+/*
+** Takes the arguments from libs on; pushes what has to stay.
+** Returns the index of the setup.
+*/
+static int check_setup(lua_State *L, int libs, mts_Setup *setup)
+{
+  int index = setup_index(L, libs);
+  setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
+  check_args(L, index + 1, &setup->args);
+  push_code(L, index);
+  setup->code = lua_tolstring(L, -1, &setup->length);
+  setup->path = push_package_field(L, "path");
+  setup->cpath = push_package_field(L, "cpath");
+  return index;
+}
+
+/* Ends a state that never got ready. */
+static void discard(mts_State *s)
+{
+  mts_state_close_when_free(s);
+  mts_state_leave(s);
+}
+
+/*
+** Runs the setup of the new state of the handle on top of the stack.  Returns
+** how many values are to be returned to Lua: the handle and further results.
+*/
+static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
+                      int index)
+{
+  mts_Buffer message = {0};
+  mts_State *s = handle->state;
+  int top = lua_gettop(L);
+  mts_Status status =
+      mts_newstate_run(s, setup, mts_home_unbox(L, BOX), &message);
+  if (status == MTS_OK) {
+    mts_registry_publish(s);
+    handle->is_owner = true;
+    mts_state_leave(s);
+    return lua_gettop(L) - top + 1;
+  }
+  mts_registry_give_up(s);
+  discard(s);
+  if (status == MTS_SYNTAX) {
+    if (!mts_error_push_message(L, &message))
+      return lua_error(L);
+    return luaL_argerror(L, index, lua_tostring(L, -1));
+  }
+  return raise(L, status, s, &message);
+}
+
+/* Gives the handle a new state; the calling thread holds it. */
+static void create(lua_State *L, Handle *handle, const char *name,
+                   size_t length)
+{
+  mts_Status status = mts_registry_new_state(name, length, &handle->state);
+  if (status != MTS_OK)
+    mts_error_raise_status(L, status, "new state");
+}
+
+/* mtstates.newstate([name,] [libs,] setup, ...) */
+static int newstate(lua_State *L)
+{
+  const char *name = NULL;
+  size_t length = 0;
+  int libs = 1;
+  int index;
+  mts_Setup setup;
+  Handle *handle;
+  if (lua_isnil(L, 1))
+    libs = 2;
+  else if (lua_type(L, 1) == LUA_TSTRING && is_setup(L, setup_index(L, 2))) {
+    name = lua_tolstring(L, 1, &length);
+    libs = 2;
+  }
+  index = check_setup(L, libs, &setup);
+  handle = push_handle(L);
+  create(L, handle, name, length);
+  return open_state(L, handle, &setup, index);
+}
+
+static int raise_name_error(lua_State *L, mts_Status status, const char *name,
+                            size_t length)
+{
+  char quoted[MTS_QUOTED_SIZE];
+  mts_util_quote(quoted, name, length);
+  lua_pushfstring(L, "name %s", quoted);
+  return mts_error_raise_status(L, status, lua_tostring(L, -1));
+}
+
+/* What is created for the name of a singleton but comes too late. */
+static void exchange(Handle *handle, mts_State *found)
+{
+  discard(handle->state);
+  mts_state_release(handle->state);
+  handle->state = found;
+}
+
+/* mtstates.singleton(name, [libs,] setup, ...) */
+static int singleton(lua_State *L)
+{
+  const char *name;
+  size_t length;
+  mts_Setup setup;
+  mts_State *found;
+  mts_Status status;
+  Handle *handle;
+  int index;
+  if (lua_type(L, 1) != LUA_TSTRING)
+    luaL_typeerror(L, 1, "string");
+  name = lua_tolstring(L, 1, &length);
+
+  handle = push_handle(L);
+  status = mts_registry_find_singleton(name, length, &handle->state);
+  if (status == MTS_MISSING) {
+    lua_pop(L, 1);
+    index = check_setup(L, 2, &setup);
+    handle = push_handle(L);
+    create(L, handle, name, length);
+    status = mts_registry_reserve(handle->state, &found);
+    if (status == MTS_MISSING)
+      return open_state(L, handle, &setup, index);
+    if (status == MTS_OK)
+      exchange(handle, found);
+    else
+      discard(handle->state);
+  }
+  if (status != MTS_OK)
+    return raise_name_error(L, status, name, length);
+  handle->is_owner = true;
+  return 1;
+}
+
+/* ======================================================================= */
+/* Look-up                                                                 */
+/* ======================================================================= */
+
+/* mtstates.state(id | name) */
+static int state(lua_State *L)
+{
+  Handle *handle;
+  mts_Status status;
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    size_t length;
+    const char *name = lua_tolstring(L, 1, &length);
+    handle = push_handle(L);
+    status = mts_registry_find_name(name, length, &handle->state);
+    if (status != MTS_OK)
+      raise_name_error(L, status, name, length);
+  }
+  else {
+    int is_integral;
+    lua_Integer id;
+    if (lua_type(L, 1) != LUA_TNUMBER)
+      luaL_typeerror(L, 1, "integer or string");
+    id = lua_tointegerx(L, 1, &is_integral);
+    handle = push_handle(L);
+    status =
+        is_integral ? mts_registry_find_id(id, &handle->state) : MTS_UNKNOWN;
+    if (status != MTS_OK) {
+      lua_pushfstring(L, "id %s", luaL_tolstring(L, 1, NULL));
+      mts_error_raise_status(L, status, lua_tostring(L, -1));
+    }
+  }
+  return 1;
+}
+
+/* mtstates.id() */
+static int id(lua_State *L)
+{
+  const mts_State *home = mts_home_unbox(L, BOX);
+  if (home)
+    lua_pushinteger(L, home->id);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* ======================================================================= */
+/* Methods                                                                 */
+/* ======================================================================= */
+
+/* state:id() */
+static int state_id(lua_State *L)
+{
+  lua_pushinteger(L, check_state(L)->id);
+  return 1;
+}
+
+/* state:name() */
+static int state_name(lua_State *L)
+{
+  const mts_State *s = check_state(L);
+  if (s->name)
+    lua_pushlstring(L, s->name, s->name_length);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* state:isowner() */
+static int state_isowner(lua_State *L)
+{
+  check_state(L);
+  lua_pushboolean(L, check_handle(L)->is_owner);
+  return 1;
+}
+
+/* state:call(...) */
+static int state_call(lua_State *L)
+{
+  mts_State *s = check_state(L);
+  mts_Buffer message = {0};
+  mts_Values args;
+  mts_Status status;
+  int top;
+  check_args(L, 2, &args);
+  top = lua_gettop(L);
+  status = mts_call(s, &args, mts_home_unbox(L, BOX), MTS_FOREVER, &message);
+  if (status != MTS_OK)
+    return raise(L, status, s, &message);
+  return lua_gettop(L) - top;
+}
+
+/* state:tcall(timeout, ...) */
+static int state_tcall(lua_State *L)
+{
+  mts_State *s = check_state(L);
+  lua_Number timeout = luaL_checknumber(L, 2);
+  mts_Buffer message = {0};
+  mts_Values args;
+  mts_Status status;
+  int top;
+  luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
+  check_args(L, 3, &args);
+  lua_pushboolean(L, true);
+  top = lua_gettop(L);
+  status = mts_call(s, &args, mts_home_unbox(L, BOX), timeout, &message);
+  if (status == MTS_BUSY) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  if (status != MTS_OK)
+    return raise(L, status, s, &message);
+  return lua_gettop(L) - top + 1;
+}
+
+/* state:interrupt([flag]) */
+static int state_interrupt(lua_State *L)
+{
+  mts_State *s = check_state(L);
+  mts_Interrupt level = MTS_INTERRUPT_ONCE;
+  mts_Status status;
+  if (!lua_isnoneornil(L, 2)) {
+    if (!lua_isboolean(L, 2))
+      luaL_typeerror(L, 2, "boolean");
+    level = lua_toboolean(L, 2) ? MTS_INTERRUPT_ALWAYS : MTS_INTERRUPT_NONE;
+  }
+  status = mts_interrupt_request(s, level);
+  return status == MTS_OK ? 0 : raise(L, status, s, NULL);
+}
+
+/* state:close() */
+static int state_close(lua_State *L)
+{
+  mts_State *s = check_state(L);
+  mts_Status status = close_state(L, s);
+  return status == MTS_OK ? 0 : raise(L, status, s, NULL);
+}
+
+static int state_tostring(lua_State *L)
+{
+  const Handle *handle = check_handle(L);
+  char text[MTS_DESCRIPTION_SIZE] = "(finalized)";
+  if (handle->state)
+    mts_state_describe(handle->state, text);
+  lua_pushfstring(L, "%s: %p %s", MTS_HANDLE_CLASS, (const void *)handle,
+                  text);
+  return 1;
+}
+
+static int state_gc(lua_State *L)
+{
+  Handle *handle = check_handle(L);
+  mts_State *s = handle->state;
+  if (s) {
+    disown(L, handle);
+    handle->state = NULL;
+    mts_state_release(s);
+  }
+  return 0;
+}
+
+/* The end of the scope of a to-be-closed variable. */
+static int state_close_variable(lua_State *L)
+{
+  Handle *handle = check_handle(L);
+  if (handle->state && handle->is_owner &&
+      close_state(L, handle->state) != MTS_OK)
+    disown(L, handle); /* it closes when the call in progress returns */
+  return 0;
+}
+
+/* ======================================================================= */
+/* Open                                                                    */
+/* ======================================================================= */
+
+static const luaL_Reg functions[] = {{"newstate", newstate},
+                                     {"state", state},
+                                     {"singleton", singleton},
+                                     {"id", id},
+                                     {NULL, NULL}};
+
+static const luaL_Reg methods[] = {
+    {"id", state_id},           {"name", state_name},
+    {"isowner", state_isowner}, {"call", state_call},
+    {"tcall", state_tcall},     {"interrupt", state_interrupt},
+    {"close", state_close},     {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__tostring", state_tostring},
+                                       {"__gc", state_gc},
+                                       {"__close", state_close_variable},
+                                       {NULL, NULL}};
+
+/*
+** Adds functions to the table at index; the two upvalues are on top.
+*/
+static void set_functions(lua_State *L, int index, const luaL_Reg *list)
+{
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  luaL_setfuncs(L, list, 2);
+  lua_pop(L, 1);
+}
+
+void mts_handle_open(lua_State *L)
+{
+  int module = lua_gettop(L);
+  int metatable = module + 1;
+  luaL_newmetatable(L, MTS_HANDLE_CLASS);
+  mts_notify_offer(L, metatable);
+  mts_receiver_offer(L, metatable);
+  lua_newtable(L);
+  lua_pushvalue(L, metatable);
+  mts_home_push_box(L);
+  set_functions(L, metatable + 1, methods);
+  set_functions(L, metatable, metamethods);
+  set_functions(L, module, functions);
+  lua_pop(L, 2);
+  lua_setfield(L, metatable, "__index");
+  lua_pop(L, 1);
+}

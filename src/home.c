@@ -1,0 +1,36 @@
+/*
+** home.c - which state of this module a Lua state is
+**
+** The Lua registry of each state has a box, a full userdata with the address
+** of its mts_State.  The box needs no reference: the mts_State outlives the
+** Lua state.  Takes no locks.
+*/
+#include "home.h"
+
+#define BOX_KEY "mtstates.home"
+
+void mts_home_set(lua_State *L, mts_State *s)
+{
+  *(mts_State **)lua_newuserdata(L, sizeof(s)) = s;
+  lua_setfield(L, LUA_REGISTRYINDEX, BOX_KEY);
+}
+
+void mts_home_push_box(lua_State *L)
+{
+  lua_getfield(L, LUA_REGISTRYINDEX, BOX_KEY);
+}
+
+mts_State *mts_home_unbox(lua_State *L, int index)
+{
+  mts_State **box = (mts_State **)lua_touserdata(L, index);
+  return box ? *box : NULL;
+}
+
+mts_State *mts_home_of(lua_State *L)
+{
+  mts_State *s;
+  mts_home_push_box(L);
+  s = mts_home_unbox(L, -1);
+  lua_pop(L, 1);
+  return s;
+}

@@ -1,0 +1,31 @@
+/*
+** home.h - which state of this module a Lua state is
+*/
+#ifndef MTS_HOME_H
+#define MTS_HOME_H
+
+#include "state.h"
+
+/*
+** Notes in the Lua registry of L that it is the interpreter of s.
+** Stack: [-0, +0, m]
+*/
+void mts_home_set(lua_State *L, mts_State *s);
+
+/*
+** The state that L belongs to; NULL if L was not made by this module.  Needs
+** a registry look-up: functions that are called often keep the box instead.
+** Stack: [-0, +0, m]
+*/
+mts_State *mts_home_of(lua_State *L);
+
+/*
+** Pushes the box of the state that L belongs to, or nil, to be an upvalue of
+** functions that use mts_home_unbox.  Stack: [-0, +1, m]
+*/
+void mts_home_push_box(lua_State *L);
+
+/* What is in the box at index, NULL for nil.  Stack: [-0, +0, -] */
+mts_State *mts_home_unbox(lua_State *L, int index);
+
+#endif

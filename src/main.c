@@ -1,0 +1,61 @@
+/*
+** main.c - the module as require sees it
+**
+** mtstates gives a process many independent Lua states that any thread can
+** call into.  How the rooms of this house hang together is told in
+** CONTRIBUTING.md.
+*/
+#include "async_util.h"
+#include "compat.h"
+#include "error.h"
+#include "handle.h"
+
+#if defined(_WIN32)
+#define MTS_EXPORT __declspec(dllexport)
+#else
+#define MTS_EXPORT __attribute__((visibility("default")))
+#endif
+
+#define MTS_VERSION "0.5.0"
+
+MTS_EXPORT int luaopen_mtstates(lua_State *L);
+
+/*
+** mtstates.type(x): the registered class name of a userdata, else what type
+** returns.
+*/
+static int type(lua_State *L)
+{
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
+    lua_pushliteral(L, "__name");
+    lua_rawget(L, 2); /* [3] the name */
+    if (lua_type(L, 3) == LUA_TSTRING) {
+      lua_pushvalue(L, 3);
+      lua_rawget(L, LUA_REGISTRYINDEX);
+      if (lua_rawequal(L, 2, 4)) {
+        lua_settop(L, 3);
+        return 1;
+      }
+    }
+  }
+  lua_pushstring(L, luaL_typename(L, 1));
+  return 1;
+}
+
+int luaopen_mtstates(lua_State *L)
+{
+  mts_module_pin();
+  lua_newtable(L);
+  mts_handle_open(L);
+  mts_error_open(L);
+  lua_setfield(L, -2, "error");
+  lua_pushcfunction(L, type);
+  lua_setfield(L, -2, "type");
+  lua_pushliteral(L, MTS_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+  lua_pushstring(L, mts_async_info);
+  lua_setfield(L, -2, "_INFO");
+  return 1;
+}

@@ -1,0 +1,30 @@
+/*
+** newstate.h - opening a Lua state and running its setup
+*/
+#ifndef MTS_NEWSTATE_H
+#define MTS_NEWSTATE_H
+
+#include "state.h"
+#include "transfer.h"
+
+/* What a new state starts with; the strings are on the creator's stack. */
+typedef struct mts_Setup {
+  bool with_libs;
+  const char *code; /* source or bytecode */
+  size_t length;
+  const char *path; /* package.path, NULL: as it is by default */
+  const char *cpath;
+  mts_Values args;
+} mts_Setup;
+
+/*
+** Opens the Lua state of s, which the calling thread holds, and runs the
+** setup in it; its results but the first are pushed onto setup->args.L.
+** home: the state that setup->args.L belongs to, or NULL.
+** Returns: MTS_OK; MTS_SYNTAX or MTS_RAISED with message set; MTS_NO_MEMORY.
+** Never raises.
+*/
+mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
+                            mts_State *home, mts_Buffer *message);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+** state.h - a state of this module: references, call lock, close
+*/
+#ifndef MTS_STATE_H
+#define MTS_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "async_util.h"
+#include "compat.h"
+
+/* What a function of a lower room reports; which of these is said there. */
+typedef enum mts_Status {
+  MTS_OK,
+  MTS_BUSY,      /* the state did not become free in time */
+  MTS_CLOSED,    /* the state is closed, or will be before it is free */
+  MTS_DEADLOCK,  /* waiting would never end */
+  MTS_TOO_DEEP,  /* too many calls are nested on this thread */
+  MTS_NO_MEMORY, /* memory cannot be had */
+  MTS_UNKNOWN,   /* no open state with this id or name */
+  MTS_AMBIGUOUS, /* several open states with this name */
+  MTS_MISSING,   /* no such singleton: the caller has to create it */
+  MTS_SYNTAX,    /* the setup code does not compile; there is a message */
+  MTS_RAISED     /* code in the state failed; there is a message */
+} mts_Status;
+
+/*
+** Who holds a state: a thread (see mts_state_thread) or 0, plus flags in the
+** lowest bits.
+*/
+typedef atomic_uintptr_t mts_Word;
+
+#define MTS_WORD_QUEUED ((uintptr_t)1) /* the queue is not empty */
+#define MTS_WORD_DOOMED ((uintptr_t)2) /* closed by the one that leaves */
+#define MTS_WORD_CLOSED ((uintptr_t)4) /* for good; nobody holds it */
+#define MTS_WORD_FLAGS ((uintptr_t)7)
+
+/* Levels of mts_State.interrupt. */
+typedef enum mts_Interrupt {
+  MTS_INTERRUPT_NONE,
+  MTS_INTERRUPT_ONCE,
+  MTS_INTERRUPT_ALWAYS
+} mts_Interrupt;
+
+typedef struct mts_State mts_State;
+typedef struct mts_Waiter mts_Waiter;
+
+struct mts_State {
+  mts_Word word; /* the call lock; see state.c */
+
+  /* For the thread that holds the state. */
+  unsigned depth;         /* calls that are nested in each other */
+  lua_State *L;           /* the main Lua thread */
+  int handler_ref;        /* message handler and */
+  int callback_ref;       /* callback in the Lua registry */
+  mts_State *next_closed; /* list of states to be closed by a thread */
+
+  /* The coroutine that really runs and what is to hit it; see interrupt.c. */
+  _Atomic(lua_State *) running;
+  atomic_int interrupt;
+
+  atomic_size_t references;
+
+  mts_Mutex mutex;
+  mts_Waiter *first_waiter; /* guarded by mutex */
+  mts_Waiter *last_waiter;  /* guarded by mutex */
+
+  /* Guarded by the mutex of the registry. */
+  size_t owners;
+  bool is_registered;
+  mts_State *next_by_id;
+  mts_State *next_by_name;              /* another name, same bucket */
+  mts_State *next_twin, *previous_twin; /* ring of the same name */
+  mts_State *next_reserved;
+
+  /* The thread that runs the setup of a singleton, 0 once that is over. */
+  mts_Word creator;
+
+  /* Constant. */
+  lua_Integer id;
+  size_t name_hash;
+  size_t name_length;
+  char *name; /* NULL: none; zero terminated, can hold zeros */
+};
+
+/* Identifies the calling thread among those that live; never 0, no flags. */
+uintptr_t mts_state_thread(void);
+
+/*
+** A new state that the calling thread holds, without lua_State and not known
+** to the registry.  name: NULL for none; it is copied.
+** Returns: MTS_OK, MTS_TOO_DEEP, MTS_NO_MEMORY.
+** Owns: *created is a reference, give back with mts_state_release.
+*/
+mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
+                         mts_State **created);
+
+/* Thread safe.  The last release frees what is left of the closed state. */
+void mts_state_retain(mts_State *s);
+void mts_state_release(mts_State *s);
+
+/*
+** Makes the state busy for the calling thread, which may from then on use
+** s->L, until mts_state_leave.  Nests within one thread.  Waits up to timeout
+** seconds (0 or less: not at all; MTS_FOREVER).
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK, MTS_TOO_DEEP.
+** Locks: takes s->mutex when it cannot get in at once.
+** Owns: the caller keeps a reference from before this call until after
+** mts_state_leave.
+*/
+mts_Status mts_state_enter(mts_State *s, double timeout);
+
+/*
+** Ends the use that began with mts_state_enter (or mts_state_new).  Closes
+** the state if that was asked for meanwhile; no mutex may be held.
+*/
+void mts_state_leave(mts_State *s);
+
+/*
+** First half of closing: makes the state busy, without waiting and without
+** nesting.  Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (closed or being closed).
+*/
+mts_Status mts_state_begin_close(mts_State *s);
+
+/*
+** Second half, for the thread that holds the state: nobody gets in any more,
+** waiting threads are sent away, the lua_State is closed.  Called from a
+** finalizer that runs because this thread is already closing a state, the
+** lua_State is closed after that one.  No mutex may be held.
+*/
+void mts_state_finish_close(mts_State *s);
+
+/*
+** Closes the state now or, if a call is in progress, when that call leaves.
+** No mutex may be held.
+*/
+void mts_state_close_when_free(mts_State *s);
+
+/* Writes "state(name=...,id=...)", or without name, into text. */
+#define MTS_DESCRIPTION_SIZE 160
+void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE]);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+** waitgraph.c - which thread waits for which
+**
+** A deadlock is a cycle: each thread waits, without timeout, for a state
+** that the next one holds.  All waits without timeout are in one list behind
+** one mutex.  A thread enters its wait and looks for a cycle in one step, so
+** of the threads of a cycle the last one sees all others.
+**
+** The words are read without their locks.  That is sound because a thread
+** whose wait is in the list stands still: what it holds stays held while the
+** mutex of the graph is.  The one exception is that it is just given what it
+** waits for; then the word names that thread itself, and the search ends.
+** If a word names a thread that is not in the list, that thread runs, so
+** there is no cycle yet; should it wait later, it will find the cycle itself.
+** Only words of states that a listed thread waits for are read, and such a
+** thread has a reference to the state; threads are compared, never followed.
+*/
+#include "waitgraph.h"
+
+static mts_Mutex graph = MTS_MUTEX_INIT;
+static mts_Wait *first_wait MTS_GUARDED_BY(graph);
+
+/* The thread that has to leave before somebody who waits gets in, or 0. */
+static uintptr_t blocking_thread(const mts_Word *word)
+{
+  uintptr_t value = atomic_load(word);
+  /* Who waits for a closed state is being sent away. */
+  if (value & (MTS_WORD_DOOMED | MTS_WORD_CLOSED))
+    return 0;
+  return value & ~MTS_WORD_FLAGS;
+}
+
+static const mts_Wait *find_wait(uintptr_t thread) MTS_REQUIRES(graph)
+{
+  const mts_Wait *wait = first_wait;
+  while (wait && wait->thread != thread)
+    wait = wait->next;
+  return wait;
+}
+
+static bool is_cycle(uintptr_t self, const mts_Word *word) MTS_REQUIRES(graph)
+{
+  uintptr_t thread = blocking_thread(word);
+  while (thread != 0 && thread != self) {
+    const mts_Wait *wait = find_wait(thread);
+    uintptr_t next = wait ? blocking_thread(wait->word) : 0;
+    if (next == thread) /* it has just been let in */
+      return false;
+    thread = next;
+  }
+  return thread == self;
+}
+
+bool mts_waitgraph_add(mts_Wait *wait, const mts_Word *word)
+{
+  bool is_sound;
+  wait->thread = mts_state_thread();
+  wait->word = word;
+  wait->previous = NULL;
+  mts_mutex_lock(&graph);
+  is_sound = !is_cycle(wait->thread, word);
+  if (is_sound) {
+    wait->next = first_wait;
+    if (first_wait)
+      first_wait->previous = wait;
+    first_wait = wait;
+  }
+  mts_mutex_unlock(&graph);
+  return is_sound;
+}
+
+void mts_waitgraph_remove(mts_Wait *wait)
+{
+  mts_mutex_lock(&graph);
+  if (wait->next)
+    wait->next->previous = wait->previous;
+  if (wait->previous)
+    wait->previous->next = wait->next;
+  else
+    first_wait = wait->next;
+  mts_mutex_unlock(&graph);
+}
