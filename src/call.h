@@ -4,6 +4,7 @@
 #ifndef MTS_CALL_H
 #define MTS_CALL_H
 
+#include "message.h"
 #include "state.h"
 #include "transfer.h"
 

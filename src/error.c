@@ -174,24 +174,23 @@ static ErrorObject *check_object(lua_State *L, int index)
   return (ErrorObject *)luaL_checkudata(L, index, MTS_ERROR_CLASS);
 }
 
-/* mtstates.error(err) */
+/* mtstates.error(err): called as a table, which comes first. */
 static int new_object(lua_State *L)
 {
   const char *text, *traceback;
   size_t length, name;
   ErrorObject *object;
-  luaL_checkany(L, 2); /* [1] is the table that is called */
-  if (luaL_testudata(L, 2, MTS_ERROR_CLASS)) {
-    lua_settop(L, 2);
+  lua_remove(L, 1);
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  if (luaL_testudata(L, 1, MTS_ERROR_CLASS))
+    return 1;
+  text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &length) : NULL;
+  name = text ? find_name(text, length) : NAME_COUNT;
+  if (name == NAME_COUNT) {
+    lua_pushnil(L);
     return 1;
   }
-  if (lua_type(L, 2) != LUA_TSTRING)
-    return 0;
-  text = lua_tolstring(L, 2, &length);
-  name = find_name(text, length);
-  if (name == NAME_COUNT)
-    return 0;
-
   object = (ErrorObject *)lua_newuserdatauv(L, sizeof(*object) + length, 0);
   luaL_setmetatable(L, MTS_ERROR_CLASS);
   memcpy(object->text, text, length + 1);

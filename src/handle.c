@@ -21,8 +21,6 @@
 #include "home.h"
 #include "interrupt.h"
 #include "newstate.h"
-#include "notify_capi_impl.h"
-#include "receiver_capi_impl.h"
 #include "registry.h"
 
 #define METATABLE lua_upvalueindex(1)
@@ -118,124 +116,6 @@ static void disown(lua_State *L, Handle *handle)
 /* Creation                                                                */
 /* ======================================================================= */
 
-static bool is_setup(lua_State *L, int index)
-{
-  int type = lua_type(L, index);
-  return type == LUA_TSTRING || type == LUA_TFUNCTION;
-}
-
-/* Where the setup is if the optional argument libs would be at index. */
-static int setup_index(lua_State *L, int index)
-{
-  bool has_libs = lua_isboolean(L, index) ||
-                  (lua_isnil(L, index) && lua_isfunction(L, index + 1));
-  return has_libs ? index + 1 : index;
-}
-
-/*
-** Refuses upvalues.  _ENV is none: code gets that of the new state.  Without
-** debug information it has no name, then it is known by its value.
-*/
-static void check_upvalues(lua_State *L, int index)
-{
-  const char *name;
-  int i;
-  for (i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
-    bool is_env = strcmp(name, "_ENV") == 0;
-    if (!is_env && (*name == '\0' || *name == '(')) {
-      lua_pushglobaltable(L);
-      is_env = i == 1 && lua_rawequal(L, -1, -2);
-      lua_pop(L, 1);
-    }
-    if (!is_env) {
-      lua_pushfstring(L,
-                      "lua function without upvalues expected, "
-                      "has upvalue #%d '%s'",
-                      i, name);
-      luaL_argerror(L, index, lua_tostring(L, -1));
-    }
-    lua_pop(L, 1);
-  }
-}
-
-typedef struct Dump {
-  luaL_Buffer buffer;
-  bool is_started;
-} Dump;
-
-static int write_dump(lua_State *L, const void *data, size_t size, void *dump_)
-{
-  Dump *dump = (Dump *)dump_;
-  if (!dump->is_started) { /* not before: lua_dump wants the function on top */
-    luaL_buffinit(L, &dump->buffer);
-    dump->is_started = true;
-  }
-  luaL_addlstring(&dump->buffer, (const char *)data, size);
-  return 0;
-}
-
-/* Pushes the code of the setup, as string.  Stack: [-0, +1, v] */
-static void push_code(lua_State *L, int index)
-{
-  Dump dump = {.is_started = false};
-  if (!is_setup(L, index))
-    luaL_typeerror(L, index, "function or string");
-  luaL_argcheck(L, !lua_iscfunction(L, index), index, "lua function expected");
-  lua_pushvalue(L, index);
-  if (lua_isfunction(L, index)) {
-    check_upvalues(L, index);
-    lua_dump(L, write_dump, &dump, 0);
-    luaL_pushresult(&dump.buffer);
-  }
-}
-
-/* Pushes a string field of the package library, or else nil. */
-static const char *push_package_field(lua_State *L, const char *field)
-{
-  int top = lua_gettop(L);
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_getfield(L, -1, LUA_LOADLIBNAME);
-  if (lua_istable(L, -1))
-    lua_getfield(L, -1, field);
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
-  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-}
-
-/*
-** Finds what mts_call would copy, from the argument at first on.
-** Stack: [-0, +(0|1), v]
-*/
-static void check_args(lua_State *L, int first, mts_Values *args)
-{
-  mts_transfer_scan(args, L, first);
-  if (args->kind == MTS_KIND_OTHER) {
-    int bad = mts_transfer_examine(args);
-    if (bad > 0) {
-      int index = first + bad - 1;
-      lua_pushfstring(L, "%s cannot be transferred to another state",
-                      luaL_typename(L, index));
-      luaL_argerror(L, index, lua_tostring(L, -1));
-    }
-  }
-}
-
-/*
-** Takes the arguments from libs on; pushes what has to stay.
-** Returns the index of the setup.
-*/
-static int check_setup(lua_State *L, int libs, mts_Setup *setup)
-{
-  int index = setup_index(L, libs);
-  setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
-  check_args(L, index + 1, &setup->args);
-  push_code(L, index);
-  setup->code = lua_tolstring(L, -1, &setup->length);
-  setup->path = push_package_field(L, "path");
-  setup->cpath = push_package_field(L, "cpath");
-  return index;
-}
-
 /* Ends a state that never got ready. */
 static void discard(mts_State *s)
 {
@@ -291,11 +171,11 @@ static int newstate(lua_State *L)
   Handle *handle;
   if (lua_isnil(L, 1))
     libs = 2;
-  else if (lua_type(L, 1) == LUA_TSTRING && is_setup(L, setup_index(L, 2))) {
+  else if (lua_type(L, 1) == LUA_TSTRING && mts_setup_starts_at(L, 2)) {
     name = lua_tolstring(L, 1, &length);
     libs = 2;
   }
-  index = check_setup(L, libs, &setup);
+  index = mts_setup_check(L, libs, &setup);
   handle = push_handle(L);
   create(L, handle, name, length);
   return open_state(L, handle, &setup, index);
@@ -336,7 +216,7 @@ static int singleton(lua_State *L)
   status = mts_registry_find_singleton(name, length, &handle->state);
   if (status == MTS_MISSING) {
     lua_pop(L, 1);
-    index = check_setup(L, 2, &setup);
+    index = mts_setup_check(L, 2, &setup);
     handle = push_handle(L);
     create(L, handle, name, length);
     status = mts_registry_reserve(handle->state, &found);
@@ -436,7 +316,7 @@ static int state_call(lua_State *L)
   mts_Values args;
   mts_Status status;
   int top;
-  check_args(L, 2, &args);
+  mts_transfer_check_args(&args, L, 2);
   top = lua_gettop(L);
   status = mts_call(s, &args, mts_home_unbox(L, BOX), MTS_FOREVER, &message);
   if (status != MTS_OK)
@@ -454,7 +334,7 @@ static int state_tcall(lua_State *L)
   mts_Status status;
   int top;
   luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
-  check_args(L, 3, &args);
+  mts_transfer_check_args(&args, L, 3);
   lua_pushboolean(L, true);
   top = lua_gettop(L);
   status = mts_call(s, &args, mts_home_unbox(L, BOX), timeout, &message);
@@ -561,8 +441,6 @@ void mts_handle_open(lua_State *L)
   int module = lua_gettop(L);
   int metatable = module + 1;
   luaL_newmetatable(L, MTS_HANDLE_CLASS);
-  mts_notify_offer(L, metatable);
-  mts_receiver_offer(L, metatable);
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   mts_home_push_box(L);

@@ -5,7 +5,7 @@
 ** the virtual machine.  It has to sit in the Lua thread that really runs, a
 ** coroutine perhaps, which s->running tells (see coroutine.c).
 **
-** The level of the interrupt is written under s->mutex, and hooks are set
+** The level of the interrupt is written under s->lock.mutex, and hooks are set
 ** under it.  The thread that runs the state changes s->running without it:
 **
 ** 1. The interrupter stores the level, then reads who holds the state and
@@ -32,18 +32,18 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   mts_State *s = mts_home_of(L);
   int level;
   (void)ar;
-  mts_mutex_lock(&s->mutex);
+  mts_mutex_lock(&s->lock.mutex);
   level = atomic_load(&s->interrupt);
   if (level == MTS_INTERRUPT_ONCE)
     atomic_store(&s->interrupt, MTS_INTERRUPT_NONE);
   if (level != MTS_INTERRUPT_ALWAYS)
     lua_sethook(L, NULL, 0, 0);
-  mts_mutex_unlock(&s->mutex);
+  mts_mutex_unlock(&s->lock.mutex);
   if (level != MTS_INTERRUPT_NONE)
     mts_error_raise(L, MTS_ERROR_INTERRUPTED, "the running code was stopped");
 }
 
-static void set_hook(mts_State *s) MTS_REQUIRES(s->mutex)
+static void set_hook(mts_State *s) MTS_REQUIRES(s->lock.mutex)
 {
   lua_sethook(atomic_load(&s->running), interrupt_hook, LUA_MASKCOUNT, 1);
 }
@@ -51,25 +51,23 @@ static void set_hook(mts_State *s) MTS_REQUIRES(s->mutex)
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
 {
   mts_Status status = MTS_OK;
-  uintptr_t word;
-  mts_mutex_lock(&s->mutex);
+  mts_mutex_lock(&s->lock.mutex);
   atomic_store(&s->interrupt, level);
-  word = atomic_load(&s->word);
-  if (word & MTS_WORD_CLOSED)
+  if (mts_lock_is_closed(&s->lock))
     status = MTS_CLOSED;
-  else if (level != MTS_INTERRUPT_NONE && (word & ~MTS_WORD_FLAGS) != 0)
+  else if (level != MTS_INTERRUPT_NONE && !mts_lock_is_free(&s->lock))
     set_hook(s);
-  mts_mutex_unlock(&s->mutex);
+  mts_mutex_unlock(&s->lock.mutex);
   return status;
 }
 
 void mts_interrupt_check(mts_State *s)
 {
   if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE) {
-    mts_mutex_lock(&s->mutex);
+    mts_mutex_lock(&s->lock.mutex);
     if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE)
       set_hook(s);
-    mts_mutex_unlock(&s->mutex);
+    mts_mutex_unlock(&s->lock.mutex);
   }
 }
 

@@ -10,14 +10,14 @@
 /*
 ** Has the code of s hit by an interrupt, now or when it runs next;
 ** MTS_INTERRUPT_NONE takes that back.  Any thread.
-** Returns: MTS_OK, MTS_CLOSED.  Locks: takes s->mutex.
+** Returns: MTS_OK, MTS_CLOSED.  Locks: takes s->lock.mutex.
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 
 /*
 ** To be called by the thread that has just entered s: an interrupt that came
 ** meanwhile hits the code that it is going to run.
-** Locks: takes s->mutex if there is one.
+** Locks: takes s->lock.mutex if there is one.
 */
 void mts_interrupt_check(mts_State *s);
 

@@ -9,6 +9,8 @@
 #include "compat.h"
 #include "error.h"
 #include "handle.h"
+#include "notify_capi_impl.h"
+#include "receiver_capi_impl.h"
 
 #if defined(_WIN32)
 #define MTS_EXPORT __declspec(dllexport)
@@ -49,6 +51,8 @@ int luaopen_mtstates(lua_State *L)
   mts_module_pin();
   lua_newtable(L);
   mts_handle_open(L);
+  mts_notify_open(L);
+  mts_receiver_open(L);
   mts_error_open(L);
   lua_setfield(L, -2, "error");
   lua_pushcfunction(L, type);

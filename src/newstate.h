@@ -4,18 +4,9 @@
 #ifndef MTS_NEWSTATE_H
 #define MTS_NEWSTATE_H
 
+#include "setup.h"
 #include "state.h"
-#include "transfer.h"
-
-/* What a new state starts with; the strings are on the creator's stack. */
-typedef struct mts_Setup {
-  bool with_libs;
-  const char *code; /* source or bytecode */
-  size_t length;
-  const char *path; /* package.path, NULL: as it is by default */
-  const char *cpath;
-  mts_Values args;
-} mts_Setup;
+#include "util.h"
 
 /*
 ** Opens the Lua state of s, which the calling thread holds, and runs the

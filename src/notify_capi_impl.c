@@ -53,7 +53,9 @@ static const notify_capi capi = {
     .notify = notify,
 };
 
-void mts_notify_offer(lua_State *L, int index)
+void mts_notify_open(lua_State *L)
 {
-  notify_set_capi(L, index, &capi);
+  luaL_getmetatable(L, MTS_HANDLE_CLASS);
+  notify_set_capi(L, -1, &capi);
+  lua_pop(L, 1);
 }

@@ -6,7 +6,10 @@
 
 #include "compat.h"
 
-/* Adds the API to the metatable at index.  Stack: [-0, +0, m] */
-void mts_notify_offer(lua_State *L, int index);
+/*
+** Adds the API to the metatable of state objects, which is there already.
+** Stack: [-0, +0, m]
+*/
+void mts_notify_open(lua_State *L);
 
 #endif

@@ -136,7 +136,9 @@ static const receiver_capi capi = {
     .addArrayToWriter = add_array,
 };
 
-void mts_receiver_offer(lua_State *L, int index)
+void mts_receiver_open(lua_State *L)
 {
-  receiver_set_capi(L, index, &capi);
+  luaL_getmetatable(L, MTS_HANDLE_CLASS);
+  receiver_set_capi(L, -1, &capi);
+  lua_pop(L, 1);
 }

@@ -24,7 +24,6 @@
 #include <string.h>
 
 #include "util.h"
-#include "waitgraph.h"
 
 /* The first id: not to be mistaken for a count or an index. */
 #define FIRST_ID 100000001
@@ -268,7 +267,7 @@ static mts_State *find_rival(const mts_State *s) MTS_REQUIRES(mutex)
 static mts_Status wait_for(mts_State *rival) MTS_REQUIRES(mutex)
 {
   mts_Wait wait;
-  if (!mts_waitgraph_add(&wait, &rival->creator))
+  if (!mts_waitgraph_add(&wait, mts_state_thread(), &rival->creator))
     return MTS_DEADLOCK;
   mts_state_retain(rival);
   mts_cond_wait(&reservation_ended, &mutex);

@@ -7,34 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "async_util.h"
 #include "compat.h"
-
-/* What a function of a lower room reports; which of these is said there. */
-typedef enum mts_Status {
-  MTS_OK,
-  MTS_BUSY,      /* the state did not become free in time */
-  MTS_CLOSED,    /* the state is closed, or will be before it is free */
-  MTS_DEADLOCK,  /* waiting would never end */
-  MTS_TOO_DEEP,  /* too many calls are nested on this thread */
-  MTS_NO_MEMORY, /* memory cannot be had */
-  MTS_UNKNOWN,   /* no open state with this id or name */
-  MTS_AMBIGUOUS, /* several open states with this name */
-  MTS_MISSING,   /* no such singleton: the caller has to create it */
-  MTS_SYNTAX,    /* the setup code does not compile; there is a message */
-  MTS_RAISED     /* code in the state failed; there is a message */
-} mts_Status;
-
-/*
-** Who holds a state: a thread (see mts_state_thread) or 0, plus flags in the
-** lowest bits.
-*/
-typedef atomic_uintptr_t mts_Word;
-
-#define MTS_WORD_QUEUED ((uintptr_t)1) /* the queue is not empty */
-#define MTS_WORD_DOOMED ((uintptr_t)2) /* closed by the one that leaves */
-#define MTS_WORD_CLOSED ((uintptr_t)4) /* for good; nobody holds it */
-#define MTS_WORD_FLAGS ((uintptr_t)7)
+#include "lock.h"
+#include "status.h"
 
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {
@@ -44,10 +19,9 @@ typedef enum mts_Interrupt {
 } mts_Interrupt;
 
 typedef struct mts_State mts_State;
-typedef struct mts_Waiter mts_Waiter;
 
 struct mts_State {
-  mts_Word word; /* the call lock; see state.c */
+  mts_Lock lock; /* to be busy is to hold this */
 
   /* For the thread that holds the state. */
   unsigned depth;         /* calls that are nested in each other */
@@ -61,10 +35,6 @@ struct mts_State {
   atomic_int interrupt;
 
   atomic_size_t references;
-
-  mts_Mutex mutex;
-  mts_Waiter *first_waiter; /* guarded by mutex */
-  mts_Waiter *last_waiter;  /* guarded by mutex */
 
   /* Guarded by the mutex of the registry. */
   size_t owners;
@@ -84,7 +54,7 @@ struct mts_State {
   char *name; /* NULL: none; zero terminated, can hold zeros */
 };
 
-/* Identifies the calling thread among those that live; never 0, no flags. */
+/* The calling thread, as the lock and the wait graph know it. */
 uintptr_t mts_state_thread(void);
 
 /*
@@ -105,7 +75,7 @@ void mts_state_release(mts_State *s);
 ** s->L, until mts_state_leave.  Nests within one thread.  Waits up to timeout
 ** seconds (0 or less: not at all; MTS_FOREVER).
 ** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK, MTS_TOO_DEEP.
-** Locks: takes s->mutex when it cannot get in at once.
+** Locks: takes s->lock.mutex when it cannot get in at once.
 ** Owns: the caller keeps a reference from before this call until after
 ** mts_state_leave.
 */

@@ -1,12 +1,11 @@
 /*
-** transfer.h - values that cross between Lua states
+** transfer.h - values that cross from one Lua stack to another
 */
 #ifndef MTS_TRANSFER_H
 #define MTS_TRANSFER_H
 
 #include "carray.h"
 #include "compat.h"
-#include "util.h"
 
 /* What it takes to copy values; each kind includes those before it. */
 typedef enum mts_Kind {
@@ -38,6 +37,13 @@ void mts_transfer_scan(mts_Values *values, lua_State *L, int first);
 int mts_transfer_examine(mts_Values *values);
 
 /*
+** Both for the arguments of a C function, from the one at first on; raises
+** argument errors.
+** Stack: [-0, +(0|1), v]
+*/
+void mts_transfer_check_args(mts_Values *args, lua_State *L, int first);
+
+/*
 ** Copies values of MTS_KIND_PLAIN; to has room for them.
 ** Stack of to: [-0, +count, -]
 */
@@ -48,38 +54,5 @@ void mts_transfer_push_plain(lua_State *to, const mts_Values *values);
 ** Stack of to: [-0, +count, e]
 */
 void mts_transfer_push(lua_State *to, const mts_Values *values);
-
-/*
-** A message: values as bytes, written by native code without a Lua state.
-** The functions that add return false, and change nothing, if there is no
-** room.
-*/
-typedef struct mts_Message {
-  mts_Buffer bytes;
-  size_t limit; /* of bytes.length */
-  size_t count; /* values */
-} mts_Message;
-
-bool mts_message_add_boolean(mts_Message *message, bool value);
-bool mts_message_add_integer(mts_Message *message, lua_Integer value);
-bool mts_message_add_number(mts_Message *message, lua_Number value);
-bool mts_message_add_string(mts_Message *message, const char *string,
-                            size_t length);
-
-/* Each byte is an integer value of its own. */
-bool mts_message_add_bytes(mts_Message *message, const unsigned char *bytes,
-                           size_t length);
-
-/* Returns where to put the elements, aligned for them; NULL: no room. */
-void *mts_message_add_array(mts_Message *message, carray_type type,
-                            size_t count);
-
-void mts_message_clear(mts_Message *message);
-
-/*
-** Pushes the values; L has room for them and two more.
-** Stack: [-0, +message->count, e]
-*/
-void mts_message_push(lua_State *L, const mts_Message *message);
 
 #endif

@@ -24,7 +24,7 @@ static mts_Wait *first_wait MTS_GUARDED_BY(graph);
 static uintptr_t blocking_thread(const mts_Word *word)
 {
   uintptr_t value = atomic_load(word);
-  /* Who waits for a closed state is being sent away. */
+  /* Who waits for something closed is being sent away. */
   if (value & (MTS_WORD_DOOMED | MTS_WORD_CLOSED))
     return 0;
   return value & ~MTS_WORD_FLAGS;
@@ -51,14 +51,14 @@ static bool is_cycle(uintptr_t self, const mts_Word *word) MTS_REQUIRES(graph)
   return thread == self;
 }
 
-bool mts_waitgraph_add(mts_Wait *wait, const mts_Word *word)
+bool mts_waitgraph_add(mts_Wait *wait, uintptr_t thread, const mts_Word *word)
 {
   bool is_sound;
-  wait->thread = mts_state_thread();
+  wait->thread = thread;
   wait->word = word;
   wait->previous = NULL;
   mts_mutex_lock(&graph);
-  is_sound = !is_cycle(wait->thread, word);
+  is_sound = !is_cycle(thread, word);
   if (is_sound) {
     wait->next = first_wait;
     if (first_wait)

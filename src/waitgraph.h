@@ -4,7 +4,21 @@
 #ifndef MTS_WAITGRAPH_H
 #define MTS_WAITGRAPH_H
 
-#include "state.h"
+#include <stdint.h>
+
+#include "async_util.h"
+
+/*
+** Who holds something that threads can wait for: a thread, or 0, plus flags
+** in the lowest bits.  A thread is a number, never 0, that no other living
+** thread has.
+*/
+typedef atomic_uintptr_t mts_Word;
+
+#define MTS_WORD_QUEUED ((uintptr_t)1) /* threads are waiting */
+#define MTS_WORD_DOOMED ((uintptr_t)2) /* who leaves it has to close it */
+#define MTS_WORD_CLOSED ((uintptr_t)4) /* for good; nobody holds it */
+#define MTS_WORD_FLAGS ((uintptr_t)7)
 
 /* One thread that waits without timeout; lives on the stack of that thread. */
 typedef struct mts_Wait {
@@ -20,7 +34,7 @@ typedef struct mts_Wait {
 ** Locks: takes the mutex of the graph, a leaf: may be called with others held.
 ** Owns: *word must live until mts_waitgraph_remove.
 */
-bool mts_waitgraph_add(mts_Wait *wait, const mts_Word *word);
+bool mts_waitgraph_add(mts_Wait *wait, uintptr_t thread, const mts_Word *word);
 
 /* The wait is over.  Locks: as above. */
 void mts_waitgraph_remove(mts_Wait *wait);

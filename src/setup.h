@@ -1,0 +1,36 @@
+/*
+** setup.h - what a new state starts with, read from the creator's stack
+*/
+#ifndef MTS_SETUP_H
+#define MTS_SETUP_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "transfer.h"
+
+/* The strings are on the creator's stack. */
+typedef struct mts_Setup {
+  bool with_libs;
+  const char *code; /* source or bytecode */
+  size_t length;
+  const char *path; /* package.path, NULL: as it is by default */
+  const char *cpath;
+  mts_Values args;
+} mts_Setup;
+
+/*
+** Tells whether the arguments [libs,] setup can start at index.
+** Stack: [-0, +0, -]
+*/
+bool mts_setup_starts_at(lua_State *L, int index);
+
+/*
+** Reads the arguments [libs,] setup, ... from the index libs to the top.
+** Raises argument errors.  What it pushes has to stay as long as *setup is
+** used.  Returns the index of the argument setup.
+** Stack: [-0, +n, v]
+*/
+int mts_setup_check(lua_State *L, int libs, mts_Setup *setup);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+** status.h - what the functions below handle.c report
+*/
+#ifndef MTS_STATUS_H
+#define MTS_STATUS_H
+
+/* Each function says which of these it returns. */
+typedef enum mts_Status {
+  MTS_OK,
+  MTS_BUSY,      /* the state did not become free in time */
+  MTS_CLOSED,    /* the state is closed, or will be before it is free */
+  MTS_DEADLOCK,  /* waiting would never end */
+  MTS_TOO_DEEP,  /* too many calls are nested on this thread */
+  MTS_NO_MEMORY, /* memory cannot be had */
+  MTS_UNKNOWN,   /* no open state with this id or name */
+  MTS_AMBIGUOUS, /* several open states with this name */
+  MTS_MISSING,   /* no such singleton: the caller has to create it */
+  MTS_SYNTAX,    /* the setup code does not compile; there is a message */
+  MTS_RAISED     /* code in the state failed; there is a message */
+} mts_Status;
+
+#endif
