@@ -237,43 +237,77 @@ mts_Status mts_registry_find_name(const char *name, size_t length,
   return status == MTS_MISSING ? MTS_UNKNOWN : status;
 }
 
-mts_Status mts_registry_find_singleton(const char *name, size_t length,
-                                       mts_State **found)
-{
-  size_t hash = mts_util_hash(name, length);
-  mts_Status status;
-  mts_mutex_lock(&mutex);
-  status = find_name(name, length, hash, found);
-  if (status == MTS_OK)
-    (*found)->owners++;
-  mts_mutex_unlock(&mutex);
-  return status;
-}
-
 /* ======================================================================= */
 /* Creation                                                                */
 /* ======================================================================= */
 
-/* The state that is being created as the singleton that s wants to be. */
-static mts_State *find_rival(const mts_State *s) MTS_REQUIRES(mutex)
+/* The singleton with that name that is being created. */
+static mts_State *find_reserved(const char *name, size_t length, size_t hash)
+    MTS_REQUIRES(mutex)
 {
-  mts_State *rival = registry.first_reserved;
-  while (rival && !has_name(rival, s->name, s->name_length, s->name_hash))
-    rival = rival->next_reserved;
-  return rival;
+  mts_State *s = registry.first_reserved;
+  while (s && !has_name(s, name, length, hash))
+    s = s->next_reserved;
+  return s;
 }
 
 /* Sleeps until some reservation ends.  Returns: MTS_OK, MTS_DEADLOCK. */
-static mts_Status wait_for(mts_State *rival) MTS_REQUIRES(mutex)
+static mts_Status wait_for(mts_State *reserved) MTS_REQUIRES(mutex)
 {
   mts_Wait wait;
-  if (!mts_waitgraph_add(&wait, mts_state_thread(), &rival->creator))
+  if (!mts_waitgraph_add(&wait, mts_state_thread(), &reserved->creator))
     return MTS_DEADLOCK;
-  mts_state_retain(rival);
+  mts_state_retain(reserved);
   mts_cond_wait(&reservation_ended, &mutex);
   mts_waitgraph_remove(&wait);
-  mts_state_release(rival);
+  mts_state_release(reserved);
   return MTS_OK;
+}
+
+/*
+** Finds an open state and makes the caller an owner; waits while the state is
+** being created.  Returns: MTS_OK, MTS_MISSING, MTS_AMBIGUOUS, MTS_DEADLOCK.
+*/
+static mts_Status find_or_wait(const char *name, size_t length, size_t hash,
+                               mts_State **found) MTS_REQUIRES(mutex)
+{
+  for (;;) {
+    mts_Status status = find_name(name, length, hash, found);
+    mts_State *reserved;
+    if (status == MTS_OK)
+      (*found)->owners++;
+    if (status != MTS_MISSING)
+      return status;
+    reserved = find_reserved(name, length, hash);
+    if (!reserved)
+      return MTS_MISSING;
+    if (wait_for(reserved) != MTS_OK)
+      return MTS_DEADLOCK;
+  }
+}
+
+mts_Status mts_registry_find_singleton(const char *name, size_t length,
+                                       mts_State **found)
+{
+  mts_Status status;
+  mts_mutex_lock(&mutex);
+  status = find_or_wait(name, length, mts_util_hash(name, length), found);
+  mts_mutex_unlock(&mutex);
+  return status;
+}
+
+mts_Status mts_registry_reserve(mts_State *s, mts_State **found)
+{
+  mts_Status status;
+  mts_mutex_lock(&mutex);
+  status = find_or_wait(s->name, s->name_length, s->name_hash, found);
+  if (status == MTS_MISSING) {
+    atomic_store(&s->creator, mts_state_thread());
+    s->next_reserved = registry.first_reserved;
+    registry.first_reserved = s;
+  }
+  mts_mutex_unlock(&mutex);
+  return status;
 }
 
 static void end_reservation(mts_State *s) MTS_REQUIRES(mutex)
@@ -286,28 +320,6 @@ static void end_reservation(mts_State *s) MTS_REQUIRES(mutex)
     atomic_store(&s->creator, 0);
     mts_cond_broadcast(&reservation_ended);
   }
-}
-
-mts_Status mts_registry_reserve(mts_State *s, mts_State **found)
-{
-  mts_Status status;
-  mts_State *rival = NULL;
-  mts_mutex_lock(&mutex);
-  do {
-    status = find_name(s->name, s->name_length, s->name_hash, found);
-    rival = status == MTS_MISSING ? find_rival(s) : NULL;
-    if (rival && wait_for(rival) != MTS_OK)
-      status = MTS_DEADLOCK;
-  } while (rival && status != MTS_DEADLOCK);
-  if (status == MTS_OK)
-    (*found)->owners++;
-  else if (status == MTS_MISSING) {
-    atomic_store(&s->creator, mts_state_thread());
-    s->next_reserved = registry.first_reserved;
-    registry.first_reserved = s;
-  }
-  mts_mutex_unlock(&mutex);
-  return status;
 }
 
 void mts_registry_publish(mts_State *s)

@@ -25,17 +25,18 @@ mts_Status mts_registry_find_name(const char *name, size_t length,
                                   mts_State **found);
 
 /*
-** The open state with that name, counting one more owner.
-** Returns: MTS_OK and in *found a reference, MTS_MISSING, MTS_AMBIGUOUS.
+** The open state with that name, with one more owner.  Waits while another
+** thread creates it.
+** Returns: MTS_OK and in *found a reference, MTS_MISSING, MTS_AMBIGUOUS,
+** MTS_DEADLOCK.
 */
 mts_Status mts_registry_find_singleton(const char *name, size_t length,
                                        mts_State **found);
 
 /*
 ** The same for who is ready to create it: s is the new state with that name.
-** Waits while another thread creates one.  With MTS_MISSING the name is
-** reserved for s until mts_registry_publish or mts_registry_give_up.
-** Returns: MTS_OK, MTS_MISSING, MTS_AMBIGUOUS, MTS_DEADLOCK.
+** With MTS_MISSING the name is reserved for s until mts_registry_publish or
+** mts_registry_give_up.
 */
 mts_Status mts_registry_reserve(mts_State *s, mts_State **found);
 
