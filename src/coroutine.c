@@ -24,7 +24,7 @@ static lua_State *check_coroutine(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
   if (!co)
-    luaL_typeerror(L, 1, "coroutine");
+    luaL_typeerror(L, 1, "thread");
   return co;
 }
 
