@@ -1,8 +1,10 @@
 /*
-** async_util.c - mutex, condition, clock, thread identity
+** async_util.c - mutex, condition, clock, threads
 **
-** POSIX threads and C11 atomics.  No state of its own, no locks taken beyond
-** those the caller passes in.
+** POSIX threads, C11 atomics, and one signal: a real-time signal that nobody
+** uses, which has a thread run a function at once.  Its handler is installed
+** when that is needed for the first time.  Threads get it unblocked by
+** mts_thread_init.
 */
 #define _GNU_SOURCE /* dladdr */
 
@@ -10,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -119,6 +122,133 @@ void mts_spin_pause(void)
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
+}
+
+/* ======================================================================= */
+/* Running a function in another thread                                    */
+/* ======================================================================= */
+
+/* How long a thread may take to take the signal (seconds). */
+#define SIGNAL_PATIENCE 1.0
+
+/* request.thread when the function is being run. */
+#define REQUEST_RUNS ((uintptr_t)1)
+
+static mts_Mutex requests = MTS_MUTEX_INIT; /* one at a time */
+
+/*
+** The sender stores the thread last; the handler changes it to REQUEST_RUNS,
+** runs the function and stores 0.  A sender that gives up changes it to 0
+** itself, so a signal that comes too late finds nothing to do.
+*/
+static struct {
+  atomic_uintptr_t thread;
+  void (*function)(void *);
+  void *data;
+} request;
+
+#if defined(SIGRTMIN)
+
+static int signal_number; /* 0: none is free */
+
+static void handle_signal(int number)
+{
+  uintptr_t thread = (uintptr_t)pthread_self();
+  (void)number;
+  if (atomic_compare_exchange_strong(&request.thread, &thread, REQUEST_RUNS)) {
+    request.function(request.data);
+    atomic_store(&request.thread, 0);
+  }
+}
+
+static bool has_handler(int number, void (*handler)(int))
+{
+  struct sigaction action;
+  return sigaction(number, NULL, &action) == 0 &&
+         !(action.sa_flags & SA_SIGINFO) && action.sa_handler == handler;
+}
+
+static void choose_signal(void)
+{
+  int number = SIGRTMAX - 1; /* valgrind uses the last one */
+  while (number >= SIGRTMIN && !has_handler(number, SIG_DFL))
+    number--;
+  signal_number = number >= SIGRTMIN ? number : 0;
+}
+
+void mts_thread_init(mts_Thread *thread)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  CHECK(pthread_once(&once, choose_signal));
+  thread->handle = pthread_self();
+  thread->is_ready = true;
+  if (signal_number != 0) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, signal_number);
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &signals, NULL));
+  }
+}
+
+/* False if somebody else has taken the signal meanwhile. */
+static bool install_handler(void) MTS_REQUIRES(requests)
+{
+  struct sigaction action = {.sa_flags = SA_RESTART | SA_ONSTACK};
+  if (signal_number == 0)
+    return false;
+  if (has_handler(signal_number, handle_signal))
+    return true;
+  action.sa_handler = handle_signal;
+  sigfillset(&action.sa_mask);
+  return has_handler(signal_number, SIG_DFL) &&
+         sigaction(signal_number, &action, NULL) == 0;
+}
+
+static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
+{
+  return install_handler() && pthread_kill(thread->handle, signal_number) == 0;
+}
+
+#else
+
+void mts_thread_init(mts_Thread *thread)
+{
+  thread->handle = pthread_self();
+  thread->is_ready = true;
+}
+
+static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
+{
+  (void)thread;
+  return false;
+}
+
+#endif
+
+static void wait_for_handler(void) MTS_REQUIRES(requests)
+{
+  const struct timespec nap = {.tv_nsec = 20000};
+  double deadline = mts_clock_now() + SIGNAL_PATIENCE;
+  while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)
+    nanosleep(&nap, NULL);
+}
+
+bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
+                    void *data)
+{
+  uintptr_t waiting = (uintptr_t)thread->handle;
+  bool has_run;
+  mts_mutex_lock(&requests);
+  request.function = function;
+  request.data = data;
+  atomic_store(&request.thread, waiting);
+  if (send_signal(thread))
+    wait_for_handler();
+  has_run = !atomic_compare_exchange_strong(&request.thread, &waiting, 0);
+  while (atomic_load(&request.thread) != 0)
+    mts_spin_pause();
+  mts_mutex_unlock(&requests);
+  return has_run;
 }
 
 void mts_module_pin(void)

@@ -1,5 +1,5 @@
 /*
-** async_util.h - mutex, condition, clock, thread identity
+** async_util.h - mutex, condition, clock, threads
 **
 ** The only room that knows the thread library.  It knows no Lua.  Calls that
 ** cannot fail in a correct program abort with file and line if they do.
@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
 ** Annotations for clang -Wthread-safety; nothing for other compilers.
@@ -36,6 +37,12 @@ typedef struct MTS_CAPABILITY mts_Mutex {
 typedef struct mts_Cond {
   pthread_cond_t handle;
 } mts_Cond;
+
+/* One for each thread, in storage that lives as long as the thread. */
+typedef struct mts_Thread {
+  pthread_t handle;
+  bool is_ready; /* after mts_thread_init */
+} mts_Thread;
 
 /* For static storage. */
 #define MTS_MUTEX_INIT                                                        \
@@ -83,6 +90,19 @@ double mts_clock_deadline(double timeout);
 
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
+
+/* To be called by the thread itself. */
+void mts_thread_init(mts_Thread *thread);
+
+/*
+** Has another thread run function(data) in a signal handler, wherever it is
+** just now, and returns when it has: true.  Or false, if the thread does not
+** take the signal within a second; then the function will not be run.  The
+** thread has to live until this returns.
+** Locks: takes a mutex of its own, a leaf.
+*/
+bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
+                    void *data);
 
 /*
 ** Keeps the shared object that holds this function in memory until the

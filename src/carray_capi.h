@@ -126,8 +126,8 @@ static inline void carray_set_capi(lua_State *L, int index,
 static inline const carray_capi *carray_get_capi(lua_State *L, int index,
                                                  int *reason)
 {
-  const size_t size = sizeof(void *) + sizeof(CARRAY_CAPI_ID_STRING);
   const carray_capi *capi = NULL;
+  const size_t size = sizeof(capi) + sizeof(CARRAY_CAPI_ID_STRING);
   int why = 2;
   if (luaL_getmetafield(L, index, CARRAY_CAPI_ID_STRING)) {
     const char *block = (const char *)lua_touserdata(L, -1);
@@ -137,10 +137,10 @@ static inline const carray_capi *carray_get_capi(lua_State *L, int index,
     size_t length = lua_objlen(L, -1);
 #endif
     if (block && lua_type(L, -1) == LUA_TUSERDATA && length >= size &&
-        memcmp(block + sizeof(void *), CARRAY_CAPI_ID_STRING,
+        memcmp(block + sizeof(capi), CARRAY_CAPI_ID_STRING,
                sizeof(CARRAY_CAPI_ID_STRING)) == 0) {
       why = 1;
-      memcpy(&capi, block, sizeof(void *));
+      memcpy(&capi, block, sizeof(capi));
       while (capi && (capi->version_major != CARRAY_CAPI_VERSION_MAJOR ||
                       capi->version_minor < CARRAY_CAPI_VERSION_MINOR))
         capi = (const carray_capi *)capi->next_capi;

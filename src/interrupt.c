@@ -5,23 +5,27 @@
 ** the virtual machine.  It has to sit in the Lua thread that really runs, a
 ** coroutine perhaps, which s->running tells (see coroutine.c).
 **
-** The level of the interrupt is written under s->lock.mutex, and hooks are set
-** under it.  The thread that runs the state changes s->running without it:
+** lua_sethook walks the call frames of a Lua thread, which the thread that
+** runs it frees at any time.  So that thread has to do it itself: when it gets
+** a signal (see mts_thread_run), as Lua allows in a signal handler, or when it
+** comes by:
 **
-** 1. The interrupter stores the level, then reads who holds the state and
-**    what runs in it.  It sets a hook only if somebody holds it.
-** 2. The runner takes the state, or stores a new s->running, then reads the
-**    level.  If there is one it sets the hook itself, under the mutex.
-** 3. All these are sequentially consistent, so at least one of the two sees
-**    what the other wrote: no interrupt is lost.  And no Lua thread dies
-**    while its hook is being set: the runner that is about to leave it sees
-**    the level and comes to the mutex first; the hook does so, too, before it
-**    takes the level back.
+** 1. The interrupter takes s->lock.mutex, stores the level, and pins the
+**    thread that holds the state, if there is one: that one can neither leave
+**    the state nor end.  It sends the signal and waits for its handler.
+** 2. The runner takes the state, or changes s->running, then reads the level.
+**    If there is one it sets the hook, under the mutex.
+** 3. Both are sequentially consistent, so at least one of the two sees what
+**    the other wrote: no interrupt is lost.
 ** 4. A hook that is left somewhere when the level is gone removes itself.
 **
-** lua_sethook is called here while another thread may be running L.  This is
-** what Lua offers for signal handlers; it only writes fields of L and of its
-** call frames.  No other Lua function is called with the mutex held.
+** If the holder does not take the signal (it was blocked by the code that
+** runs there, or there are no such signals), the interrupter sets the hook
+** itself, which is the best that is left.  Even then no Lua thread dies while
+** its hook is being set: a runner that is about to leave it sees the level and
+** comes to the mutex first; so does the hook before it takes the level back.
+**
+** lua_sethook is the only Lua function that is called with a mutex held.
 */
 #include "interrupt.h"
 
@@ -43,9 +47,22 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
     mts_error_raise(L, MTS_ERROR_INTERRUPTED, "the running code was stopped");
 }
 
-static void set_hook(mts_State *s) MTS_REQUIRES(s->lock.mutex)
+/* Runs in a signal handler, too. */
+static void set_hook(void *state)
 {
+  mts_State *s = (mts_State *)state;
   lua_sethook(atomic_load(&s->running), interrupt_hook, LUA_MASKCOUNT, 1);
+}
+
+/* Sets the hook in the thread that holds s, if there is one. */
+static void hook_holder(mts_State *s) MTS_REQUIRES(s->lock.mutex)
+{
+  uintptr_t holder = mts_lock_pin(&s->lock);
+  if (holder == 0)
+    return;
+  if (holder == mts_state_thread() ||
+      !mts_thread_run((const mts_Thread *)holder, set_hook, s))
+    set_hook(s);
 }
 
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
@@ -55,8 +72,8 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
   atomic_store(&s->interrupt, level);
   if (mts_lock_is_closed(&s->lock))
     status = MTS_CLOSED;
-  else if (level != MTS_INTERRUPT_NONE && !mts_lock_is_free(&s->lock))
-    set_hook(s);
+  else if (level != MTS_INTERRUPT_NONE)
+    hook_holder(s);
   mts_mutex_unlock(&s->lock.mutex);
   return status;
 }

@@ -8,7 +8,7 @@
 ** 1. A thread that does not get in joins the queue, sets QUEUED, so that the
 **    holder's swap back to 0 fails and it comes to the mutex too, and sleeps
 **    on a condition of its own.
-** 2. QUEUED is set exactly while the queue is not empty, and changed only
+** 2. QUEUED is set at least while the queue is not empty, and changed only
 **    under the mutex.  No wake-up is lost: who has set QUEUED tries once
 **    more.  Either it gets in, or there is a holder, and that one cannot
 **    leave any more without the mutex, which is not free before the thread
@@ -19,11 +19,11 @@
 **    in before it (that is much cheaper than a change of threads for each
 **    call).  But who has waited for PATIENCE is given the lock directly: the
 **    word passes from thread to thread without being free in between.
-** 4. DOOMED is set while somebody holds the lock.  All who wait are sent
-**    away, and who leaves learns that it has to close the lock.
-** 5. CLOSED ends it all; the word does not name a thread again.  The mutex is
-**    taken to set it, so who finds the lock not closed under the mutex can
+** 4. CLOSED ends it all; the word does not name a thread again.  It is set
+**    under the mutex, so who finds the lock not closed under the mutex can
 **    rely on that until the mutex is released.
+** 5. DOOMED is set while somebody holds the lock.  All who wait are sent
+**    away, and who leaves closes the lock instead of freeing it.
 */
 #include "lock.h"
 
@@ -205,40 +205,62 @@ bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
     return true;
   mts_mutex_lock(&lock->mutex);
   is_doomed = (atomic_load(&lock->word) & MTS_WORD_DOOMED) != 0;
-  if (!is_doomed)
+  if (is_doomed) /* all waiters have been woken already */
+    atomic_store(&lock->word, MTS_WORD_CLOSED);
+  else
     serve_queue(lock);
   mts_mutex_unlock(&lock->mutex);
   return !is_doomed;
+}
+
+uintptr_t mts_lock_pin(mts_Lock *lock)
+{
+  uintptr_t word = atomic_load(&lock->word);
+  /* Once QUEUED is set, who leaves has to come to the mutex. */
+  while ((word & ~MTS_WORD_FLAGS) != 0 &&
+         !atomic_compare_exchange_weak(&lock->word, &word,
+                                       word | MTS_WORD_QUEUED))
+    ;
+  return word & ~MTS_WORD_FLAGS;
 }
 
 /* ======================================================================= */
 /* Close                                                                   */
 /* ======================================================================= */
 
-mts_Doom mts_lock_doom(mts_Lock *lock, uintptr_t thread)
+static mts_Status close_if_free(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
 {
-  mts_Doom doom = MTS_DOOM_LATE;
-  uintptr_t word;
-  mts_mutex_lock(&lock->mutex);
-  word = atomic_load(&lock->word);
-  while (doom == MTS_DOOM_LATE &&
-         !(word & (MTS_WORD_CLOSED | MTS_WORD_DOOMED))) {
-    bool is_free = (word & ~MTS_WORD_FLAGS) == 0;
-    uintptr_t mark = is_free ? thread : MTS_WORD_DOOMED;
-    if (atomic_compare_exchange_weak(&lock->word, &word, word | mark))
-      doom = is_free ? MTS_DOOM_TAKEN : MTS_DOOM_MARKED;
-  }
-  if (doom == MTS_DOOM_MARKED)
-    wake_all(lock);
-  mts_mutex_unlock(&lock->mutex);
-  return doom;
+  uintptr_t word = atomic_load(&lock->word);
+  do {
+    if (word & MTS_WORD_CLOSED)
+      return MTS_CLOSED;
+    if ((word & ~MTS_WORD_FLAGS) != 0)
+      return MTS_BUSY;
+  } while (!atomic_compare_exchange_weak(&lock->word, &word, MTS_WORD_CLOSED));
+  wake_all(lock);
+  return MTS_OK;
 }
 
-void mts_lock_close(mts_Lock *lock)
+mts_Status mts_lock_close(mts_Lock *lock)
 {
+  mts_Status status;
   mts_mutex_lock(&lock->mutex);
-  atomic_store(&lock->word,
-               MTS_WORD_CLOSED | (lock->first ? MTS_WORD_QUEUED : 0));
-  wake_all(lock);
+  status = close_if_free(lock);
   mts_mutex_unlock(&lock->mutex);
+  return status;
+}
+
+bool mts_lock_doom(mts_Lock *lock)
+{
+  mts_Status status;
+  mts_mutex_lock(&lock->mutex);
+  do
+    status = close_if_free(lock);
+  while (status == MTS_BUSY && mts_lock_pin(lock) == 0);
+  if (status == MTS_BUSY) {
+    atomic_fetch_or(&lock->word, MTS_WORD_DOOMED);
+    wake_all(lock);
+  }
+  mts_mutex_unlock(&lock->mutex);
+  return status == MTS_OK;
 }

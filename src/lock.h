@@ -17,13 +17,6 @@ typedef struct mts_Lock {
   mts_Waiter *last;
 } mts_Lock;
 
-/* What mts_lock_doom found. */
-typedef enum mts_Doom {
-  MTS_DOOM_TAKEN,  /* it was free: the caller holds it now */
-  MTS_DOOM_MARKED, /* who leaves it will know */
-  MTS_DOOM_LATE    /* it was doomed or closed before */
-} mts_Doom;
-
 /* A new lock, held by the thread. */
 void mts_lock_init(mts_Lock *lock, uintptr_t thread);
 void mts_lock_destroy(mts_Lock *lock);
@@ -38,32 +31,35 @@ mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread, double timeout);
 
 /*
 ** Gives the lock back, to the thread that waits for it or to nobody.  False
-** if the lock is doomed: then the thread still holds it, and closes it.
+** if it is doomed: then the lock is closed now.
 ** Locks: takes lock->mutex if threads wait or the lock is doomed.
 */
 bool mts_lock_leave(mts_Lock *lock, uintptr_t thread);
 
 /*
-** Nobody new gets in, and those that wait are sent away with MTS_CLOSED.
+** Closes the lock if nobody holds it: nobody gets in any more, and those that
+** wait are sent away.  Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (before).
 ** Locks: takes lock->mutex.
 */
-mts_Doom mts_lock_doom(mts_Lock *lock, uintptr_t thread);
+mts_Status mts_lock_close(mts_Lock *lock);
 
 /*
-** The thread that holds the lock closes it; it is free and stays closed.
+** The same, but if somebody holds the lock, who leaves it closes it; nobody
+** new gets in until then.  True if the lock has been closed by this call.
 ** Locks: takes lock->mutex.
 */
-void mts_lock_close(mts_Lock *lock);
+bool mts_lock_doom(mts_Lock *lock);
+
+/*
+** The thread that holds the lock, or 0.  It will not leave the lock as long
+** as the caller has lock->mutex.
+*/
+uintptr_t mts_lock_pin(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
 
 /* For the thread itself the answer stays true. */
 static inline bool mts_lock_is_held(mts_Lock *lock, uintptr_t thread)
 {
   return (atomic_load(&lock->word) & ~MTS_WORD_FLAGS) == thread;
-}
-
-static inline bool mts_lock_is_free(mts_Lock *lock)
-{
-  return mts_lock_is_held(lock, 0);
 }
 
 /* With lock->mutex held the answer no stays true. */

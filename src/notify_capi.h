@@ -80,8 +80,8 @@ static inline void notify_set_capi(lua_State *L, int index,
 static inline const notify_capi *notify_get_capi(lua_State *L, int index,
                                                  int *reason)
 {
-  const size_t size = sizeof(void *) + sizeof(NOTIFY_CAPI_ID_STRING);
   const notify_capi *capi = NULL;
+  const size_t size = sizeof(capi) + sizeof(NOTIFY_CAPI_ID_STRING);
   int why = 2;
   if (luaL_getmetafield(L, index, NOTIFY_CAPI_ID_STRING)) {
     const char *block = (const char *)lua_touserdata(L, -1);
@@ -91,10 +91,10 @@ static inline const notify_capi *notify_get_capi(lua_State *L, int index,
     size_t length = lua_objlen(L, -1);
 #endif
     if (block && lua_type(L, -1) == LUA_TUSERDATA && length >= size &&
-        memcmp(block + sizeof(void *), NOTIFY_CAPI_ID_STRING,
+        memcmp(block + sizeof(capi), NOTIFY_CAPI_ID_STRING,
                sizeof(NOTIFY_CAPI_ID_STRING)) == 0) {
       why = 1;
-      memcpy(&capi, block, sizeof(void *));
+      memcpy(&capi, block, sizeof(capi));
       while (capi && (capi->version_major != NOTIFY_CAPI_VERSION_MAJOR ||
                       capi->version_minor < NOTIFY_CAPI_VERSION_MINOR))
         capi = (const notify_capi *)capi->next_capi;

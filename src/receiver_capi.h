@@ -122,8 +122,8 @@ static inline void receiver_set_capi(lua_State *L, int index,
 static inline const receiver_capi *receiver_get_capi(lua_State *L, int index,
                                                      int *reason)
 {
-  const size_t size = sizeof(void *) + sizeof(RECEIVER_CAPI_ID_STRING);
   const receiver_capi *capi = NULL;
+  const size_t size = sizeof(capi) + sizeof(RECEIVER_CAPI_ID_STRING);
   int why = 2;
   if (luaL_getmetafield(L, index, RECEIVER_CAPI_ID_STRING)) {
     const char *block = (const char *)lua_touserdata(L, -1);
@@ -133,10 +133,10 @@ static inline const receiver_capi *receiver_get_capi(lua_State *L, int index,
     size_t length = lua_objlen(L, -1);
 #endif
     if (block && lua_type(L, -1) == LUA_TUSERDATA && length >= size &&
-        memcmp(block + sizeof(void *), RECEIVER_CAPI_ID_STRING,
+        memcmp(block + sizeof(capi), RECEIVER_CAPI_ID_STRING,
                sizeof(RECEIVER_CAPI_ID_STRING)) == 0) {
       why = 1;
-      memcpy(&capi, block, sizeof(void *));
+      memcpy(&capi, block, sizeof(capi));
       while (capi && (capi->version_major != RECEIVER_CAPI_VERSION_MAJOR ||
                       capi->version_minor < RECEIVER_CAPI_VERSION_MINOR))
         capi = (const receiver_capi *)capi->next_capi;

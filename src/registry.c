@@ -356,12 +356,13 @@ void mts_registry_drop_owner(mts_State *s)
 
 mts_Status mts_registry_close(mts_State *s)
 {
-  mts_Status status = mts_state_begin_close(s);
-  if (status == MTS_OK) {
-    mts_mutex_lock(&mutex);
+  mts_Status status;
+  mts_mutex_lock(&mutex);
+  status = mts_state_begin_close(s);
+  if (status == MTS_OK)
     remove_if_there(s);
-    mts_mutex_unlock(&mutex);
+  mts_mutex_unlock(&mutex);
+  if (status == MTS_OK)
     mts_state_finish_close(s);
-  }
   return status == MTS_BUSY ? MTS_BUSY : MTS_OK;
 }

@@ -24,19 +24,22 @@
 /* As deep as Lua lets its own C calls nest. */
 #define MAX_NESTING 200
 
-/* Of each thread; its address is what identifies the thread. */
+/* Of each thread; the address of the first field is its identity. */
 static _Thread_local struct {
+  mts_Thread thread;
   unsigned nesting; /* states that the thread is in */
   bool is_closing;
   mts_State *closed; /* list: to be closed by this thread */
 } self;
 
-_Static_assert(_Alignof(mts_State *) > MTS_WORD_FLAGS,
+_Static_assert(_Alignof(mts_Thread) > MTS_WORD_FLAGS,
                "no room for flags in the address of a thread");
 
 uintptr_t mts_state_thread(void)
 {
-  return (uintptr_t)&self;
+  if (!self.thread.is_ready)
+    mts_thread_init(&self.thread);
+  return (uintptr_t)&self.thread;
 }
 
 /* ======================================================================= */
@@ -134,16 +137,11 @@ void mts_state_leave(mts_State *s)
 
 mts_Status mts_state_begin_close(mts_State *s)
 {
-  uintptr_t thread = mts_state_thread();
-  if (!mts_lock_is_held(&s->lock, thread) &&
-      mts_lock_enter(&s->lock, thread, 0) == MTS_OK)
-    return MTS_OK;
-  return mts_lock_is_closed(&s->lock) ? MTS_CLOSED : MTS_BUSY;
+  return mts_lock_close(&s->lock);
 }
 
 void mts_state_finish_close(mts_State *s)
 {
-  mts_lock_close(&s->lock);
   mts_state_retain(s);
   s->next_closed = self.closed;
   self.closed = s;
@@ -161,6 +159,6 @@ void mts_state_finish_close(mts_State *s)
 
 void mts_state_close_when_free(mts_State *s)
 {
-  if (mts_lock_doom(&s->lock, mts_state_thread()) == MTS_DOOM_TAKEN)
+  if (mts_lock_doom(&s->lock))
     mts_state_finish_close(s);
 }

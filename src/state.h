@@ -88,16 +88,17 @@ mts_Status mts_state_enter(mts_State *s, double timeout);
 void mts_state_leave(mts_State *s);
 
 /*
-** First half of closing: makes the state busy, without waiting and without
-** nesting.  Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (closed or being closed).
+** Has the state closed, if nobody holds it: nobody gets in any more, waiting
+** threads are sent away.  Returns: MTS_OK, then mts_state_finish_close has to
+** follow; MTS_BUSY, MTS_CLOSED (it was closed before).
+** Locks: takes the mutex of the lock.
 */
 mts_Status mts_state_begin_close(mts_State *s);
 
 /*
-** Second half, for the thread that holds the state: nobody gets in any more,
-** waiting threads are sent away, the lua_State is closed.  Called from a
-** finalizer that runs because this thread is already closing a state, the
-** lua_State is closed after that one.  No mutex may be held.
+** Closes the Lua state.  Called from a finalizer that runs because this thread
+** is already closing a state, the Lua state is closed after that one.  No
+** mutex may be held.
 */
 void mts_state_finish_close(mts_State *s);
 
