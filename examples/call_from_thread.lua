@@ -1,0 +1,58 @@
+-- call_from_thread.lua: a state that is called from another thread.
+--
+-- Teaches newstate, id, state and call: a state is prepared once by a setup
+-- function.  What setup returns, the callback, can then be called by every
+-- thread that has the id or the name of the state.
+--
+-- Prints:
+--   main    made the state 'counter', step 10
+--   main    called it:   10
+--   thread  called it:   20, 30, 40
+--   main    called it:   50
+--   main    got several: 60, nil, that was the last
+
+package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
+local threads = require "threads"
+local mtstates = require "mtstates"
+
+-- The setup function runs inside the new state.  That state has its own
+-- globals and its own standard libraries, so setup can't use the local
+-- variables around it: what it needs, it gets as an argument.
+local counter, description = mtstates.newstate("counter", function(step)
+  local count = 0
+  -- The callback. Its local variables live as long as the state.
+  local function callback(farewell)
+    count = count + step
+    if farewell then
+      return count, nil, "that was the last"
+    end
+    return count
+  end
+  return callback, "step " .. step
+end, 10)
+
+print(("main    made the state '%s', %s"):format(counter:name(), description))
+print("main    called it:   " .. counter:call())
+
+-- An OS thread has a Lua state of its own.  State objects can't be handed to
+-- it, but the id can, and there it becomes a state object again.  A name
+-- would do as well: mtstates.state("counter").
+local thread = threads.start(function(id)
+  local state = require("mtstates").state(id)
+  local numbers = {}
+  for i = 1, 3 do
+    numbers[i] = state:call()
+  end
+  return table.concat(numbers, ", ")
+end, counter:id())
+
+local ok, numbers = thread:join()
+assert(ok, numbers)
+print("thread  called it:   " .. numbers)
+
+-- The state is the same for all: it has gone on counting.
+print("main    called it:   " .. counter:call())
+
+-- Several values, nil among them, go in and come out.
+local count, nothing, words = counter:call(true)
+print(("main    got several: %d, %s, %s"):format(count, nothing, words))

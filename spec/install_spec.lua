@@ -1,0 +1,89 @@
+-- The module as users get it: by `make install` and by luarocks.  Both build
+-- it once more, in folders of their own below build/, so that nothing of what
+-- is being tested is replaced.
+
+local LUA_VERSION = _VERSION:match("%d%.%d")
+local SCRATCH = "build/" .. LUA_VERSION .. "/install"
+
+-- Runs a shell command without what an outer make hands to an inner one;
+-- returns its output, or raises it when the command fails.
+local function run(command)
+  local pipe = assert(io.popen("unset MAKEFLAGS MFLAGS MAKELEVEL; exec 2>&1;"
+    .. command .. "; echo status $?"))
+  local output = pipe:read("*a")
+  pipe:close()
+  local text, status = output:match("^(.*)status (%d+)\n$")
+  if status ~= "0" then
+    error(command .. " failed with status " .. tostring(status) .. ":\n"
+      .. (text or output))
+  end
+  return text
+end
+
+local function make(arguments)
+  return run(("make --no-print-directory BUILD=%s/make %s"):format(SCRATCH,
+    arguments))
+end
+
+-- A fresh interpreter, the same as this one, that finds only what is in the
+-- given folder: calls a state of the module there, prints what comes back.
+local function use_module_in(folder)
+  local i = 0
+  while arg[i - 1] do i = i - 1 end
+  return run(([[
+    cd / && LUA_CPATH='%s/?.so' %s -e '
+      local mtstates = require "mtstates"
+      local state = mtstates.newstate("return function(x) return x + 1 end")
+      print(state:call(41))']]):format(folder, arg[i]))
+end
+
+describe("installation #install", function()
+  local here = run("pwd"):gsub("\n", "")
+
+  setup(function()
+    run("rm -rf " .. SCRATCH .. " && mkdir -p " .. SCRATCH .. "/rock")
+  end)
+
+  describe("with make", function()
+    local root = here .. "/" .. SCRATCH .. "/root"
+    local libdir = "/opt/try/lib/lua/" .. LUA_VERSION
+
+    it("puts one file into the library folder, and removes just that",
+      function()
+        local targets = "PREFIX=/opt/try DESTDIR=" .. root
+        run("mkdir -p " .. root .. libdir .. "; touch " .. root .. libdir ..
+          "/neighbour.so")
+        local before = run("find " .. root)
+        make("install " .. targets)
+        assert.equal(root .. libdir .. "/mtstates.so\n",
+          run("find " .. root .. " -type f ! -name neighbour.so"))
+        assert.equal("42\n", use_module_in(root .. libdir))
+        make("uninstall " .. targets)
+        assert.equal(before, run("find " .. root))
+      end)
+
+    it("takes INST_LIBDIR as it is", function()
+      local targets = "INST_LIBDIR=/odd/place DESTDIR=" .. root
+      make("install " .. targets)
+      assert.equal("42\n", use_module_in(root .. "/odd/place"))
+      make("uninstall " .. targets)
+      assert.equal("", run("find " .. root .. "/odd -type f"))
+    end)
+
+    it("builds a module that exports its luaopen function only", function()
+      make("all")
+      local symbols = run("nm -D --defined-only " .. SCRATCH ..
+        "/make/mtstates.so")
+      assert.matches("^%x+ T luaopen_mtstates\n$", symbols)
+    end)
+  end)
+
+  it("with luarocks, without network", function()
+    run("cp -R src LICENSE mtstates-scm-0.rockspec " .. SCRATCH .. "/rock")
+    run("cd " .. SCRATCH .. "/rock && http_proxy=http://localhost:9 " ..
+      "https_proxy=http://localhost:9 luarocks --lua-version=" ..
+      LUA_VERSION .. " make --tree ../tree mtstates-scm-0.rockspec")
+    local libdir = "/" .. SCRATCH .. "/tree/lib/lua/" .. LUA_VERSION
+    assert.equal("42\n", use_module_in(here .. libdir))
+  end)
+end)

@@ -1,0 +1,277 @@
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+
+-- Libraries that are no part of the basic functions in any Lua version.
+local libraries = {"string", "table", "math", "io", "os", "debug"}
+
+describe("libs", function()
+  before_each(helpers.watch("libs"))
+  after_each(helpers.unwatch)
+
+  local function look_setup()
+    local t = type
+    return function(name)
+      return t(_G[name])
+    end
+  end
+
+  it("is true by default: all standard libraries are open", function()
+    for _, s in ipairs({
+      mtstates.newstate(look_setup),
+      mtstates.newstate(true, look_setup),
+      mtstates.newstate("libs", true, look_setup),
+      mtstates.newstate("libs", look_setup)
+    }) do
+      for _, name in ipairs(libraries) do
+        assert.equals("table", s:call(name), name)
+      end
+      assert.equals("table", s:call("coroutine"))
+      assert.equals("table", s:call("package"))
+    end
+  end)
+
+  it("opens all that the creating state has", function()
+    local s = mtstates.newstate(function()
+      return function(name) return type(package.loaded[name]) end
+    end)
+    for _, name in ipairs({"utf8", "bit32", "bit", "jit", "ffi"}) do
+      if rawget(_G, name) then
+        assert.equals("table", s:call(name), name)
+      end
+    end
+  end)
+
+  describe("false", function()
+    it("leaves the libraries out of the globals", function()
+      local s = mtstates.newstate(false, look_setup)
+      for _, name in ipairs(libraries) do
+        assert.equals("nil", s:call(name), name)
+      end
+    end)
+
+    it("works with a name and with singletons", function()
+      local s = mtstates.newstate("libs none", false, look_setup)
+      assert.equals("nil", s:call("string"))
+      local one = mtstates.singleton("libs single", false, look_setup)
+      assert.equals("nil", one:call("string"))
+    end)
+
+    it("keeps the basic functions and package", function()
+      local s = mtstates.newstate(false, look_setup)
+      for _, name in ipairs({
+        "assert", "collectgarbage", "error", "getmetatable", "ipairs",
+        "load", "next", "pairs", "pcall", "print", "rawequal", "rawget",
+        "rawset", "require", "select", "setmetatable", "tonumber",
+        "tostring", "type", "xpcall"
+      }) do
+        assert.equals("function", s:call(name), name)
+      end
+      assert.equals("table", s:call("package"))
+      assert.equals("string", s:call("_VERSION"))
+    end)
+
+    it("puts the libraries into package.preload", function()
+      local s = mtstates.newstate(false, function()
+        return function(name)
+          return type(package.preload[name]), type(package.loaded[name])
+        end
+      end)
+      for _, name in ipairs(libraries) do
+        assert.same({"function", "nil"}, {s:call(name)}, name)
+      end
+    end)
+
+    it("lets require load each library", function()
+      local s = mtstates.newstate(false, function()
+        return function(library, fname)
+          local loaded = require(library)
+          return type(loaded[fname]), require(library) == loaded
+        end
+      end)
+      for library, fname in pairs({
+        string = "format", table = "concat", math = "floor", io = "open",
+        os = "time", debug = "traceback", coroutine = "create"
+      }) do
+        assert.same({"function", true}, {s:call(library, fname)}, library)
+      end
+    end)
+
+    it("lets loaded libraries work", function()
+      local s = mtstates.newstate(false, function()
+        local string = require "string"
+        local table = require "table"
+        return function(a, b)
+          return table.concat({a, ("x"):rep(3), string.upper(b)}, "-")
+        end
+      end)
+      assert.equals("a-xxx-B", s:call("a", "b"))
+    end)
+
+    it("does not keep mtstates from being loaded and used", function()
+      local s = mtstates.newstate(false, function()
+        local mt = require "mtstates"
+        return function()
+          local inner = mt.newstate(false, "return function() return 4 end")
+          return inner:call(), mt.id()
+        end
+      end)
+      assert.same({4, s:id()}, {s:call()})
+    end)
+
+    it("still gives errors with messages and tracebacks", function()
+      local s = mtstates.newstate(false, function()
+        return function() error("bare") end
+      end)
+      local err = helpers.raises_error("invoking_state", function()
+        s:call()
+      end)
+      assert.truthy(err:find("bare", 1, true))
+      assert.truthy(err:find("stack traceback:", 1, true))
+    end)
+
+    it("still lets running code be interrupted", function()
+      local s = mtstates.newstate(false, function()
+        return function() while true do end end
+      end)
+      s:interrupt()
+      local err = helpers.raises_error("invoking_state", function()
+        s:call()
+      end)
+      assert.truthy(err:find(mtstates.error.interrupted, 1, true))
+    end)
+  end)
+
+  -- States know which coroutine runs, so their coroutine library is not
+  -- quite that of Lua; it must not be noticed.
+  describe("coroutine in states", function()
+    local snippets = {
+      "return coroutine.resume(coroutine.create(function(...) " ..
+        "return select('#', ...), ... end), 1, nil, 3, nil)",
+      "local co = coroutine.create(function(a) local b = " ..
+        "coroutine.yield(a + 1) return b * 2 end) " ..
+        "local _, x = coroutine.resume(co, 1) " ..
+        "local _, y = coroutine.resume(co, 10) " ..
+        "return x, y, coroutine.status(co), coroutine.resume(co)",
+      "local f = coroutine.wrap(function(...) " ..
+        "coroutine.yield(...) return 'end' end) " ..
+        "return f(1, 2), f(), pcall(f)",
+      "return pcall(coroutine.wrap(function() error('message') end))",
+      "return pcall(coroutine.wrap(function() error('message', 0) end))",
+      "return pcall(coroutine.wrap(function() error({}) end)) == false",
+      "return pcall(coroutine.wrap(function() error() end))",
+      "return pcall(coroutine.wrap(function() local x = nil; x() end))",
+      "return coroutine.resume(coroutine.create(error), 'direct')",
+      "local co = coroutine.create(function() error('x') end) " ..
+        "coroutine.resume(co) return coroutine.status(co), " ..
+        "coroutine.resume(co)",
+      "local co co = coroutine.create(function() " ..
+        "return coroutine.resume(co) end) return coroutine.resume(co)",
+      "local co co = coroutine.wrap(function() " ..
+        "return pcall(co) end) return co()",
+      "local outer outer = coroutine.create(function() " ..
+        "local inner = coroutine.create(function() " ..
+        "return coroutine.status(outer), coroutine.resume(outer) end) " ..
+        "return coroutine.resume(inner) end) " ..
+        "return coroutine.resume(outer)",
+      "return pcall(coroutine.resume)",
+      "return pcall(coroutine.resume, 5)",
+      "return pcall(coroutine.resume, {}, 1)",
+      "return pcall(coroutine.wrap)",
+      "return pcall(coroutine.wrap, 'x')",
+      "return pcall(coroutine.create, nil)",
+      "return pcall(coroutine.status, 1)",
+      "return coroutine.wrap(function() " ..
+        "return coroutine.isyieldable and coroutine.isyieldable() end)()",
+      "return coroutine.wrap(function() return pcall(function() " ..
+        "return coroutine.yield(1) end) end)()",
+      "local f = coroutine.wrap(function() return pcall(function() " ..
+        "local x = coroutine.yield(1) error(x, 0) end) end) " ..
+        "f() return f('passed in')",
+      "local f = coroutine.wrap(function() for i = 1, 3 do " ..
+        "coroutine.wrap(function() coroutine.yield() end)() " ..
+        "coroutine.yield(i) end end) return f(), f(), f()",
+      "local n = 0 local function deep(i) if i > 0 then " ..
+        "coroutine.wrap(deep)(i - 1) end n = n + 1 end deep(50) return n",
+      "local function endless() return coroutine.wrap(endless)() end " ..
+        "local ok, err = pcall(endless) " ..
+        "return ok, err:match('C stack overflow')",
+      "local co = coroutine.create(function() " ..
+        "coroutine.yield() end) coroutine.resume(co) " ..
+        "local t = debug.traceback(co) return t:match('yield')",
+      "local f = coroutine.wrap(function(...) return select('#', ...) end) " ..
+        "return f(('x'):rep(200):byte(1, 200))",
+      "local f = coroutine.wrap(function() " ..
+        "return ('x'):rep(200):byte(1, 200) end) return select('#', f())",
+      "local ok, err = pcall(string.gsub, 'x', 'x', function() " ..
+        "coroutine.yield() end) return ok, type(err)",
+      "local co = coroutine.wrap(function() " ..
+        "table.sort({3, 2, 1}, function(a, b) coroutine.yield() end) end) " ..
+        "local ok, err = pcall(co) return ok, err:match('attempt to yield')",
+      "return select('#', coroutine.wrap(function() end)())",
+      "if not coroutine.close then return 'none' end " ..
+        "local co = coroutine.create(function() coroutine.yield() end) " ..
+        "coroutine.resume(co) return coroutine.close(co), " ..
+        "coroutine.status(co), coroutine.close(co)",
+      "if not coroutine.close then return 'none' end " ..
+        "local co = coroutine.create(function() error('x', 0) end) " ..
+        "coroutine.resume(co) return coroutine.close(co)",
+      "if not coroutine.close then return 'none' end " ..
+        "return coroutine.close(coroutine.create(print))",
+      "if not coroutine.close then return 'none' end " ..
+        "return coroutine.wrap(function() " ..
+        "return pcall(coroutine.close, (coroutine.running())) end)()",
+      "if not coroutine.close then return 'none' end " ..
+        "local outer outer = coroutine.create(function() " ..
+        "return coroutine.wrap(function() " ..
+        "return pcall(coroutine.close, outer) end)() end) " ..
+        "return coroutine.resume(outer)",
+      "if not coroutine.close then return 'none' end " ..
+        "return pcall(coroutine.close, 5)",
+      "if not coroutine.close then return 'none' end " ..
+        "local log = {} local f = load([[local log = ... " ..
+        "local x <close> = setmetatable({}, {__close = function(_, e) " ..
+        "log[#log + 1] = tostring(e) error('in close', 0) end}) " ..
+        "coroutine.yield(1) error('late', 0)]]) " ..
+        "local a = coroutine.create(f) coroutine.resume(a, log) " ..
+        "local ok, err = coroutine.close(a) " ..
+        "local b = coroutine.wrap(f) b(log) " ..
+        "return ok, err, table.concat(log, ' '), pcall(b)",
+      "if not coroutine.close then return 'none' end " ..
+        "local log = {} local f = load([[local log = ... " ..
+        "local x <close> = setmetatable({}, {__close = function() " ..
+        "coroutine.yield(2) log[1] = 'closed' end}) " ..
+        "coroutine.yield(1)]]) local g = coroutine.wrap(f) " ..
+        "return g(log), g(), g(), log[1]"
+    }
+
+    it("does what it does outside", function()
+      local show = [[
+        local function show(...)
+          local texts = {}
+          for i = 1, select("#", ...) do
+            texts[i] = tostring((select(i, ...)))
+          end
+          return table.concat(texts, "|")
+        end
+        return show((function() ]]
+      local s = mtstates.newstate(function()
+        local compile = rawget(_G, "loadstring") or load
+        return function(code) return assert(compile(code, "=snippet"))() end
+      end)
+      local lazy = mtstates.newstate(false, function()
+        for _, name in ipairs({"coroutine", "string", "table", "debug"}) do
+          _G[name] = require(name)
+        end
+        local compile = rawget(_G, "loadstring") or load
+        return function(code) return assert(compile(code, "=snippet"))() end
+      end)
+      for _, snippet in ipairs(snippets) do
+        local code = show .. snippet .. " end)())"
+        local expected = assert(helpers.compile(code, "=snippet"))()
+        assert.equals(expected, (s:call(code)), snippet)
+        assert.equals(expected, (lazy:call(code)), snippet)
+        assert.equals(expected, (s:call(code)), snippet)
+      end
+    end)
+  end)
+end)

@@ -1,0 +1,221 @@
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+
+describe("mtstates.state", function()
+  before_each(helpers.watch("lookup"))
+  after_each(helpers.unwatch)
+
+  local function unknown(key)
+    return helpers.raises_error("unknown_object", mtstates.state, key)
+  end
+
+  describe("by id", function()
+    it("gives a reference to the same state", function()
+      local s = mtstates.newstate(function()
+        local count = 0
+        return function()
+          count = count + 1
+          return count
+        end
+      end)
+      local r = mtstates.state(s:id())
+      assert.equals(1, s:call())
+      assert.equals(2, r:call())
+      assert.equals(s:id(), r:id())
+      assert.is_false(r:isowner())
+    end)
+
+    it("takes a float with the value of the id", function()
+      local s = mtstates.newstate(helpers.echo)
+      local r = mtstates.state(s:id() + 0.0)
+      assert.equals(s:id(), r:id())
+      assert.equals("x", r:call("x"))
+    end)
+
+    it("does not know numbers that are no id", function()
+      local id = mtstates.newstate(helpers.echo):id()
+      for _, number in ipairs({
+        0, -1, 1, -id, id + 0.5, 0.1, -0.0, 2^31, 2^52, 2^53, 2^62, 2^63,
+        2^64, 1e300, -1e300, -2^63, 1/0, -1/0, 0/0, 2^53 + 2
+      }) do
+        unknown(number)
+      end
+      if helpers.math_type then
+        unknown(rawget(math, "maxinteger"))
+        unknown(rawget(math, "mininteger"))
+      end
+    end)
+
+    it("does not know the ids of closed states", function()
+      local s = mtstates.newstate(helpers.echo)
+      s:close()
+      unknown(s:id())
+    end)
+
+    it("does not know a state whose setup still runs", function()
+      local s, ok, err = mtstates.newstate(function()
+        local mt = require "mtstates"
+        return print, pcall(mt.state, mt.id())
+      end)
+      assert.is_false(ok)
+      assert.truthy(err:find(mtstates.error.unknown_object, 1, true))
+      assert.equals(s:id(), mtstates.state(s:id()):id())
+    end)
+
+    it("does not know a state whose setup failed", function()
+      local gate = handoff.unique()
+      assert.is_false(pcall(mtstates.newstate, function(g)
+        require "handoff".put(g, require "mtstates".id())
+        error("no")
+      end, gate))
+      unknown(handoff.take(gate))
+    end)
+  end)
+
+  describe("by name", function()
+    it("gives a reference to the state with that name", function()
+      local s = mtstates.newstate("lookup one", helpers.echo)
+      local r = mtstates.state("lookup one")
+      assert.equals(s:id(), r:id())
+      assert.equals("lookup one", r:name())
+      assert.is_false(r:isowner())
+    end)
+
+    it("does not know other names", function()
+      local s = mtstates.newstate("lookup known", helpers.echo)
+      for _, name in ipairs({
+        "", "lookup", "lookup known ", "lookup knowN", "lookup known\0",
+        tostring(s:id()), tostring(s)
+      }) do
+        unknown(name)
+      end
+      assert.equals("lookup known", s:name())
+    end)
+
+    it("names what it does not know", function()
+      local err = unknown("lookup this is nowhere")
+      assert.truthy(err:find("lookup this is nowhere", 1, true))
+    end)
+
+    it("does not know names of closed states", function()
+      local s = mtstates.newstate("lookup closed", helpers.echo)
+      s:close()
+      unknown("lookup closed")
+    end)
+
+    it("does not know a state whose setup still runs", function()
+      local s, ok, err = mtstates.newstate("lookup setup", function()
+        return print, pcall(require "mtstates".state, "lookup setup")
+      end)
+      assert.is_false(ok)
+      assert.truthy(err:find(mtstates.error.unknown_object, 1, true))
+      assert.equals(s:id(), mtstates.state("lookup setup"):id())
+    end)
+
+    it("finds a name that looks like a number only as a string", function()
+      local s = mtstates.newstate("4711", helpers.echo)
+      assert.equals(s:id(), mtstates.state("4711"):id())
+      unknown(4711)
+    end)
+
+    it("tells names apart that differ behind a zero byte", function()
+      local a = mtstates.newstate("lookup\0a", helpers.echo)
+      local b = mtstates.newstate("lookup\0b", helpers.echo)
+      assert.equals(a:id(), mtstates.state("lookup\0a"):id())
+      assert.equals(b:id(), mtstates.state("lookup\0b"):id())
+      assert.equals("lookup\0a", a:name())
+      unknown("lookup\0")
+      unknown("lookup")
+    end)
+
+    it("finds the empty name, which is not the same as none", function()
+      mtstates.newstate(helpers.echo)
+      unknown("")
+      local s = mtstates.newstate("", helpers.echo)
+      assert.equals("", s:name())
+      assert.equals(s:id(), mtstates.state(""):id())
+      s:close()
+      unknown("")
+    end)
+
+    it("finds names of 1 MB", function()
+      local long = ("0123456789abcdef"):rep(65536)
+      local s = mtstates.newstate(long, helpers.echo)
+      assert.equals(s:id(), mtstates.state(long):id())
+      assert.is_true(long == s:name())
+      assert.is_true(#tostring(s) > 0)
+      unknown(long .. "x")
+      unknown(long:sub(1, -2))
+      s:close()
+      unknown(long)
+    end)
+
+    it("finds each of many states", function()
+      local states = {}
+      for i = 1, 300 do
+        states[i] = mtstates.newstate("lookup many " .. i, false,
+          helpers.echo)
+      end
+      for i = 1, 300, 2 do
+        states[i]:close()
+      end
+      for i = 1, 300 do
+        local name = "lookup many " .. i
+        if i % 2 == 1 then
+          unknown(name)
+          unknown(states[i]:id())
+        else
+          assert.equals(states[i]:id(), mtstates.state(name):id())
+          assert.equals(name, mtstates.state(states[i]:id()):name())
+        end
+        states[i]:close()
+      end
+    end)
+  end)
+
+  describe("with a name that several open states have", function()
+    it("raises ambiguous_name", function()
+      local a = mtstates.newstate("lookup twin", helpers.echo)
+      local b = mtstates.newstate("lookup twin", helpers.echo)
+      local err = helpers.raises_error("ambiguous_name", mtstates.state,
+        "lookup twin")
+      assert.truthy(err:find("lookup twin", 1, true))
+      helpers.raises_error("ambiguous_name", mtstates.singleton,
+        "lookup twin")
+      helpers.raises_error("ambiguous_name", mtstates.singleton,
+        "lookup twin", helpers.echo)
+      assert.equals(a:id(), mtstates.state(a:id()):id())
+      assert.equals(b:id(), mtstates.state(b:id()):id())
+    end)
+
+    it("finds the last one when the others are closed", function()
+      local a = mtstates.newstate("lookup rest", helpers.echo)
+      local b = mtstates.newstate("lookup rest", helpers.echo)
+      local c = mtstates.newstate("lookup rest", helpers.echo)
+      b:close()
+      helpers.raises_error("ambiguous_name", mtstates.state, "lookup rest")
+      a:close()
+      assert.equals(c:id(), mtstates.state("lookup rest"):id())
+      c:close()
+      unknown("lookup rest")
+    end)
+  end)
+
+  it("gives an own object each time", function()
+    local s = mtstates.newstate("lookup objects", helpers.echo)
+    local a, b = mtstates.state(s:id()), mtstates.state("lookup objects")
+    assert.is_false(rawequal(a, b))
+    assert.is_false(rawequal(a, s))
+  end)
+
+  it("works inside states, from there to any state", function()
+    local s = mtstates.newstate("lookup inside", helpers.echo)
+    local other = mtstates.newstate(function()
+      local mt = require "mtstates"
+      return function(key) return mt.state(key):call("through") end
+    end)
+    assert.equals("through", other:call(s:id()))
+    assert.equals("through", other:call("lookup inside"))
+  end)
+end)

@@ -1,0 +1,151 @@
+-- What nearly every spec needs: expectations about errors, in one place, and
+-- the differences between Lua versions.
+
+local handoff = require "handoff"
+
+local helpers = {}
+
+helpers.unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
+function helpers.pack(...)
+  return {n = select("#", ...), ...}
+end
+
+-- load or loadstring: compiles a string of Lua code.
+helpers.compile = rawget(_G, "loadstring") or load
+
+-- Lua 5.3 and later: "integer", "float" or nil.
+helpers.math_type = rawget(math, "type")
+
+-- A busted before_each that ends the process when a spec hangs.
+function helpers.watch(topic)
+  return function()
+    handoff.watchdog(120, topic)
+  end
+end
+
+function helpers.unwatch()
+  handoff.watchdog(0)
+end
+
+function helpers.collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+-- Polls a condition that becomes true by itself.
+function helpers.wait_until(condition)
+  local tries = 0
+  while not condition() do
+    tries = tries + 1
+    if tries > 30000 then
+      error("the condition never came true", 2)
+    end
+    handoff.breathe()
+  end
+end
+
+-- Calls f, which must raise; gives what it raised.
+function helpers.raises(f, ...)
+  local ok, err = pcall(f, ...)
+  if ok then
+    error("nothing was raised", 2)
+  end
+  return err
+end
+
+-- Calls f, which must raise the mtstates error of this name.
+function helpers.raises_error(name, f, ...)
+  local ok, err = pcall(f, ...)
+  local prefix = "mtstates.error." .. name
+  if ok then
+    error("nothing was raised instead of " .. name, 2)
+  elseif type(err) ~= "string" then
+    error("a " .. type(err) .. " was raised instead of " .. name, 2)
+  end
+  local next_character = err:sub(#prefix + 1, #prefix + 1)
+  if err:sub(1, #prefix) ~= prefix or next_character:match("[%w_]") then
+    error("expected " .. name .. ", raised was: " .. err, 2)
+  end
+  return err
+end
+
+-- Calls f, which must raise Lua's usual argument error: position, name of the
+-- function, and what is to be found in the text behind it.
+function helpers.bad_argument(position, fname, expected, f, ...)
+  local ok, err = pcall(f, ...)
+  local head = ("bad argument #%d to '%s' ("):format(position, fname)
+  if ok then
+    error("nothing was raised instead of: " .. head .. expected, 2)
+  end
+  local _, last = tostring(err):find(head, 1, true)
+  if not last or not tostring(err):find(expected, last, true) then
+    error("expected: " .. head .. expected .. "\nraised:   " ..
+          tostring(err), 2)
+  end
+  return err
+end
+
+-- Calls f, which must raise an error about the object in front of the colon.
+function helpers.bad_self(fname, f, ...)
+  local ok, err = pcall(f, ...)
+  if ok then
+    error("nothing was raised by a bad self", 2)
+  end
+  local text = tostring(err)
+  local names_function = text:find("to '" .. fname .. "'", 1, true)
+    or text:find("calling '" .. fname .. "' on bad self", 1, true)
+  if not names_function
+     or not text:find("mtstates.state expected", 1, true) then
+    error("expected a bad self of '" .. fname .. "', raised: " .. text, 2)
+  end
+  return err
+end
+
+-- How often a plain text occurs.
+function helpers.count(text, part)
+  local count, from = 0, 1
+  while true do
+    local first, last = text:find(part, from, true)
+    if not first then
+      return count
+    end
+    count, from = count + 1, last + 1
+  end
+end
+
+-- Setup: the callback gives its arguments back.
+function helpers.echo()
+  return function(...)
+    return ...
+  end
+end
+
+-- Setup: the callback reports its arrival at the gate `entered`, waits for
+-- the gate `leave` and gives the rest of its arguments back.
+function helpers.gated()
+  local gates = require "handoff"
+  return function(entered, leave, ...)
+    if entered then
+      gates.add(entered)
+    end
+    if leave then
+      gates.wait(leave, 1)
+    end
+    return ...
+  end
+end
+
+-- An object that calls f when it is collected, for setups in any version.
+helpers.finalizer_code = [[
+  local function on_collect(f)
+    if newproxy then
+      local proxy = newproxy(true)
+      getmetatable(proxy).__gc = f
+      return proxy
+    end
+    return setmetatable({}, {__gc = f})
+  end
+]]
+
+return helpers
