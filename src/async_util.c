@@ -227,6 +227,7 @@ static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 
 static void wait_for_handler(void) MTS_REQUIRES(requests)
 {
+  /* A handler may not signal a condition. */
   const struct timespec nap = {.tv_nsec = 20000};
   double deadline = mts_clock_now() + SIGNAL_PATIENCE;
   while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)

@@ -25,7 +25,6 @@
 #define MTS_CAPABILITY MTS_ANNOTATE(capability("mutex"))
 #define MTS_GUARDED_BY(m) MTS_ANNOTATE(guarded_by(m))
 #define MTS_REQUIRES(...) MTS_ANNOTATE(requires_capability(__VA_ARGS__))
-#define MTS_EXCLUDES(...) MTS_ANNOTATE(locks_excluded(__VA_ARGS__))
 #define MTS_ACQUIRES(...) MTS_ANNOTATE(acquire_capability(__VA_ARGS__))
 #define MTS_RELEASES(...) MTS_ANNOTATE(release_capability(__VA_ARGS__))
 #define MTS_UNCHECKED MTS_ANNOTATE(no_thread_safety_analysis)
@@ -52,7 +51,7 @@ typedef struct mts_Thread {
 #define MTS_COND_INIT                                                         \
   {                                                                           \
     PTHREAD_COND_INITIALIZER                                                  \
-  } /* no deadlines */
+  } /* not for deadlines */
 
 /* A timeout that never ends. */
 #define MTS_FOREVER HUGE_VAL

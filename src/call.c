@@ -21,6 +21,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "error.h"
 #include "interrupt.h"
@@ -29,32 +30,28 @@
 typedef struct Call {
   mts_State *state;
   lua_State *to;
-  int base;                  /* top of `to` before the call */
-  int first;                 /* first result in `to` */
-  int pushed;                /* results pushed onto the caller's stack */
-  const mts_Values *args;    /* what to call it with: one of these two, */
-  const mts_Message *values; /* or neither */
-  bool is_started;           /* from now on errors are those of the callback */
-  mts_Buffer *message;
+  int base;                   /* top of `to` before the call */
+  int first;                  /* first result in `to` */
+  int pushed;                 /* results pushed onto the caller's stack */
+  const mts_Values *args;     /* what to call it with: one of these two, */
+  const mts_Message *message; /* or neither */
+  bool is_started; /* from now on errors are those of the callback */
+  mts_Buffer *error_text;
 } Call;
-
-/* The message when there is no memory for any other. */
-static const char no_memory[] =
-    MTS_ERROR_CLASS ".out_of_memory: not enough memory";
 
 /* Stack slots that a call needs besides those of arguments or results. */
 #define SLOTS 6
 
-static Call begin(mts_State *s, mts_Buffer *message)
+static Call begin(mts_State *s, mts_Buffer *error_text)
 {
   lua_State *to = atomic_load_explicit(&s->running, memory_order_relaxed);
-  Call call = {.state = s, .to = to, .base = lua_gettop(to)};
-  call.message = message;
+  Call call = {
+      .state = s, .to = to, .base = lua_gettop(to), .error_text = error_text};
   mts_interrupt_check(s);
   return call;
 }
 
-/* Composes the message for the error value on top of L. */
+/* Composes the text for the error value on top of L. */
 static mts_Status report(const Call *call, mts_Error error, lua_State *L)
 {
   static const char no_string[] = "(error object is not a string)";
@@ -62,7 +59,7 @@ static mts_Status report(const Call *call, mts_Error error, lua_State *L)
   const char *text = no_string;
   if (lua_type(L, -1) == LUA_TSTRING)
     text = lua_tolstring(L, -1, &length);
-  return mts_error_compose(call->message, error, call->state, text, length);
+  return mts_error_compose(call->error_text, error, call->state, text, length);
 }
 
 /*
@@ -81,7 +78,10 @@ static int push_if_own(lua_State *L, const mts_Values *values)
   return values->count;
 }
 
-/* The other side: copies the values, which may be arguments from own on. */
+/*
+** Runs in the protected call: copies the values.  If they were on the stack of
+** L, they are now the arguments from the index own on.
+*/
 static void push_copies(lua_State *L, const mts_Values *values, int own)
 {
   mts_Values seen = *values;
@@ -98,14 +98,14 @@ static void push_copies(lua_State *L, const mts_Values *values, int own)
 /* Runs in `to`: [1] the Call, [2] the callback. */
 static int push_args_and_call(lua_State *to)
 {
-  Call *call = (Call *)lua_touserdata(to, 1);
+  Call *call = lua_touserdata(to, 1);
   int base = lua_gettop(to);
   lua_pushvalue(to, 2);
   if (call->args)
     push_copies(to, call->args, 3);
   else {
-    luaL_checkstack(to, (int)call->values->count + SLOTS, "long message");
-    mts_message_push(to, call->values);
+    luaL_checkstack(to, (int)call->message->count + SLOTS, "long message");
+    mts_message_push(to, call->message);
   }
   call->is_started = true;
   lua_call(to, lua_gettop(to) - base - 1, LUA_MULTRET);
@@ -134,6 +134,8 @@ static mts_Status run(Call *call, size_t count, mts_Kind kind)
 {
   lua_State *to = call->to;
   int handler, result;
+  /* Twice: in a protected call the values can stand there a second time, and
+  ** too many are MTS_NO_MEMORY, not an error of the callback. */
   if (count > INT_MAX / 2 || !lua_checkstack(to, 2 * (int)count + SLOTS))
     return MTS_NO_MEMORY;
   handler = push_callback(call);
@@ -170,7 +172,7 @@ static mts_Status run(Call *call, size_t count, mts_Kind kind)
 */
 static int examine(lua_State *to)
 {
-  mts_Values *results = (mts_Values *)lua_touserdata(to, 1);
+  mts_Values *results = lua_touserdata(to, 1);
   mts_Values seen;
   mts_transfer_scan(&seen, to, 2);
   lua_pushinteger(to, mts_transfer_examine(&seen));
@@ -179,7 +181,8 @@ static int examine(lua_State *to)
   return 2;
 }
 
-/* Has arrays found among the results; pushes one value onto `to`. */
+/* Has arrays found among the results; leaves two values on `to`: the
+** second keeps the arrays alive. */
 static mts_Status examine_results(const Call *call, mts_Values *results)
 {
   lua_State *to = call->to;
@@ -202,7 +205,7 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
     int length = snprintf(text, sizeof(text),
                           "result #%d is a %s, which cannot be transferred",
                           index - call->first + 1, luaL_typename(to, index));
-    return mts_error_compose(call->message, MTS_ERROR_STATE_RESULT,
+    return mts_error_compose(call->error_text, MTS_ERROR_STATE_RESULT,
                              call->state, text, (size_t)length);
   }
   return MTS_OK;
@@ -211,7 +214,7 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
 /* Runs in `from`: [1] the results. */
 static int push_results(lua_State *from)
 {
-  const mts_Values *results = (const mts_Values *)lua_touserdata(from, 1);
+  const mts_Values *results = lua_touserdata(from, 1);
   push_copies(from, results, 2);
   return results->count;
 }
@@ -265,7 +268,7 @@ static void clear_stack(const Call *call, lua_State *from)
 /* ======================================================================= */
 
 mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
-                    double timeout, mts_Buffer *message)
+                    double timeout, mts_Buffer *error_text)
 {
   lua_State *outer;
   Call call;
@@ -273,7 +276,7 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
   if (status != MTS_OK)
     return status;
   outer = mts_interrupt_switch(home, args->L);
-  call = begin(s, message);
+  call = begin(s, error_text);
   call.args = args;
   status = run(&call, (size_t)args->count, args->kind);
   if (status == MTS_OK)
@@ -284,44 +287,46 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
   return status;
 }
 
-static mts_Status call_native(mts_State *s, const mts_Message *values,
-                              double timeout, mts_Buffer *message)
+static mts_Status call_native(mts_State *s, const mts_Message *message,
+                              double timeout, mts_Buffer *error_text)
 {
-  size_t count = values ? values->count : 0;
+  size_t count = message ? message->count : 0;
   Call call;
   mts_Status status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
-  call = begin(s, message);
-  call.values = values;
+  call = begin(s, error_text);
+  call.message = message;
   status = run(&call, count, count > 0 ? MTS_KIND_OTHER : MTS_KIND_PLAIN);
   lua_settop(call.to, call.base);
   mts_state_leave(s);
   return status;
 }
 
-mts_Status mts_call_native(mts_State *s, const mts_Message *values,
+mts_Status mts_call_native(mts_State *s, const mts_Message *message,
                            double timeout, mts_ErrorHandler handler,
                            void *data)
 {
-  mts_Buffer message = {0};
-  mts_Status status = call_native(s, values, timeout, &message);
-  if (status != MTS_OK && handler) {
+  mts_Buffer error_text = {0};
+  mts_Status status = call_native(s, message, timeout, &error_text);
+  bool has_failed =
+      status != MTS_OK && status != MTS_CLOSED && status != MTS_BUSY;
+  if (has_failed && handler) {
     if (status == MTS_RAISED ||
-        mts_error_compose_status(&message, status, s) == MTS_RAISED)
-      handler(data, message.data, message.length);
+        mts_error_compose_status(&error_text, status, s) == MTS_RAISED)
+      handler(data, error_text.data, error_text.length);
     else
-      handler(data, no_memory, sizeof(no_memory) - 1);
+      handler(data, mts_error_no_memory, strlen(mts_error_no_memory));
   }
-  mts_buffer_free(&message);
+  mts_buffer_free(&error_text);
   return status;
 }
 
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
-                          mts_State *home, mts_Buffer *message)
+                          mts_State *home, mts_Buffer *error_text)
 {
   lua_State *outer = mts_interrupt_switch(home, args->L);
-  Call call = begin(s, message);
+  Call call = begin(s, error_text);
   mts_Status status;
   call.args = args;
   status = run(&call, (size_t)args->count, args->kind);
@@ -330,14 +335,14 @@ mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
     int length = snprintf(text, sizeof(text),
                           "result #1 of the setup is not a function but %s",
                           luaL_typename(call.to, call.first));
-    status = mts_error_compose(message, MTS_ERROR_STATE_RESULT, s, text,
+    status = mts_error_compose(error_text, MTS_ERROR_STATE_RESULT, s, text,
                                (size_t)length);
   }
   if (status == MTS_OK)
     status = fetch(&call, call.first + 1, args->L);
   if (status == MTS_OK) {
-    lua_pushvalue(call.to, call.first);
-    lua_copy(call.to, -1, MTS_CALLBACK_SLOT);
+    lua_copy(call.to, call.first, MTS_CALLBACK_SLOT);
+    lua_settop(call.to, call.first); /* the callback, on top */
     lua_rawseti(call.to, LUA_REGISTRYINDEX, s->callback_ref);
   }
   clear_stack(&call, args->L);

@@ -9,22 +9,25 @@
 #include "transfer.h"
 
 /*
-** Stack slots of the main Lua thread of a state between calls; also where
-** nested calls find the two in the Lua registry (see mts_State).
+** Where the main Lua thread of a state has the two between calls; newstate.c
+** pushes them in this order.  Nested calls take them from the Lua registry
+** (see mts_State).
 */
 #define MTS_HANDLER_SLOT 1
 #define MTS_CALLBACK_SLOT 2
 
 /*
 ** Calls the callback of s with args and pushes its results onto args->L.
+** args: scanned, and examined if they are of MTS_KIND_OTHER.
 ** home: the state that args->L belongs to, or NULL.
 ** timeout: seconds to wait for s to become free.
-** Returns: MTS_OK; MTS_RAISED with message set; what mts_state_enter returns;
+** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
+*returns;
 ** MTS_NO_MEMORY.  Never raises.
 ** Stack of args->L: [-0, +results, -]
 */
 mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
-                    double timeout, mts_Buffer *message);
+                    double timeout, mts_Buffer *error_text);
 
 /* Gets the message of an error; valid during the call only. */
 typedef void (*mts_ErrorHandler)(void *data, const char *message,
@@ -32,11 +35,12 @@ typedef void (*mts_ErrorHandler)(void *data, const char *message,
 
 /*
 ** Calls the callback of s with the values of the message (NULL: without
-** arguments) and drops its results.  For threads without a Lua state.  On
-** failure handler, if not NULL, is called when s has been left.
+** arguments) and drops its results.  For threads without a Lua state.  If
+** that fails in another way than MTS_CLOSED or MTS_BUSY, handler, if it is not
+** NULL, is called when s has been left.
 ** Returns: as mts_call.
 */
-mts_Status mts_call_native(mts_State *s, const mts_Message *values,
+mts_Status mts_call_native(mts_State *s, const mts_Message *message,
                            double timeout, mts_ErrorHandler handler,
                            void *data);
 
@@ -47,6 +51,6 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *values,
 ** Returns: as mts_call.
 */
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
-                          mts_State *home, mts_Buffer *message);
+                          mts_State *home, mts_Buffer *error_text);
 
 #endif

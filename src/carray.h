@@ -24,7 +24,7 @@ bool mts_carray_find(lua_State *L, int index, mts_Carray *found);
 
 /*
 ** Pushes a copy, made by the module "carray" of L, of an array that may be in
-** another Lua state.  Raises what require raises, and strings.
+** another Lua state.  Raises what require raises, and errors of its own.
 ** Stack: [-0, +1, e]
 */
 void mts_carray_push_copy(lua_State *L, const mts_Carray *source);

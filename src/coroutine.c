@@ -6,7 +6,7 @@
 ** make another Lua thread run (resume, close and what wrap returns) note it
 ** in s->running before and afterwards, by mts_interrupt_switch.  In all other
 ** respects they do what those of Lua do.  Nothing that could raise an error
-** happens in between.
+** happens in between.  Locks: only those of mts_interrupt_switch.
 **
 ** Each function has the box of its state as first upvalue (see home.h).
 */
@@ -86,7 +86,7 @@ static int wrapped(lua_State *L)
   if (lua_status(co) > LUA_YIELD) { /* it ended with an error */
     int status;
     lua_pushvalue(L, -1);
-    lua_xmove(L, co, 1);
+    lua_xmove(L, co, 1); /* closing wants the error value there */
     status = close_coroutine(L, co);
     if (status != LUA_OK) {
       lua_pop(L, 1);

@@ -30,6 +30,8 @@ static const char *const names[] = {
 
 #define NAME_COUNT (sizeof(names) / sizeof(names[0]))
 
+const char mts_error_no_memory[] = PREFIX "out_of_memory: not enough memory";
+
 static const struct {
   mts_Error error;
   const char *text;
@@ -67,7 +69,7 @@ int mts_error_raise_status(lua_State *L, mts_Status status, const char *what)
 
 static int push_message(lua_State *L)
 {
-  const mts_Buffer *message = (const mts_Buffer *)lua_touserdata(L, 1);
+  const mts_Buffer *message = lua_touserdata(L, 1);
   lua_pushlstring(L, message->data, message->length);
   return 1;
 }
@@ -138,7 +140,7 @@ typedef struct ErrorObject {
   size_t details;   /* where the details start in text, */
   size_t traceback; /* the line break before the traceback, */
   size_t length;    /* the end; each is the next if that part is missing */
-  char text[1];
+  char text[];
 } ErrorObject;
 
 static const char *find(const char *text, size_t length, const char *part)
@@ -171,7 +173,7 @@ static size_t find_name(const char *text, size_t length)
 
 static ErrorObject *check_object(lua_State *L, int index)
 {
-  return (ErrorObject *)luaL_checkudata(L, index, MTS_ERROR_CLASS);
+  return luaL_checkudata(L, index, MTS_ERROR_CLASS);
 }
 
 /* mtstates.error(err): called as a table, which comes first. */
@@ -191,7 +193,7 @@ static int new_object(lua_State *L)
     lua_pushnil(L);
     return 1;
   }
-  object = (ErrorObject *)lua_newuserdatauv(L, sizeof(*object) + length, 0);
+  object = lua_newuserdatauv(L, sizeof(*object) + length + 1, 0);
   luaL_setmetatable(L, MTS_ERROR_CLASS);
   memcpy(object->text, text, length + 1);
   traceback = find(text, length, TRACEBACK);
@@ -238,8 +240,8 @@ static int object_message(lua_State *L)
 
 static int object_eq(lua_State *L)
 {
-  const ErrorObject *a = (ErrorObject *)luaL_testudata(L, 1, MTS_ERROR_CLASS);
-  const ErrorObject *b = (ErrorObject *)luaL_testudata(L, 2, MTS_ERROR_CLASS);
+  const ErrorObject *a = luaL_testudata(L, 1, MTS_ERROR_CLASS);
+  const ErrorObject *b = luaL_testudata(L, 2, MTS_ERROR_CLASS);
   lua_pushboolean(L, a && b && a->error == b->error);
   return 1;
 }

@@ -24,7 +24,13 @@ typedef enum mts_Error {
 /* The class name of error objects, and what error names start with. */
 #define MTS_ERROR_CLASS "mtstates.error"
 
-/* Raises "NAME: details", details formatted as by lua_pushfstring. */
+/* The message when there is no memory for any other. */
+extern const char mts_error_no_memory[];
+
+/*
+** Raises "NAME: details", details formatted as by lua_pushfstring.
+** Stack: [-0, +1, v]; never returns.
+*/
 int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...);
 
 /*
@@ -53,7 +59,7 @@ mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
 
 /*
 ** The message handler for calls into states: makes a string of any error
-** value and adds a traceback.  Stack: [-1, +1, m]
+** value and adds a traceback.  Stack: [-1, +1, e]
 */
 int mts_error_handler(lua_State *L);
 

@@ -2,9 +2,9 @@
 ** handle.c - states as Lua code sees them
 **
 ** A state object is a full userdata with a reference to a state; if it is an
-** owner it counts among the owners of the state, too.  All functions of the
-** module and all methods are here: they check arguments, call the rooms below,
-** which never raise errors, and raise what those report.  Whenever an error
+** owner it counts among the owners of the state, too.  The functions newstate,
+** state, singleton and id and all methods are here: they check arguments, call
+** the rooms below, and raise what those report.  Whenever an error
 ** can be raised, nothing is held that the garbage collector would not clean
 ** up: no lock, no state, no plain memory.
 **
@@ -13,8 +13,6 @@
 ** Lua state is (see home.h).
 */
 #include "handle.h"
-
-#include <string.h>
 
 #include "call.h"
 #include "error.h"
@@ -38,7 +36,7 @@ typedef struct Handle {
 /* Stack: [-0, +1, m] */
 static Handle *push_handle(lua_State *L)
 {
-  Handle *handle = (Handle *)lua_newuserdatauv(L, sizeof(*handle), 0);
+  Handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
   handle->state = NULL;
   handle->is_owner = false;
   lua_pushvalue(L, METATABLE);
@@ -48,7 +46,7 @@ static Handle *push_handle(lua_State *L)
 
 static Handle *check_handle(lua_State *L)
 {
-  Handle *handle = (Handle *)lua_touserdata(L, 1);
+  Handle *handle = lua_touserdata(L, 1);
   bool is_handle = false;
   if (handle && lua_getmetatable(L, 1)) {
     is_handle = lua_rawequal(L, -1, METATABLE);
@@ -69,17 +67,17 @@ static mts_State *check_state(lua_State *L)
 
 mts_State *mts_handle_to_state(lua_State *L, int index)
 {
-  Handle *handle = (Handle *)luaL_testudata(L, index, MTS_HANDLE_CLASS);
+  Handle *handle = luaL_testudata(L, index, MTS_HANDLE_CLASS);
   return handle ? handle->state : NULL;
 }
 
 /* Raises what mts_call or another function reported about s. */
 static int raise(lua_State *L, mts_Status status, const mts_State *s,
-                 mts_Buffer *message)
+                 mts_Buffer *error_text)
 {
   char description[MTS_DESCRIPTION_SIZE];
   if (status == MTS_RAISED) {
-    mts_error_push_message(L, message);
+    mts_error_push_message(L, error_text);
     return lua_error(L);
   }
   mts_state_describe(s, description);
@@ -99,7 +97,10 @@ static mts_Status close_state(lua_State *L, mts_State *s)
   return status;
 }
 
-/* Gives ownership back; if it was the last one, as above. */
+/*
+** Gives ownership back.  If it was the last, the state is closed now or when
+** the call in progress returns.
+*/
 static void disown(lua_State *L, Handle *handle)
 {
   if (handle->is_owner) {
@@ -130,11 +131,11 @@ static void discard(mts_State *s)
 static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
                       int index)
 {
-  mts_Buffer message = {0};
+  mts_Buffer error_text = {0};
   mts_State *s = handle->state;
   int top = lua_gettop(L);
   mts_Status status =
-      mts_newstate_run(s, setup, mts_home_unbox(L, BOX), &message);
+      mts_newstate_run(s, setup, mts_home_unbox(L, BOX), &error_text);
   if (status == MTS_OK) {
     mts_registry_publish(s);
     handle->is_owner = true;
@@ -144,11 +145,11 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   mts_registry_give_up(s);
   discard(s);
   if (status == MTS_SYNTAX) {
-    if (!mts_error_push_message(L, &message))
+    if (!mts_error_push_message(L, &error_text))
       return lua_error(L);
     return luaL_argerror(L, index, lua_tostring(L, -1));
   }
-  return raise(L, status, s, &message);
+  return raise(L, status, s, &error_text);
 }
 
 /* Gives the handle a new state; the calling thread holds it. */
@@ -214,13 +215,13 @@ static int singleton(lua_State *L)
 
   handle = push_handle(L);
   status = mts_registry_find_singleton(name, length, &handle->state);
-  if (status == MTS_MISSING) {
+  if (status == MTS_UNKNOWN) {
     lua_pop(L, 1);
     index = mts_setup_check(L, 2, &setup);
     handle = push_handle(L);
     create(L, handle, name, length);
     status = mts_registry_reserve(handle->state, &found);
-    if (status == MTS_MISSING)
+    if (status == MTS_UNKNOWN)
       return open_state(L, handle, &setup, index);
     if (status == MTS_OK)
       exchange(handle, found);
@@ -303,7 +304,6 @@ static int state_name(lua_State *L)
 /* state:isowner() */
 static int state_isowner(lua_State *L)
 {
-  check_state(L);
   lua_pushboolean(L, check_handle(L)->is_owner);
   return 1;
 }
@@ -312,15 +312,16 @@ static int state_isowner(lua_State *L)
 static int state_call(lua_State *L)
 {
   mts_State *s = check_state(L);
-  mts_Buffer message = {0};
+  mts_Buffer error_text = {0};
   mts_Values args;
   mts_Status status;
   int top;
   mts_transfer_check_args(&args, L, 2);
   top = lua_gettop(L);
-  status = mts_call(s, &args, mts_home_unbox(L, BOX), MTS_FOREVER, &message);
+  status =
+      mts_call(s, &args, mts_home_unbox(L, BOX), MTS_FOREVER, &error_text);
   if (status != MTS_OK)
-    return raise(L, status, s, &message);
+    return raise(L, status, s, &error_text);
   return lua_gettop(L) - top;
 }
 
@@ -329,7 +330,7 @@ static int state_tcall(lua_State *L)
 {
   mts_State *s = check_state(L);
   lua_Number timeout = luaL_checknumber(L, 2);
-  mts_Buffer message = {0};
+  mts_Buffer error_text = {0};
   mts_Values args;
   mts_Status status;
   int top;
@@ -337,13 +338,13 @@ static int state_tcall(lua_State *L)
   mts_transfer_check_args(&args, L, 3);
   lua_pushboolean(L, true);
   top = lua_gettop(L);
-  status = mts_call(s, &args, mts_home_unbox(L, BOX), timeout, &message);
+  status = mts_call(s, &args, mts_home_unbox(L, BOX), timeout, &error_text);
   if (status == MTS_BUSY) {
     lua_pushboolean(L, false);
     return 1;
   }
   if (status != MTS_OK)
-    return raise(L, status, s, &message);
+    return raise(L, status, s, &error_text);
   return lua_gettop(L) - top + 1;
 }
 

@@ -11,7 +11,8 @@
 
 void mts_home_set(lua_State *L, mts_State *s)
 {
-  *(mts_State **)lua_newuserdata(L, sizeof(s)) = s;
+  mts_State **box = lua_newuserdatauv(L, sizeof(s), 0);
+  *box = s;
   lua_setfield(L, LUA_REGISTRYINDEX, BOX_KEY);
 }
 
@@ -22,7 +23,7 @@ void mts_home_push_box(lua_State *L)
 
 mts_State *mts_home_unbox(lua_State *L, int index)
 {
-  mts_State **box = (mts_State **)lua_touserdata(L, index);
+  mts_State **box = lua_touserdata(L, index);
   return box ? *box : NULL;
 }
 

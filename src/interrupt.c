@@ -29,6 +29,7 @@
 */
 #include "interrupt.h"
 
+#include "error.h"
 #include "home.h"
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar)

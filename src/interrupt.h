@@ -4,13 +4,15 @@
 #ifndef MTS_INTERRUPT_H
 #define MTS_INTERRUPT_H
 
-#include "error.h"
 #include "state.h"
 
 /*
 ** Has the code of s hit by an interrupt, now or when it runs next;
-** MTS_INTERRUPT_NONE takes that back.  Any thread.
-** Returns: MTS_OK, MTS_CLOSED.  Locks: takes s->lock.mutex.
+** MTS_INTERRUPT_NONE takes that back.  Any thread.  Returns when the hook is
+** set; if the thread that holds s does not take its signal this lasts a
+** second, in which the lock of s only works without competition.
+** Returns: MTS_OK, MTS_CLOSED.
+** Locks: takes s->lock.mutex, then that of mts_thread_run.
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 

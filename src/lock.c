@@ -3,13 +3,15 @@
 **
 ** The lock is one word: 0, or the thread that holds it, plus flags.  Getting
 ** in and out without competition is one compare-and-swap each.  Everything
-** else happens under the mutex, which is held for moments only:
+** else happens under the mutex, which is held for moments only (but see
+** interrupt.c):
 **
 ** 1. A thread that does not get in joins the queue, sets QUEUED, so that the
 **    holder's swap back to 0 fails and it comes to the mutex too, and sleeps
 **    on a condition of its own.
-** 2. QUEUED is set at least while the queue is not empty, and changed only
-**    under the mutex.  No wake-up is lost: who has set QUEUED tries once
+** 2. Until the lock is closed, QUEUED is set at least while the queue is not
+**    empty; it is changed only under the mutex.  No wake-up is lost: who has
+*set QUEUED tries once
 **    more.  Either it gets in, or there is a holder, and that one cannot
 **    leave any more without the mutex, which is not free before the thread
 **    sleeps.  Who is woken and gives up because of its deadline tries a last
@@ -254,9 +256,9 @@ bool mts_lock_doom(mts_Lock *lock)
 {
   mts_Status status;
   mts_mutex_lock(&lock->mutex);
-  do
+  do { /* again, if the holder leaves in between */
     status = close_if_free(lock);
-  while (status == MTS_BUSY && mts_lock_pin(lock) == 0);
+  } while (status == MTS_BUSY && mts_lock_pin(lock) == 0);
   if (status == MTS_BUSY) {
     atomic_fetch_or(&lock->word, MTS_WORD_DOOMED);
     wake_all(lock);

@@ -56,13 +56,13 @@ bool mts_lock_doom(mts_Lock *lock);
 */
 uintptr_t mts_lock_pin(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
 
-/* For the thread itself the answer stays true. */
+/* If thread is the calling one, nobody else can change the answer. */
 static inline bool mts_lock_is_held(mts_Lock *lock, uintptr_t thread)
 {
   return (atomic_load(&lock->word) & ~MTS_WORD_FLAGS) == thread;
 }
 
-/* With lock->mutex held the answer no stays true. */
+/* True is final; false holds as long as the caller has lock->mutex. */
 static inline bool mts_lock_is_closed(mts_Lock *lock)
 {
   return (atomic_load(&lock->word) & MTS_WORD_CLOSED) != 0;

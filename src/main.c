@@ -12,15 +12,10 @@
 #include "notify_capi_impl.h"
 #include "receiver_capi_impl.h"
 
-#if defined(_WIN32)
-#define MTS_EXPORT __declspec(dllexport)
-#else
-#define MTS_EXPORT __attribute__((visibility("default")))
-#endif
-
 #define MTS_VERSION "0.5.0"
 
-MTS_EXPORT int luaopen_mtstates(lua_State *L);
+/* The only name that the shared object exports. */
+__attribute__((visibility("default"))) int luaopen_mtstates(lua_State *L);
 
 /*
 ** mtstates.type(x): the registered class name of a userdata, else what type

@@ -5,7 +5,7 @@
 ** of it.  Then its stack has the message handler and the setup function, at
 ** the place of the callback, and the setup is run like a callback.
 **
-** Takes no locks: nobody else knows the state yet.
+** The calling thread holds the new state, which nobody else knows yet.
 */
 #include "newstate.h"
 
@@ -13,7 +13,6 @@
 #include "coroutine.h"
 #include "error.h"
 #include "home.h"
-#include "interrupt.h"
 
 typedef struct Preparation {
   mts_State *state;
@@ -62,7 +61,7 @@ static void set_package_field(lua_State *L, const char *field,
 /* Runs in the new state: [1] the Preparation.  Returns the setup function. */
 static int prepare(lua_State *L)
 {
-  Preparation *preparation = (Preparation *)lua_touserdata(L, 1);
+  Preparation *preparation = lua_touserdata(L, 1);
   const mts_Setup *setup = preparation->setup;
   mts_State *s = preparation->state;
   int result;
@@ -85,22 +84,22 @@ static int prepare(lua_State *L)
 
 /* Why prepare failed: the error value is on top of L. */
 static mts_Status preparation_error(const Preparation *preparation, int result,
-                                    lua_State *L, mts_Buffer *message)
+                                    lua_State *L, mts_Buffer *error_text)
 {
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
   if (result == LUA_ERRMEM || !text)
     return MTS_NO_MEMORY;
   if (!preparation->is_syntax_error)
-    return mts_error_compose(message, MTS_ERROR_INVOKING_STATE,
+    return mts_error_compose(error_text, MTS_ERROR_INVOKING_STATE,
                              preparation->state, text, length);
-  if (!mts_buffer_append(message, text, length))
+  if (!mts_buffer_append(error_text, text, length))
     return MTS_NO_MEMORY;
   return MTS_SYNTAX;
 }
 
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
-                            mts_State *home, mts_Buffer *message)
+                            mts_State *home, mts_Buffer *error_text)
 {
   Preparation preparation = {.state = s, .setup = setup};
   int result;
@@ -114,6 +113,6 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   lua_pushlightuserdata(L, &preparation);
   result = lua_pcall(L, 1, 1, 0);
   if (result != LUA_OK)
-    return preparation_error(&preparation, result, L, message);
-  return mts_call_setup(s, &setup->args, home, message);
+    return preparation_error(&preparation, result, L, error_text);
+  return mts_call_setup(s, &setup->args, home, error_text);
 }

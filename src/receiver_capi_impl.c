@@ -14,6 +14,10 @@
 #include "handle.h"
 #include "receiver_capi.h"
 
+_Static_assert((int)RECEIVER_UCHAR == (int)CARRAY_UCHAR &&
+                   (int)RECEIVER_ULLONG == (int)CARRAY_ULLONG,
+               "the two number the element types alike");
+
 /* What msgToReceiver returns. */
 enum { DELIVERED = 0, CLOSED = 1, BUSY = 3, NO_MEMORY = 6, FAILED = 7 };
 
@@ -36,16 +40,17 @@ static void release(receiver_object *receiver)
   mts_state_release((mts_State *)receiver);
 }
 
-/* The factor only tells whether to grow; how is for the buffer to decide. */
+/* The factor only tells whether to grow; by how much is up to the buffer. */
 static receiver_writer *new_writer(size_t capacity, float grow_factor)
 {
-  receiver_writer *writer = (receiver_writer *)calloc(1, sizeof(*writer));
-  if (writer && !mts_buffer_reserve(&writer->message.bytes, capacity)) {
+  receiver_writer *writer = calloc(1, sizeof(*writer));
+  if (!writer)
+    return NULL;
+  if (!mts_buffer_reserve(&writer->message.bytes, capacity)) {
     free(writer);
     return NULL;
   }
-  if (writer)
-    writer->message.limit = grow_factor > 0 ? SIZE_MAX : capacity;
+  writer->message.limit = grow_factor > 0 ? SIZE_MAX : capacity;
   return writer;
 }
 

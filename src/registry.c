@@ -16,7 +16,8 @@
 ** sleeps until that list changes; it waits, in terms of the wait graph, for
 ** s->creator.
 **
-** One mutex guards all; nothing but memory allocation happens under it.
+** One mutex guards all but the next id.  Under it: memory, the wait graph, and
+** closing a call lock; never Lua.
 */
 #include "registry.h"
 
@@ -142,8 +143,8 @@ static void grow(void) MTS_REQUIRES(mutex)
   size_t old_buckets = registry.buckets;
   Bucket *old_ids = registry.ids;
   Bucket *old_names = registry.names;
-  Bucket *ids = (Bucket *)calloc(2 * old_buckets, sizeof(Bucket));
-  Bucket *names = (Bucket *)calloc(2 * old_buckets, sizeof(Bucket));
+  Bucket *ids = calloc(2 * old_buckets, sizeof(Bucket));
+  Bucket *names = calloc(2 * old_buckets, sizeof(Bucket));
   size_t i;
   if (!ids || !names) {
     free(ids);
@@ -212,13 +213,13 @@ mts_Status mts_registry_find_id(lua_Integer id, mts_State **found)
   return s ? MTS_OK : MTS_UNKNOWN;
 }
 
-/* Returns: MTS_OK with a reference in *found, MTS_MISSING, MTS_AMBIGUOUS. */
+/* Returns: MTS_OK with a reference in *found, MTS_UNKNOWN, MTS_AMBIGUOUS. */
 static mts_Status find_name(const char *name, size_t length, size_t hash,
                             mts_State **found) MTS_REQUIRES(mutex)
 {
   mts_State *s = *name_link(name, length, hash);
   if (!s)
-    return MTS_MISSING;
+    return MTS_UNKNOWN;
   if (s->next_twin != s)
     return MTS_AMBIGUOUS;
   mts_state_retain(s);
@@ -234,7 +235,7 @@ mts_Status mts_registry_find_name(const char *name, size_t length,
   mts_mutex_lock(&mutex);
   status = find_name(name, length, hash, found);
   mts_mutex_unlock(&mutex);
-  return status == MTS_MISSING ? MTS_UNKNOWN : status;
+  return status;
 }
 
 /* ======================================================================= */
@@ -266,7 +267,7 @@ static mts_Status wait_for(mts_State *reserved) MTS_REQUIRES(mutex)
 
 /*
 ** Finds an open state and makes the caller an owner; waits while the state is
-** being created.  Returns: MTS_OK, MTS_MISSING, MTS_AMBIGUOUS, MTS_DEADLOCK.
+** being created.  Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS, MTS_DEADLOCK.
 */
 static mts_Status find_or_wait(const char *name, size_t length, size_t hash,
                                mts_State **found) MTS_REQUIRES(mutex)
@@ -276,11 +277,11 @@ static mts_Status find_or_wait(const char *name, size_t length, size_t hash,
     mts_State *reserved;
     if (status == MTS_OK)
       (*found)->owners++;
-    if (status != MTS_MISSING)
+    if (status != MTS_UNKNOWN)
       return status;
     reserved = find_reserved(name, length, hash);
     if (!reserved)
-      return MTS_MISSING;
+      return MTS_UNKNOWN;
     if (wait_for(reserved) != MTS_OK)
       return MTS_DEADLOCK;
   }
@@ -301,7 +302,7 @@ mts_Status mts_registry_reserve(mts_State *s, mts_State **found)
   mts_Status status;
   mts_mutex_lock(&mutex);
   status = find_or_wait(s->name, s->name_length, s->name_hash, found);
-  if (status == MTS_MISSING) {
+  if (status == MTS_UNKNOWN) {
     atomic_store(&s->creator, mts_state_thread());
     s->next_reserved = registry.first_reserved;
     registry.first_reserved = s;

@@ -1,7 +1,8 @@
 /*
 ** registry.h - the open states of the process, by id and by name
 **
-** Every function takes the mutex of the registry for a moment, and no
+** Every function but the first takes the mutex of the registry for a moment,
+*and no
 ** function may be called with the mutex of a state held.
 */
 #ifndef MTS_REGISTRY_H
@@ -27,7 +28,7 @@ mts_Status mts_registry_find_name(const char *name, size_t length,
 /*
 ** The open state with that name, with one more owner.  Waits while another
 ** thread creates it.
-** Returns: MTS_OK and in *found a reference, MTS_MISSING, MTS_AMBIGUOUS,
+** Returns: MTS_OK and in *found a reference, MTS_UNKNOWN, MTS_AMBIGUOUS,
 ** MTS_DEADLOCK.
 */
 mts_Status mts_registry_find_singleton(const char *name, size_t length,
@@ -35,7 +36,7 @@ mts_Status mts_registry_find_singleton(const char *name, size_t length,
 
 /*
 ** The same for who is ready to create it: s is the new state with that name.
-** With MTS_MISSING the name is reserved for s until mts_registry_publish or
+** With MTS_UNKNOWN the name is reserved for s until mts_registry_publish or
 ** mts_registry_give_up.
 */
 mts_Status mts_registry_reserve(mts_State *s, mts_State **found);

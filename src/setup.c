@@ -18,7 +18,11 @@ static bool is_code(lua_State *L, int index)
   return type == LUA_TSTRING || type == LUA_TFUNCTION;
 }
 
-/* Where the code is if the optional argument libs would be at index. */
+/*
+** Where the code is if the optional argument libs would be at index.  A nil is
+** only taken for libs before a function: before a string it can be the first
+** argument of a setup.
+*/
 static int code_index(lua_State *L, int index)
 {
   bool has_libs = lua_isboolean(L, index) ||
@@ -41,7 +45,7 @@ static void check_upvalues(lua_State *L, int index)
   int i;
   for (i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
     bool is_env = strcmp(name, "_ENV") == 0;
-    if (!is_env && (*name == '\0' || *name == '(')) {
+    if (*name == '(') { /* "(no name)" */
       lua_pushglobaltable(L);
       is_env = i == 1 && lua_rawequal(L, -1, -2);
       lua_pop(L, 1);
@@ -73,16 +77,22 @@ static int write_dump(lua_State *L, const void *data, size_t size, void *dump_)
   return 0;
 }
 
+/* Raises an argument error if there is no setup at index. */
+static void check_code(lua_State *L, int index)
+{
+  if (!is_code(L, index))
+    luaL_typeerror(L, index, "function or string");
+  luaL_argcheck(L, !lua_iscfunction(L, index), index, "lua function expected");
+  if (lua_isfunction(L, index))
+    check_upvalues(L, index);
+}
+
 /* Pushes the code of the setup, as string.  Stack: [-0, +1, v] */
 static void push_code(lua_State *L, int index)
 {
   Dump dump = {.is_started = false};
-  if (!is_code(L, index))
-    luaL_typeerror(L, index, "function or string");
-  luaL_argcheck(L, !lua_iscfunction(L, index), index, "lua function expected");
   lua_pushvalue(L, index);
   if (lua_isfunction(L, index)) {
-    check_upvalues(L, index);
     lua_dump(L, write_dump, &dump, 0);
     luaL_pushresult(&dump.buffer);
     lua_remove(L, -2); /* the function */
@@ -106,6 +116,7 @@ int mts_setup_check(lua_State *L, int libs, mts_Setup *setup)
 {
   int index = code_index(L, libs);
   setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
+  check_code(L, index);
   mts_transfer_check_args(&setup->args, L, index + 1);
   push_code(L, index);
   setup->code = lua_tolstring(L, -1, &setup->length);

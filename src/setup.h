@@ -29,7 +29,7 @@ bool mts_setup_starts_at(lua_State *L, int index);
 ** Reads the arguments [libs,] setup, ... from the index libs to the top.
 ** Raises argument errors.  What it pushes has to stay as long as *setup is
 ** used.  Returns the index of the argument setup.
-** Stack: [-0, +n, v]
+** Stack: [-0, +n, e]
 */
 int mts_setup_check(lua_State *L, int libs, mts_Setup *setup);
 

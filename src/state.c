@@ -6,8 +6,8 @@
 ** goes one level deeper.
 **
 ** References keep the memory of a state, owners keep it open (see
-** registry.c).  A state is closed by the thread that holds its lock, when it
-** has closed the lock, so nobody is in and nobody gets in; no mutex is held.
+** registry.c).  A state is closed by the thread that has closed its lock: from
+** then on nobody is in and nobody gets in, and no mutex is held.
 ** lua_close runs finalizers, and those can drop the last owner of the next
 ** state: a thread that is already closing a state only puts further ones on a
 ** list, and the outermost one works through it.  So a chain of states that own
@@ -26,14 +26,11 @@
 
 /* Of each thread; the address of the first field is its identity. */
 static _Thread_local struct {
-  mts_Thread thread;
+  _Alignas(MTS_WORD_FLAGS + 1) mts_Thread thread; /* room for the flags */
   unsigned nesting; /* states that the thread is in */
   bool is_closing;
   mts_State *closed; /* list: to be closed by this thread */
 } self;
-
-_Static_assert(_Alignof(mts_Thread) > MTS_WORD_FLAGS,
-               "no room for flags in the address of a thread");
 
 uintptr_t mts_state_thread(void)
 {
@@ -52,11 +49,11 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   mts_State *s;
   if (self.nesting >= MAX_NESTING)
     return MTS_TOO_DEEP;
-  s = (mts_State *)calloc(1, sizeof(*s));
+  s = calloc(1, sizeof(*s));
   if (!s)
     return MTS_NO_MEMORY;
   if (name) {
-    s->name = (char *)malloc(length + 1);
+    s->name = malloc(length + 1);
     if (!s->name) {
       free(s);
       return MTS_NO_MEMORY;

@@ -54,7 +54,11 @@ struct mts_State {
   char *name; /* NULL: none; zero terminated, can hold zeros */
 };
 
-/* The calling thread, as the lock and the wait graph know it. */
+/*
+** The calling thread as the lock and the wait graph know it: the address of
+*its
+** mts_Thread, ready for use, which lives as long as the thread.
+*/
 uintptr_t mts_state_thread(void);
 
 /*
@@ -88,17 +92,16 @@ mts_Status mts_state_enter(mts_State *s, double timeout);
 void mts_state_leave(mts_State *s);
 
 /*
-** Has the state closed, if nobody holds it: nobody gets in any more, waiting
-** threads are sent away.  Returns: MTS_OK, then mts_state_finish_close has to
-** follow; MTS_BUSY, MTS_CLOSED (it was closed before).
-** Locks: takes the mutex of the lock.
+** Closes the call lock if nobody holds it.  Returns: MTS_OK, then
+** mts_state_finish_close has to follow; MTS_BUSY, MTS_CLOSED (before).
+** Locks: takes s->lock.mutex.
 */
 mts_Status mts_state_begin_close(mts_State *s);
 
 /*
-** Closes the Lua state.  Called from a finalizer that runs because this thread
-** is already closing a state, the Lua state is closed after that one.  No
-** mutex may be held.
+** Closes the Lua state.  If this thread is already closing one, because a
+** finalizer called this, the new one is closed after that.  No mutex may be
+** held.
 */
 void mts_state_finish_close(mts_State *s);
 

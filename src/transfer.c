@@ -48,8 +48,7 @@ int mts_transfer_examine(mts_Values *values)
   mts_Carray *array;
   int i;
   luaL_checkstack(L, LUA_MINSTACK, "too many values");
-  array = (mts_Carray *)lua_newuserdatauv(
-      L, (size_t)values->count * sizeof(*array), 0);
+  array = lua_newuserdatauv(L, (size_t)values->count * sizeof(*array), 0);
   values->arrays = array;
   for (i = 0; i < values->count; i++) {
     int index = values->first + i;

@@ -32,7 +32,7 @@ void mts_transfer_scan(mts_Values *values, lua_State *L, int first);
 ** Needed for MTS_KIND_OTHER: finds the arrays.  What it pushes has to stay as
 ** long as the values are used.  Returns 0 or, counted from 1, which value is
 ** the first that cannot cross.
-** Stack: [-0, +1, m]
+** Stack: [-0, +1, v]
 */
 int mts_transfer_examine(mts_Values *values);
 

@@ -14,7 +14,7 @@
 
 char *mts_buffer_reserve(mts_Buffer *buffer, size_t size)
 {
-  if (size > SIZE_MAX - buffer->length)
+  if (size > PTRDIFF_MAX - buffer->length)
     return NULL;
   if (!buffer->data || buffer->length + size > buffer->capacity) {
     size_t capacity = buffer->length + size;
@@ -23,7 +23,7 @@ char *mts_buffer_reserve(mts_Buffer *buffer, size_t size)
       capacity = SMALLEST_CAPACITY;
     if (capacity < 2 * buffer->capacity)
       capacity = 2 * buffer->capacity;
-    data = (char *)realloc(buffer->data, capacity);
+    data = realloc(buffer->data, capacity);
     if (!data)
       return NULL;
     buffer->data = data;

@@ -35,6 +35,7 @@ void mts_buffer_free(mts_Buffer *buffer);
 void mts_util_quote(char text[MTS_QUOTED_SIZE], const char *string,
                     size_t length);
 
+/* For hash tables. */
 size_t mts_util_hash(const char *string, size_t length);
 
 #endif
