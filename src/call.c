@@ -181,8 +181,10 @@ static int examine(lua_State *to)
   return 2;
 }
 
-/* Has arrays found among the results; leaves two values on `to`: the
-** second keeps the arrays alive. */
+/*
+** Has arrays found among the results.  Leaves two values on `to`; the second
+** keeps the arrays alive.
+*/
 static mts_Status examine_results(const Call *call, mts_Values *results)
 {
   lua_State *to = call->to;
