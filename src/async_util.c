@@ -3,10 +3,9 @@
 **
 ** POSIX threads, C11 atomics, and one signal: a real-time signal that nobody
 ** uses, which has a thread run a function at once.  Its handler is installed
-** when that is needed for the first time.  Threads get it unblocked by
-** mts_thread_init.
+** when that is needed for the first time.  No thread's signal mask is changed.
 */
-#define _GNU_SOURCE /* dladdr */
+#define _GNU_SOURCE /* dladdr, pthread_getattr_np */
 
 #include "async_util.h"
 
@@ -168,34 +167,31 @@ static bool has_handler(int number, void (*handler)(int))
          !(action.sa_flags & SA_SIGINFO) && action.sa_handler == handler;
 }
 
+/* A blocked signal can be somebody's who waits for it with sigwait. */
 static void choose_signal(void)
 {
+  sigset_t blocked;
   int number = SIGRTMAX - 1; /* valgrind uses the last one */
-  while (number >= SIGRTMIN && !has_handler(number, SIG_DFL))
+  CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked));
+  while (number >= SIGRTMIN &&
+         (sigismember(&blocked, number) || !has_handler(number, SIG_DFL)))
     number--;
   signal_number = number >= SIGRTMIN ? number : 0;
 }
 
-void mts_thread_init(mts_Thread *thread)
+static bool can_take_signal(void)
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
+  sigset_t blocked;
   CHECK(pthread_once(&once, choose_signal));
-  thread->handle = pthread_self();
-  thread->is_ready = true;
-  if (signal_number != 0) {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, signal_number);
-    CHECK(pthread_sigmask(SIG_UNBLOCK, &signals, NULL));
-  }
+  CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked));
+  return signal_number != 0 && !sigismember(&blocked, signal_number);
 }
 
 /* False if somebody else has taken the signal meanwhile. */
 static bool install_handler(void) MTS_REQUIRES(requests)
 {
   struct sigaction action = {.sa_flags = SA_RESTART | SA_ONSTACK};
-  if (signal_number == 0)
-    return false;
   if (has_handler(signal_number, handle_signal))
     return true;
   action.sa_handler = handle_signal;
@@ -211,10 +207,9 @@ static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 
 #else
 
-void mts_thread_init(mts_Thread *thread)
+static bool can_take_signal(void)
 {
-  thread->handle = pthread_self();
-  thread->is_ready = true;
+  return false;
 }
 
 static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
@@ -239,6 +234,8 @@ bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
 {
   uintptr_t waiting = (uintptr_t)thread->handle;
   bool has_run;
+  if (!thread->takes_signal)
+    return false;
   mts_mutex_lock(&requests);
   request.function = function;
   request.data = data;
@@ -250,6 +247,46 @@ bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
     mts_spin_pause();
   mts_mutex_unlock(&requests);
   return has_run;
+}
+
+/* ======================================================================= */
+/* Threads and the module                                                  */
+/* ======================================================================= */
+
+/* What 200 nested C calls of Lua, its own limit, need about. */
+#define STACK_RESERVE ((size_t)512 * 1024)
+
+static void find_stack(mts_Thread *thread)
+{
+#if defined(__linux__)
+  pthread_attr_t attributes;
+  void *stack;
+  size_t size;
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    if (pthread_attr_getstack(&attributes, &stack, &size) == 0) {
+      thread->stack = (uintptr_t)stack;
+      thread->reserve = size / 2 < STACK_RESERVE ? size / 2 : STACK_RESERVE;
+    }
+    CHECK(pthread_attr_destroy(&attributes));
+  }
+#else
+  (void)thread;
+#endif
+}
+
+void mts_thread_init(mts_Thread *thread)
+{
+  thread->handle = pthread_self();
+  thread->takes_signal = can_take_signal();
+  find_stack(thread);
+  thread->is_ready = true;
+}
+
+bool mts_thread_is_stack_low(const mts_Thread *thread)
+{
+  /* Coroutines of other libraries can have stacks elsewhere. */
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  return here - thread->stack < thread->reserve;
 }
 
 void mts_module_pin(void)

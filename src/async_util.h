@@ -40,7 +40,10 @@ typedef struct mts_Cond {
 /* One for each thread, in storage that lives as long as the thread. */
 typedef struct mts_Thread {
   pthread_t handle;
-  bool is_ready; /* after mts_thread_init */
+  bool is_ready;     /* after mts_thread_init */
+  bool takes_signal; /* that of mts_thread_run */
+  uintptr_t stack;   /* the end of its C stack, and how much */
+  size_t reserve;    /* there is to be kept free; 0: not known */
 } mts_Thread;
 
 /* For static storage. */
@@ -94,10 +97,17 @@ void mts_spin_pause(void);
 void mts_thread_init(mts_Thread *thread);
 
 /*
+** Tells whether the calling thread has used up its C stack but for what one
+** Lua state can need.
+*/
+bool mts_thread_is_stack_low(const mts_Thread *thread);
+
+/*
 ** Has another thread run function(data) in a signal handler, wherever it is
-** just now, and returns when it has: true.  Or false, if the thread does not
-** take the signal within a second; then the function will not be run.  The
-** thread has to live until this returns.
+** just now, and returns when it has: true.  Or false, if the thread blocks the
+** signal; then the function will not be run.  If the thread has blocked it
+** after mts_thread_init that takes a second.  The thread has to live until
+** this returns.
 ** Locks: takes a mutex of its own, a leaf.
 */
 bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),

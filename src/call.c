@@ -260,31 +260,29 @@ static mts_Status fetch(Call *call, int first, lua_State *from)
 static void clear_stack(const Call *call, lua_State *from)
 {
   lua_State *to = call->to;
-  if (to == from) /* the results are on top of it */
-    lua_rotate(to, call->base + 1, call->pushed);
-  lua_settop(to, call->base + (to == from ? call->pushed : 0));
+  int kept = to == from ? call->pushed : 0;
+  if (kept > 0) /* the results are on top */
+    lua_rotate(to, call->base + 1, kept);
+  lua_settop(to, call->base + kept);
 }
 
 /* ======================================================================= */
 /* The three ways to call                                                  */
 /* ======================================================================= */
 
-mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
-                    double timeout, mts_Buffer *error_text)
+mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
+                    mts_Buffer *error_text)
 {
-  lua_State *outer;
   Call call;
   mts_Status status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
-  outer = mts_interrupt_switch(home, args->L);
   call = begin(s, error_text);
   call.args = args;
   status = run(&call, (size_t)args->count, args->kind);
   if (status == MTS_OK)
     status = fetch(&call, call.first, args->L);
   clear_stack(&call, args->L);
-  mts_interrupt_switch(home, outer);
   mts_state_leave(s);
   return status;
 }
@@ -325,9 +323,8 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
 }
 
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
-                          mts_State *home, mts_Buffer *error_text)
+                          mts_Buffer *error_text)
 {
-  lua_State *outer = mts_interrupt_switch(home, args->L);
   Call call = begin(s, error_text);
   mts_Status status;
   call.args = args;
@@ -348,6 +345,5 @@ mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
     lua_rawseti(call.to, LUA_REGISTRYINDEX, s->callback_ref);
   }
   clear_stack(&call, args->L);
-  mts_interrupt_switch(home, outer);
   return status;
 }

@@ -19,15 +19,14 @@
 /*
 ** Calls the callback of s with args and pushes its results onto args->L.
 ** args: scanned, and examined if they are of MTS_KIND_OTHER.
-** home: the state that args->L belongs to, or NULL.
 ** timeout: seconds to wait for s to become free.
 ** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
 *returns;
 ** MTS_NO_MEMORY.  Never raises.
 ** Stack of args->L: [-0, +results, -]
 */
-mts_Status mts_call(mts_State *s, const mts_Values *args, mts_State *home,
-                    double timeout, mts_Buffer *error_text);
+mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
+                    mts_Buffer *error_text);
 
 /* Gets the message of an error; valid during the call only. */
 typedef void (*mts_ErrorHandler)(void *data, const char *message,
@@ -51,6 +50,6 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
 ** Returns: as mts_call.
 */
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
-                          mts_State *home, mts_Buffer *error_text);
+                          mts_Buffer *error_text);
 
 #endif

@@ -25,8 +25,10 @@
 #define BOX lua_upvalueindex(2)
 
 typedef struct Handle {
-  mts_State *state; /* NULL: not yet, or finalized */
+  mts_State *state; /* NULL: not yet, or released */
   bool is_owner;
+  bool is_finalized; /* then the state is released at the end of all calls */
+  int calls;         /* in progress through this object */
 } Handle;
 
 /* ======================================================================= */
@@ -37,8 +39,7 @@ typedef struct Handle {
 static Handle *push_handle(lua_State *L)
 {
   Handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
-  handle->state = NULL;
-  handle->is_owner = false;
+  *handle = (Handle){0};
   lua_pushvalue(L, METATABLE);
   lua_setmetatable(L, -2);
   return handle;
@@ -57,12 +58,18 @@ static Handle *check_handle(lua_State *L)
   return handle;
 }
 
+/* A handle that has a state: code in finalizers can see others. */
+static Handle *check_open_handle(lua_State *L)
+{
+  Handle *handle = check_handle(L);
+  if (!handle->state || handle->is_finalized)
+    mts_error_raise(L, MTS_ERROR_OBJECT_CLOSED, "the object is finalized");
+  return handle;
+}
+
 static mts_State *check_state(lua_State *L)
 {
-  mts_State *s = check_handle(L)->state;
-  if (!s) /* code in finalizers can see such an object */
-    mts_error_raise(L, MTS_ERROR_OBJECT_CLOSED, "the object is finalized");
-  return s;
+  return check_open_handle(L)->state;
 }
 
 mts_State *mts_handle_to_state(lua_State *L, int index)
@@ -71,29 +78,43 @@ mts_State *mts_handle_to_state(lua_State *L, int index)
   return handle ? handle->state : NULL;
 }
 
-/* Raises what mts_call or another function reported about s. */
-static int raise(lua_State *L, mts_Status status, const mts_State *s,
-                 mts_Buffer *error_text)
+/* Raises what a function reported about s. */
+static int raise(lua_State *L, mts_Status status, const mts_State *s)
 {
   char description[MTS_DESCRIPTION_SIZE];
-  if (status == MTS_RAISED) {
-    mts_error_push_message(L, error_text);
-    return lua_error(L);
-  }
   mts_state_describe(s, description);
   return mts_error_raise_status(L, status, description);
 }
 
+/* Raises the text that a call came back with. */
+static int raise_text(lua_State *L, mts_Status status, mts_Buffer *error_text)
+{
+  if (status != MTS_RAISED)
+    return mts_error_raise_status(L, status, "call");
+  mts_error_push_message(L, error_text);
+  return lua_error(L);
+}
+
 /*
-** Closes the state, if it is not in use.  Its finalizers can call back into
-** the state that L belongs to.
+** Before other states run, and they also do when one is closed, the state that
+** L belongs to has to know that L is what runs in it: they can call back.
 */
+static lua_State *step_out(lua_State *L)
+{
+  return mts_interrupt_switch(mts_home_unbox(L, BOX), L);
+}
+
+static void step_in(lua_State *L, lua_State *outer)
+{
+  mts_interrupt_switch(mts_home_unbox(L, BOX), outer);
+}
+
+/* Closes the state, if it is not in use. */
 static mts_Status close_state(lua_State *L, mts_State *s)
 {
-  mts_State *home = mts_home_unbox(L, BOX);
-  lua_State *outer = mts_interrupt_switch(home, L);
+  lua_State *outer = step_out(L);
   mts_Status status = mts_registry_close(s);
-  mts_interrupt_switch(home, outer);
+  step_in(L, outer);
   return status;
 }
 
@@ -104,12 +125,19 @@ static mts_Status close_state(lua_State *L, mts_State *s)
 static void disown(lua_State *L, Handle *handle)
 {
   if (handle->is_owner) {
-    mts_State *home = mts_home_unbox(L, BOX);
-    lua_State *outer = mts_interrupt_switch(home, L);
-    mts_State *s = handle->state;
+    lua_State *outer = step_out(L);
     handle->is_owner = false;
-    mts_registry_drop_owner(s);
-    mts_interrupt_switch(home, outer);
+    mts_registry_drop_owner(handle->state);
+    step_in(L, outer);
+  }
+}
+
+/* Gives the reference of a finalized handle back, when nobody uses it. */
+static void release_if_unused(Handle *handle)
+{
+  if (handle->is_finalized && handle->calls == 0) {
+    mts_state_release(handle->state);
+    handle->state = NULL;
   }
 }
 
@@ -134,22 +162,25 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   mts_Buffer error_text = {0};
   mts_State *s = handle->state;
   int top = lua_gettop(L);
-  mts_Status status =
-      mts_newstate_run(s, setup, mts_home_unbox(L, BOX), &error_text);
+  lua_State *outer = step_out(L);
+  mts_Status status = mts_newstate_run(s, setup, &error_text);
   if (status == MTS_OK) {
     mts_registry_publish(s);
     handle->is_owner = true;
     mts_state_leave(s);
+  }
+  else {
+    mts_registry_give_up(s);
+    discard(s);
+  }
+  step_in(L, outer);
+  if (status == MTS_OK)
     return lua_gettop(L) - top + 1;
-  }
-  mts_registry_give_up(s);
-  discard(s);
-  if (status == MTS_SYNTAX) {
-    if (!mts_error_push_message(L, &error_text))
-      return lua_error(L);
+  if (status == MTS_SYNTAX && mts_error_push_message(L, &error_text))
     return luaL_argerror(L, index, lua_tostring(L, -1));
-  }
-  return raise(L, status, s, &error_text);
+  if (status == MTS_SYNTAX)
+    return lua_error(L);
+  return raise_text(L, status, &error_text);
 }
 
 /* Gives the handle a new state; the calling thread holds it. */
@@ -308,27 +339,47 @@ static int state_isowner(lua_State *L)
   return 1;
 }
 
+/*
+** Calls the state of the handle, which can be finalized meanwhile.
+** Returns: MTS_OK, MTS_BUSY, or what raise_text takes.
+*/
+static mts_Status call_state(lua_State *L, Handle *handle,
+                             const mts_Values *args, double timeout,
+                             mts_Buffer *error_text)
+{
+  mts_State *s = handle->state;
+  lua_State *outer = step_out(L);
+  mts_Status status;
+  handle->calls++;
+  status = mts_call(s, args, timeout, error_text);
+  if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED)
+    status = mts_error_compose_status(error_text, status, s);
+  handle->calls--;
+  release_if_unused(handle);
+  step_in(L, outer);
+  return status;
+}
+
 /* state:call(...) */
 static int state_call(lua_State *L)
 {
-  mts_State *s = check_state(L);
+  Handle *handle = check_open_handle(L);
   mts_Buffer error_text = {0};
   mts_Values args;
   mts_Status status;
   int top;
   mts_transfer_check_args(&args, L, 2);
   top = lua_gettop(L);
-  status =
-      mts_call(s, &args, mts_home_unbox(L, BOX), MTS_FOREVER, &error_text);
+  status = call_state(L, handle, &args, MTS_FOREVER, &error_text);
   if (status != MTS_OK)
-    return raise(L, status, s, &error_text);
+    return raise_text(L, status, &error_text);
   return lua_gettop(L) - top;
 }
 
 /* state:tcall(timeout, ...) */
 static int state_tcall(lua_State *L)
 {
-  mts_State *s = check_state(L);
+  Handle *handle = check_open_handle(L);
   lua_Number timeout = luaL_checknumber(L, 2);
   mts_Buffer error_text = {0};
   mts_Values args;
@@ -338,13 +389,13 @@ static int state_tcall(lua_State *L)
   mts_transfer_check_args(&args, L, 3);
   lua_pushboolean(L, true);
   top = lua_gettop(L);
-  status = mts_call(s, &args, mts_home_unbox(L, BOX), timeout, &error_text);
+  status = call_state(L, handle, &args, timeout, &error_text);
   if (status == MTS_BUSY) {
     lua_pushboolean(L, false);
     return 1;
   }
   if (status != MTS_OK)
-    return raise(L, status, s, &error_text);
+    return raise_text(L, status, &error_text);
   return lua_gettop(L) - top + 1;
 }
 
@@ -360,7 +411,7 @@ static int state_interrupt(lua_State *L)
     level = lua_toboolean(L, 2) ? MTS_INTERRUPT_ALWAYS : MTS_INTERRUPT_NONE;
   }
   status = mts_interrupt_request(s, level);
-  return status == MTS_OK ? 0 : raise(L, status, s, NULL);
+  return status == MTS_OK ? 0 : raise(L, status, s);
 }
 
 /* state:close() */
@@ -368,7 +419,7 @@ static int state_close(lua_State *L)
 {
   mts_State *s = check_state(L);
   mts_Status status = close_state(L, s);
-  return status == MTS_OK ? 0 : raise(L, status, s, NULL);
+  return status == MTS_OK ? 0 : raise(L, status, s);
 }
 
 static int state_tostring(lua_State *L)
@@ -385,11 +436,10 @@ static int state_tostring(lua_State *L)
 static int state_gc(lua_State *L)
 {
   Handle *handle = check_handle(L);
-  mts_State *s = handle->state;
-  if (s) {
+  if (handle->state && !handle->is_finalized) {
+    handle->is_finalized = true;
     disown(L, handle);
-    handle->state = NULL;
-    mts_state_release(s);
+    release_if_unused(handle);
   }
   return 0;
 }
@@ -398,8 +448,7 @@ static int state_gc(lua_State *L)
 static int state_close_variable(lua_State *L)
 {
   Handle *handle = check_handle(L);
-  if (handle->state && handle->is_owner &&
-      close_state(L, handle->state) != MTS_OK)
+  if (handle->is_owner && close_state(L, handle->state) != MTS_OK)
     disown(L, handle); /* it closes when the call in progress returns */
   return 0;
 }

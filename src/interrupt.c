@@ -19,8 +19,8 @@
 **    the other wrote: no interrupt is lost.
 ** 4. A hook that is left somewhere when the level is gone removes itself.
 **
-** If the holder does not take the signal (it was blocked by the code that
-** runs there, or there are no such signals), the interrupter sets the hook
+** If the holder does not take the signal (it is blocked in that thread, or
+** there are no such signals), the interrupter sets the hook
 ** itself, which is the best that is left.  Even then no Lua thread dies while
 ** its hook is being set: a runner that is about to leave it sees the level and
 ** comes to the mutex first; so does the hook before it takes the level back.
@@ -70,11 +70,16 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
 {
   mts_Status status = MTS_OK;
   mts_mutex_lock(&s->lock.mutex);
-  atomic_store(&s->interrupt, level);
   if (mts_lock_is_closed(&s->lock))
     status = MTS_CLOSED;
-  else if (level != MTS_INTERRUPT_NONE)
+  else if (level == MTS_INTERRUPT_NONE)
+    atomic_store(&s->interrupt, level);
+  else {
+    /* Once does not end always. */
+    if (atomic_load(&s->interrupt) != MTS_INTERRUPT_ALWAYS)
+      atomic_store(&s->interrupt, level);
     hook_holder(s);
+  }
   mts_mutex_unlock(&s->lock.mutex);
   return status;
 }

@@ -99,7 +99,7 @@ static mts_Status preparation_error(const Preparation *preparation, int result,
 }
 
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
-                            mts_State *home, mts_Buffer *error_text)
+                            mts_Buffer *error_text)
 {
   Preparation preparation = {.state = s, .setup = setup};
   int result;
@@ -114,5 +114,5 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   result = lua_pcall(L, 1, 1, 0);
   if (result != LUA_OK)
     return preparation_error(&preparation, result, L, error_text);
-  return mts_call_setup(s, &setup->args, home, error_text);
+  return mts_call_setup(s, &setup->args, error_text);
 }

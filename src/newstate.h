@@ -11,12 +11,11 @@
 /*
 ** Opens the Lua state of s, which the calling thread holds, and runs the
 ** setup in it; its results but the first are pushed onto setup->args.L.
-** home: the state that setup->args.L belongs to, or NULL.
 ** Returns: MTS_OK; MTS_SYNTAX or MTS_RAISED with *error_text set;
 *MTS_NO_MEMORY.
 ** On failure there can be a Lua state; the caller closes s.  Never raises.
 */
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
-                            mts_State *home, mts_Buffer *error_text);
+                            mts_Buffer *error_text);
 
 #endif

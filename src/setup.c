@@ -18,20 +18,19 @@ static bool is_code(lua_State *L, int index)
   return type == LUA_TSTRING || type == LUA_TFUNCTION;
 }
 
-/*
-** Where the code is if the optional argument libs would be at index.  A nil is
-** only taken for libs before a function: before a string it can be the first
-** argument of a setup.
-*/
+/* Where the code is if the optional argument libs would be at index. */
 static int code_index(lua_State *L, int index)
 {
   bool has_libs = lua_isboolean(L, index) ||
-                  (lua_isnil(L, index) && lua_isfunction(L, index + 1));
+                  (lua_isnil(L, index) && is_code(L, index + 1));
   return has_libs ? index + 1 : index;
 }
 
 bool mts_setup_starts_at(lua_State *L, int index)
 {
+  /* A string after nil is taken for the second argument of a setup. */
+  if (lua_isnil(L, index))
+    return lua_isfunction(L, index + 1);
   return is_code(L, code_index(L, index));
 }
 

@@ -8,10 +8,11 @@
 ** References keep the memory of a state, owners keep it open (see
 ** registry.c).  A state is closed by the thread that has closed its lock: from
 ** then on nobody is in and nobody gets in, and no mutex is held.
-** lua_close runs finalizers, and those can drop the last owner of the next
-** state: a thread that is already closing a state only puts further ones on a
-** list, and the outermost one works through it.  So a chain of states that own
-** each other needs no C stack.
+** lua_close runs finalizers, and those can close the next state.  After some
+** levels a thread only puts further ones on a list, which the level before
+** works through.  So a chain of states that own each other, however long,
+*needs
+** little C stack.
 */
 #include "state.h"
 
@@ -24,11 +25,14 @@
 /* As deep as Lua lets its own C calls nest. */
 #define MAX_NESTING 200
 
+/* Levels of lua_close by finalizers; further ones wait. */
+#define MAX_CLOSING 8
+
 /* Of each thread; the address of the first field is its identity. */
 static _Thread_local struct {
   _Alignas(MTS_WORD_FLAGS + 1) mts_Thread thread; /* room for the flags */
-  unsigned nesting; /* states that the thread is in */
-  bool is_closing;
+  unsigned nesting;  /* states that the thread is in */
+  unsigned closing;  /* levels of lua_close that it is in */
   mts_State *closed; /* list: to be closed by this thread */
 } self;
 
@@ -39,6 +43,11 @@ uintptr_t mts_state_thread(void)
   return (uintptr_t)&self.thread;
 }
 
+static bool is_too_deep(void)
+{
+  return self.nesting >= MAX_NESTING || mts_thread_is_stack_low(&self.thread);
+}
+
 /* ======================================================================= */
 /* References                                                              */
 /* ======================================================================= */
@@ -47,7 +56,8 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
                          mts_State **created)
 {
   mts_State *s;
-  if (self.nesting >= MAX_NESTING)
+  uintptr_t thread = mts_state_thread();
+  if (is_too_deep())
     return MTS_TOO_DEEP;
   s = calloc(1, sizeof(*s));
   if (!s)
@@ -65,7 +75,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   }
   s->id = id;
   s->depth = 1;
-  mts_lock_init(&s->lock, mts_state_thread());
+  mts_lock_init(&s->lock, thread);
   atomic_init(&s->creator, 0);
   atomic_init(&s->running, NULL);
   atomic_init(&s->interrupt, MTS_INTERRUPT_NONE);
@@ -109,7 +119,7 @@ void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE])
 mts_Status mts_state_enter(mts_State *s, double timeout)
 {
   uintptr_t thread = mts_state_thread();
-  if (self.nesting >= MAX_NESTING)
+  if (is_too_deep())
     return MTS_TOO_DEEP;
   if (!mts_lock_is_held(&s->lock, thread)) {
     mts_Status status = mts_lock_enter(&s->lock, thread, timeout);
@@ -142,16 +152,16 @@ void mts_state_finish_close(mts_State *s)
   mts_state_retain(s);
   s->next_closed = self.closed;
   self.closed = s;
-  if (self.is_closing)
+  if (self.closing == MAX_CLOSING)
     return;
-  self.is_closing = true;
+  self.closing++;
   while ((s = self.closed) != NULL) {
     self.closed = s->next_closed;
     if (s->L)
       lua_close(s->L);
     mts_state_release(s);
   }
-  self.is_closing = false;
+  self.closing--;
 }
 
 void mts_state_close_when_free(mts_State *s)

@@ -99,9 +99,9 @@ void mts_state_leave(mts_State *s);
 mts_Status mts_state_begin_close(mts_State *s);
 
 /*
-** Closes the Lua state.  If this thread is already closing one, because a
-** finalizer called this, the new one is closed after that.  No mutex may be
-** held.
+** Closes the Lua state.  If a finalizer of a finalizer of a ... calls this,
+*the
+** Lua state is closed a little later.  No mutex may be held.
 */
 void mts_state_finish_close(mts_State *s);
 
