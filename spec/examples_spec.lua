@@ -1,13 +1,7 @@
 -- Runs each example and the demo as users do, in a process of its own, with
 -- each thread library that is there, and checks what they print.
 
-local function interpreter()
-  local i = 0
-  while arg and arg[i - 1] do
-    i = i - 1
-  end
-  return os.getenv("LUA") or i < 0 and arg[i] or "lua5.4"
-end
+local helpers = require "helpers"
 
 local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
@@ -110,7 +104,7 @@ describe("the examples", function()
       "timeout 300 env -u LUA_INIT_" .. _VERSION:gsub("%D+", "_"):sub(2),
       "LC_ALL=C", search_paths, "LUA_INIT=" .. quote(init),
       PRELOAD and "LD_PRELOAD=" .. quote(PRELOAD) or "",
-      options.env or "", quote(interpreter()), quote(path),
+      options.env or "", quote(helpers.interpreter()), quote(path),
     }
     for _, argument in ipairs(arguments) do
       table.insert(words, quote(argument))

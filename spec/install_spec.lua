@@ -2,6 +2,8 @@
 -- it once more, in folders of their own below build/, so that nothing of what
 -- is being tested is replaced.
 
+local helpers = require "helpers"
+
 local LUA_VERSION = _VERSION:match("%d%.%d")
 local SCRATCH = "build/" .. LUA_VERSION .. "/install"
 
@@ -28,13 +30,11 @@ end
 -- A fresh interpreter, the same as this one, that finds only what is in the
 -- given folder: calls a state of the module there, prints what comes back.
 local function use_module_in(folder)
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
   return run(([[
     cd / && LUA_CPATH='%s/?.so' %s -e '
       local mtstates = require "mtstates"
       local state = mtstates.newstate("return function(x) return x + 1 end")
-      print(state:call(41))']]):format(folder, arg[i]))
+      print(state:call(41))']]):format(folder, helpers.interpreter()))
 end
 
 describe("installation #install", function()

@@ -233,25 +233,9 @@ describe("when memory is out", function()
       print(mtstates.newstate("return function() return 'new' end"):call())
     ]]
 
-    local function run()
-      local path = os.tmpname()
-      local file = assert(io.open(path, "w"))
-      assert(file:write(program))
-      file:close()
-      local lua, i = "lua", -1 -- the interpreter is the first word of all
-      while arg[i] do
-        lua, i = arg[i], i - 1
-      end
-      local pipe = assert(io.popen(lua .. " " .. path .. " 2>&1"))
-      local output = pipe:read("*a")
-      pipe:close()
-      os.remove(path)
-      return output
-    end
-
     it("newstate raises an error and everything else goes on", function()
       local lines = {}
-      for line in run():gmatch("[^\n]+") do
+      for line in helpers.run_program(program):gmatch("[^\n]+") do
         lines[#lines + 1] = line
       end
       assert.is_true(lines[1] == mtstates.error.out_of_memory

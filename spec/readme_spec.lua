@@ -1,32 +1,13 @@
 -- The code blocks of README.md are programs: what they print is what the
 -- README says after "-->", line by line.
 
-local lua = arg and arg[-1] or "lua5.4"
-do -- the interpreter is the argument with the lowest index
-  local i = -1
-  while arg and arg[i] do
-    lua = arg[i]
-    i = i - 1
-  end
-end
+local helpers = require "helpers"
 
 local function read(path)
   local file = assert(io.open(path))
   local text = file:read("*a")
   file:close()
   return text
-end
-
-local function run(code)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "w"))
-  file:write(code)
-  file:close()
-  local pipe = assert(io.popen(lua .. " " .. path .. " 2>&1"))
-  local output = pipe:read("*a")
-  pipe:close()
-  os.remove(path)
-  return output
 end
 
 local function expected_output(code)
@@ -52,7 +33,7 @@ describe("README", function()
     it("prints what it says: " .. title .. " (" .. count .. ")", function()
       local expected = expected_output(code)
       assert.is_true(#expected > 0)
-      assert.equal(expected, run(code))
+      assert.equal(expected, helpers.run_program(code))
     end)
   end
 

@@ -136,6 +136,29 @@ function helpers.gated()
   end
 end
 
+-- The program that runs the specs: the first word of its command.
+function helpers.interpreter()
+  local i = 0
+  while arg[i - 1] do
+    i = i - 1
+  end
+  return arg[i]
+end
+
+-- Runs Lua code as a program of its own: what it prints, errors included.
+function helpers.run_program(code)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  assert(file:write(code))
+  file:close()
+  local command = helpers.interpreter() .. " " .. path .. " 2>&1"
+  local pipe = assert(io.popen(command))
+  local output = pipe:read("*a")
+  pipe:close()
+  os.remove(path)
+  return output
+end
+
 -- An object that calls f when it is collected, for setups in any version.
 helpers.finalizer_code = [[
   local function on_collect(f)
