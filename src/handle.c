@@ -96,8 +96,9 @@ static int raise_text(lua_State *L, mts_Status status, mts_Buffer *error_text)
 }
 
 /*
-** Before other states run, and they also do when one is closed, the state that
-** L belongs to has to know that L is what runs in it: they can call back.
+** Code of other states, which also runs when one is closed, can call back into
+** the state that L belongs to.  So before it runs, that state has to know that
+** L is what runs in it; step_in takes what step_out returns.
 */
 static lua_State *step_out(lua_State *L)
 {
