@@ -10,8 +10,7 @@
 ** then on nobody is in and nobody gets in, and no mutex is held.
 ** lua_close runs finalizers, and those can close the next state.  After some
 ** levels a thread only puts further ones on a list, which the level before
-** works through.  So a chain of states that own each other, however long,
-*needs
+** works through: a chain of states that own each other, however long, needs
 ** little C stack.
 */
 #include "state.h"
