@@ -21,8 +21,7 @@
 ** args: scanned, and examined if they are of MTS_KIND_OTHER.
 ** timeout: seconds to wait for s to become free.
 ** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
-*returns;
-** MTS_NO_MEMORY.  Never raises.
+** returns; MTS_NO_MEMORY.  Never raises.
 ** Stack of args->L: [-0, +results, -]
 */
 mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,

@@ -11,11 +11,10 @@
 **    on a condition of its own.
 ** 2. Until the lock is closed, QUEUED is set at least while the queue is not
 **    empty; it is changed only under the mutex.  No wake-up is lost: who has
-*set QUEUED tries once
-**    more.  Either it gets in, or there is a holder, and that one cannot
-**    leave any more without the mutex, which is not free before the thread
-**    sleeps.  Who is woken and gives up because of its deadline tries a last
-**    time, too.
+**    set QUEUED tries once more.  Either it gets in, or there is a holder, and
+**    that one cannot leave any more without the mutex, which is not free
+**    before the thread sleeps.  Who is woken and gives up because of its
+**    deadline tries a last time, too.
 ** 3. Who leaves with QUEUED set frees the word and wakes the first in the
 **    queue, which keeps its place until it gets in: a running thread may get
 **    in before it (that is much cheaper than a change of threads for each

@@ -2,8 +2,7 @@
 ** registry.h - the open states of the process, by id and by name
 **
 ** Every function but the first takes the mutex of the registry for a moment,
-*and no
-** function may be called with the mutex of a state held.
+** and no function may be called with the mutex of a state held.
 */
 #ifndef MTS_REGISTRY_H
 #define MTS_REGISTRY_H

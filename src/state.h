@@ -56,8 +56,7 @@ struct mts_State {
 
 /*
 ** The calling thread as the lock and the wait graph know it: the address of
-*its
-** mts_Thread, ready for use, which lives as long as the thread.
+** its mts_Thread, ready for use, which lives as long as the thread.
 */
 uintptr_t mts_state_thread(void);
 
@@ -100,8 +99,7 @@ mts_Status mts_state_begin_close(mts_State *s);
 
 /*
 ** Closes the Lua state.  If a finalizer of a finalizer of a ... calls this,
-*the
-** Lua state is closed a little later.  No mutex may be held.
+** the Lua state is closed a little later.  No mutex may be held.
 */
 void mts_state_finish_close(mts_State *s);
 
