@@ -177,11 +177,11 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   step_in(L, outer);
   if (status == MTS_OK)
     return lua_gettop(L) - top + 1;
-  if (status == MTS_SYNTAX && mts_error_push_message(L, &error_text))
-    return luaL_argerror(L, index, lua_tostring(L, -1));
-  if (status == MTS_SYNTAX)
+  if (status != MTS_SYNTAX)
+    return raise_text(L, status, &error_text);
+  if (!mts_error_push_message(L, &error_text))
     return lua_error(L);
-  return raise_text(L, status, &error_text);
+  return luaL_argerror(L, index, lua_tostring(L, -1));
 }
 
 /* Gives the handle a new state; the calling thread holds it. */

@@ -20,10 +20,10 @@
 ** 4. A hook that is left somewhere when the level is gone removes itself.
 **
 ** If the holder does not take the signal (it is blocked in that thread, or
-** there are no such signals), the interrupter sets the hook
-** itself, which is the best that is left.  Even then no Lua thread dies while
-** its hook is being set: a runner that is about to leave it sees the level and
-** comes to the mutex first; so does the hook before it takes the level back.
+** there are no such signals), the interrupter sets the hook itself, which is
+** the best that is left.  Even then no Lua thread dies while its hook is being
+** set: a runner that is about to leave it sees the level and comes to the
+** mutex first; so does the hook before it takes the level back.
 **
 ** lua_sethook is the only Lua function that is called with a mutex held.
 */
@@ -51,7 +51,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
 /* Runs in a signal handler, too. */
 static void set_hook(void *state)
 {
-  mts_State *s = (mts_State *)state;
+  mts_State *s = state;
   lua_sethook(atomic_load(&s->running), interrupt_hook, LUA_MASKCOUNT, 1);
 }
 

@@ -87,9 +87,10 @@ static mts_Status preparation_error(const Preparation *preparation, int result,
                                     lua_State *L, mts_Buffer *error_text)
 {
   size_t length;
-  const char *text = lua_tolstring(L, -1, &length);
-  if (result == LUA_ERRMEM || !text)
+  const char *text;
+  if (result == LUA_ERRMEM || lua_type(L, -1) != LUA_TSTRING)
     return MTS_NO_MEMORY;
+  text = lua_tolstring(L, -1, &length);
   if (!preparation->is_syntax_error)
     return mts_error_compose(error_text, MTS_ERROR_INVOKING_STATE,
                              preparation->state, text, length);

@@ -65,14 +65,14 @@ typedef struct Dump {
   bool is_started;
 } Dump;
 
-static int write_dump(lua_State *L, const void *data, size_t size, void *dump_)
+static int write_dump(lua_State *L, const void *data, size_t size, void *ud)
 {
-  Dump *dump = (Dump *)dump_;
+  Dump *dump = ud;
   if (!dump->is_started) { /* not before: lua_dump wants the function on top */
     luaL_buffinit(L, &dump->buffer);
     dump->is_started = true;
   }
-  luaL_addlstring(&dump->buffer, (const char *)data, size);
+  luaL_addlstring(&dump->buffer, data, size);
   return 0;
 }
 
