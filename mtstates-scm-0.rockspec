@@ -42,6 +42,8 @@ build = {
         "src/notify_capi_impl.c",
         "src/receiver_capi_impl.c",
         "src/home.c",
+        "src/protect.c",
+        "src/compat.c",
       },
       libraries = { "pthread" },
     },

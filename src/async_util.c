@@ -253,10 +253,7 @@ bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
 /* Threads and the module                                                  */
 /* ======================================================================= */
 
-/* What 200 nested C calls of Lua, its own limit, need about. */
-#define STACK_RESERVE ((size_t)512 * 1024)
-
-static void find_stack(mts_Thread *thread)
+static void find_stack(mts_Thread *thread, size_t reserve)
 {
 #if defined(__linux__)
   pthread_attr_t attributes;
@@ -265,20 +262,21 @@ static void find_stack(mts_Thread *thread)
   if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
     if (pthread_attr_getstack(&attributes, &stack, &size) == 0) {
       thread->stack = (uintptr_t)stack;
-      thread->reserve = size / 2 < STACK_RESERVE ? size / 2 : STACK_RESERVE;
+      thread->reserve = size / 2 < reserve ? size / 2 : reserve;
     }
     CHECK(pthread_attr_destroy(&attributes));
   }
 #else
   (void)thread;
+  (void)reserve;
 #endif
 }
 
-void mts_thread_init(mts_Thread *thread)
+void mts_thread_init(mts_Thread *thread, size_t reserve)
 {
   thread->handle = pthread_self();
   thread->takes_signal = can_take_signal();
-  find_stack(thread);
+  find_stack(thread, reserve);
   thread->is_ready = true;
 }
 

@@ -93,13 +93,13 @@ double mts_clock_deadline(double timeout);
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
 
-/* To be called by the thread itself. */
-void mts_thread_init(mts_Thread *thread);
-
 /*
-** Tells whether the calling thread has used up its C stack but for what one
-** Lua state can need.
+** To be called by the thread itself.  reserve: how many bytes of its C stack
+** should stay free, if it has twice as many.
 */
+void mts_thread_init(mts_Thread *thread, size_t reserve);
+
+/* Tells whether the calling thread has used up its C stack but the reserve. */
 bool mts_thread_is_stack_low(const mts_Thread *thread);
 
 /*

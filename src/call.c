@@ -25,6 +25,10 @@
 
 #include "error.h"
 #include "interrupt.h"
+#include "protect.h"
+
+/* How far a protected call has got: what an error means depends on it. */
+typedef enum Stage { GROWING, COPYING, RUNNING } Stage;
 
 /* A call in progress. */
 typedef struct Call {
@@ -32,10 +36,11 @@ typedef struct Call {
   lua_State *to;
   int base;                   /* top of `to` before the call */
   int first;                  /* first result in `to` */
-  int pushed;                 /* results pushed onto the caller's stack */
+  mts_Values results;         /* those that are copied, */
+  int pushed;                 /* and how many the caller's stack has got */
   const mts_Values *args;     /* what to call it with: one of these two, */
   const mts_Message *message; /* or neither */
-  bool is_started; /* from now on errors are those of the callback */
+  Stage stage;
   mts_Buffer *error_text;
 } Call;
 
@@ -78,16 +83,25 @@ static int push_if_own(lua_State *L, const mts_Values *values)
   return values->count;
 }
 
+/* Runs in the protected call: makes room for count values. */
+static void grow(Call *call, lua_State *L, size_t count)
+{
+  call->stage = GROWING;
+  luaL_checkstack(L, (int)count + SLOTS, "too many values");
+  call->stage = COPYING;
+}
+
 /*
 ** Runs in the protected call: copies the values.  If they were on the stack of
 ** L, they are now the arguments from the index own on.
 */
-static void push_copies(lua_State *L, const mts_Values *values, int own)
+static void push_copies(Call *call, lua_State *L, const mts_Values *values,
+                        int own)
 {
   mts_Values seen = *values;
   if (seen.L == L)
     seen.first = own;
-  luaL_checkstack(L, seen.count + SLOTS, "too many values");
+  grow(call, L, (size_t)seen.count);
   mts_transfer_push(L, &seen);
 }
 
@@ -95,19 +109,19 @@ static void push_copies(lua_State *L, const mts_Values *values, int own)
 /* Arguments                                                               */
 /* ======================================================================= */
 
-/* Runs in `to`: [1] the Call, [2] the callback. */
-static int push_args_and_call(lua_State *to)
+/* Runs in `to`: [1] the callback. */
+static int push_args_and_call(lua_State *to, void *data)
 {
-  Call *call = lua_touserdata(to, 1);
+  Call *call = data;
   int base = lua_gettop(to);
-  lua_pushvalue(to, 2);
+  lua_pushvalue(to, 1);
   if (call->args)
-    push_copies(to, call->args, 3);
+    push_copies(call, to, call->args, 2);
   else {
-    luaL_checkstack(to, (int)call->message->count + SLOTS, "long message");
+    grow(call, to, call->message->count);
     mts_message_push(to, call->message);
   }
-  call->is_started = true;
+  call->stage = RUNNING;
   lua_call(to, lua_gettop(to) - base - 1, LUA_MULTRET);
   return lua_gettop(to) - base;
 }
@@ -134,28 +148,23 @@ static mts_Status run(Call *call, size_t count, mts_Kind kind)
 {
   lua_State *to = call->to;
   int handler, result;
-  /* Twice: in a protected call the values can stand there a second time, and
-  ** too many are MTS_NO_MEMORY, not an error of the callback. */
-  if (count > INT_MAX / 2 || !lua_checkstack(to, 2 * (int)count + SLOTS))
+  if (count > INT_MAX - SLOTS || !mts_protect_grow(to, (int)count + SLOTS))
     return MTS_NO_MEMORY;
   handler = push_callback(call);
   call->first = lua_gettop(to);
   if (kind == MTS_KIND_PLAIN) {
     if (call->args)
       mts_transfer_push_plain(to, call->args);
-    call->is_started = true;
+    call->stage = RUNNING;
     result = lua_pcall(to, (int)count, LUA_MULTRET, handler);
   }
   else {
-    int own;
-    lua_pushcfunction(to, push_args_and_call);
-    lua_insert(to, call->first);
-    lua_pushlightuserdata(to, call);
-    lua_insert(to, -2); /* below the callback */
-    own = call->args ? push_if_own(to, call->args) : 0;
-    result = lua_pcall(to, 2 + own, LUA_MULTRET, handler);
+    int own = call->args ? push_if_own(to, call->args) : 0;
+    result = mts_protect(to, push_args_and_call, call, 1 + own, LUA_MULTRET,
+                         handler);
   }
-  if (result == LUA_ERRMEM && !call->is_started)
+  if (call->stage == GROWING ||
+      (result == LUA_ERRMEM && call->stage == COPYING))
     return MTS_NO_MEMORY;
   if (result != LUA_OK)
     return report(call, MTS_ERROR_INVOKING_STATE, to);
@@ -167,14 +176,14 @@ static mts_Status run(Call *call, size_t count, mts_Kind kind)
 /* ======================================================================= */
 
 /*
-** Runs in `to`: [1] values to be filled in, [2] the results.  Returns which
-** result cannot cross, or 0, and what has to stay on the stack.
+** Runs in `to`: [1] the results.  Returns which result cannot cross, or 0, and
+** what has to stay on the stack.
 */
-static int examine(lua_State *to)
+static int examine(lua_State *to, void *data)
 {
-  mts_Values *results = lua_touserdata(to, 1);
+  mts_Values *results = data;
   mts_Values seen;
-  mts_transfer_scan(&seen, to, 2);
+  mts_transfer_scan(&seen, to, 1);
   lua_pushinteger(to, mts_transfer_examine(&seen));
   results->arrays = seen.arrays;
   lua_insert(to, -2);
@@ -189,13 +198,11 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
 {
   lua_State *to = call->to;
   int i, bad, status;
-  if (!lua_checkstack(to, results->count + SLOTS))
+  if (!mts_protect_grow(to, results->count + SLOTS))
     return MTS_NO_MEMORY;
-  lua_pushcfunction(to, examine);
-  lua_pushlightuserdata(to, results);
   for (i = 0; i < results->count; i++)
     lua_pushvalue(to, results->first + i);
-  status = lua_pcall(to, results->count + 1, 2, 0);
+  status = mts_protect(to, examine, results, results->count, 2, 0);
   if (status == LUA_ERRMEM)
     return MTS_NO_MEMORY;
   if (status != LUA_OK)
@@ -213,12 +220,12 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
   return MTS_OK;
 }
 
-/* Runs in `from`: [1] the results. */
-static int push_results(lua_State *from)
+/* Runs in `from`. */
+static int push_results(lua_State *from, void *data)
 {
-  const mts_Values *results = lua_touserdata(from, 1);
-  push_copies(from, results, 2);
-  return results->count;
+  Call *call = data;
+  push_copies(call, from, &call->results, 1);
+  return call->results.count;
 }
 
 /*
@@ -226,25 +233,22 @@ static int push_results(lua_State *from)
 */
 static mts_Status fetch(Call *call, int first, lua_State *from)
 {
-  mts_Values results;
+  mts_Values *results = &call->results;
   mts_Status status = MTS_OK;
-  mts_transfer_scan(&results, call->to, first);
-  if (results.kind == MTS_KIND_OTHER)
-    status = examine_results(call, &results);
+  mts_transfer_scan(results, call->to, first);
+  if (results->kind == MTS_KIND_OTHER)
+    status = examine_results(call, results);
   if (status != MTS_OK)
     return status;
-  if (!lua_checkstack(from, 2 * results.count + SLOTS))
+  if (!mts_protect_grow(from, results->count + SLOTS))
     return MTS_NO_MEMORY;
-  call->pushed = results.count;
-  if (results.kind == MTS_KIND_PLAIN)
-    mts_transfer_push_plain(from, &results);
+  call->pushed = results->count;
+  if (results->kind == MTS_KIND_PLAIN)
+    mts_transfer_push_plain(from, results);
   else {
-    int own, result;
-    lua_pushcfunction(from, push_results);
-    lua_pushlightuserdata(from, &results);
-    own = push_if_own(from, &results);
-    result = lua_pcall(from, 1 + own, LUA_MULTRET, 0);
-    if (result == LUA_ERRMEM)
+    int own = push_if_own(from, results);
+    int result = mts_protect(from, push_results, call, own, LUA_MULTRET, 0);
+    if (result == LUA_ERRMEM || call->stage == GROWING)
       status = MTS_NO_MEMORY;
     else if (result != LUA_OK)
       status = report(call, MTS_ERROR_STATE_RESULT, from);
@@ -261,8 +265,10 @@ static void clear_stack(const Call *call, lua_State *from)
 {
   lua_State *to = call->to;
   int kept = to == from ? call->pushed : 0;
-  if (kept > 0) /* the results are on top */
-    lua_rotate(to, call->base + 1, kept);
+  int first = lua_gettop(to) - kept + 1;
+  int i;
+  for (i = 0; i < kept; i++)
+    lua_copy(to, first + i, call->base + 1 + i);
   lua_settop(to, call->base + kept);
 }
 

@@ -1,5 +1,15 @@
 /*
 ** compat.h - the Lua API as all other rooms see it: that of Lua 5.4
+**
+** Works with Lua 5.1 to 5.5 and LuaJIT 2.1.  What a version lacks, or does in
+** another way, has its 5.4 name here.  These are our own few lines and not
+** those of the lua-compat-5.3 project: its API is that of 5.3, so half of this
+** would be needed all the same, and who builds the module needs nothing but
+** Lua.
+**
+** One difference cannot be hidden by a name: before 5.2 pushing a C function
+** and growing the stack need memory, hence can raise an error.  Where none may
+** be raised, protect.h does both.
 */
 #ifndef MTS_COMPAT_H
 #define MTS_COMPAT_H
@@ -8,8 +18,88 @@
 #include <lua.h>
 #include <lualib.h>
 
-#if LUA_VERSION_NUM != 504
-#error "mtstates is built for Lua 5.4"
+#if LUA_VERSION_NUM < 501 || LUA_VERSION_NUM > 505
+#error "mtstates is built for Lua 5.1 to 5.5 and LuaJIT 2.1"
+#endif
+
+/* LuaJIT has the API of 5.1 with a part of that of 5.2 and 5.3. */
+#if defined(LUA_JITLIBNAME)
+#define MTS_LUAJIT 1
+#else
+#define MTS_LUAJIT 0
+#endif
+
+/* Whether functions have their globals in an upvalue, _ENV. */
+#define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
+
+/* Whether a coroutine can close itself. */
+#define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
+
+/* The standard libraries besides the basic one and package; ends with NULL. */
+extern const luaL_Reg mts_compat_libs[];
+
+#if LUA_VERSION_NUM == 504
+#define lua_closethread(co, from) lua_resetthread(co)
+#endif
+
+#if LUA_VERSION_NUM < 504
+
+#define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
+#define luaL_typeerror mts_compat_typeerror
+#define lua_resume mts_compat_resume
+#define lua_closethread mts_compat_closethread
+
+int mts_compat_typeerror(lua_State *L, int arg, const char *expected);
+int mts_compat_resume(lua_State *co, lua_State *from, int count, int *results);
+
+/* There is nothing to be closed; what the coroutine ended with is dropped. */
+int mts_compat_closethread(lua_State *co, lua_State *from);
+
+#endif
+
+#if LUA_VERSION_NUM < 503
+
+#define lua_isinteger(L, index) ((void)(L), (void)(index), 0)
+#undef lua_tointegerx
+#define lua_tointegerx mts_compat_tointegerx
+#define lua_dump(L, writer, data, strip) (lua_dump)(L, writer, data)
+#define luaL_newmetatable(L, name) mts_compat_newmetatable(L, name)
+
+lua_Integer mts_compat_tointegerx(lua_State *L, int index, int *is_integral);
+int mts_compat_newmetatable(lua_State *L, const char *name);
+
+#endif
+
+#if !defined(LUA_LOADED_TABLE)
+#define LUA_LOADED_TABLE "_LOADED"
+#endif
+
+#if LUA_VERSION_NUM < 502
+
+#define LUA_OK 0
+#define lua_pushglobaltable(L) lua_pushvalue(L, LUA_GLOBALSINDEX)
+#define luaL_requiref mts_compat_requiref
+
+void mts_compat_requiref(lua_State *L, const char *name, lua_CFunction open,
+                         int is_global);
+
+#endif
+
+#if LUA_VERSION_NUM < 502 && !MTS_LUAJIT
+
+#define lua_copy(L, from, to) (lua_pushvalue(L, from), lua_replace(L, to))
+#define luaL_setmetatable(L, name)                                            \
+  (luaL_getmetatable(L, name), (void)lua_setmetatable(L, -2))
+#define luaL_newlib(L, list) (lua_newtable(L), luaL_setfuncs(L, list, 0))
+#define luaL_setfuncs mts_compat_setfuncs
+#define luaL_testudata mts_compat_testudata
+#define luaL_traceback mts_compat_traceback
+
+void mts_compat_setfuncs(lua_State *L, const luaL_Reg *list, int upvalues);
+void *mts_compat_testudata(lua_State *L, int index, const char *name);
+void mts_compat_traceback(lua_State *L, lua_State *L1, const char *message,
+                          int level);
+
 #endif
 
 #endif

@@ -5,10 +5,9 @@
 ** a state is running.  So in the states of this module the functions that
 ** make another Lua thread run (resume, close and what wrap returns) note it
 ** in s->running before and afterwards, by mts_interrupt_switch.  In all other
-** respects they do what those of Lua do.  Nothing that could raise an error
-** happens in between.  Locks: only those of mts_interrupt_switch.
-**
-** Each function has the box of its state as first upvalue (see home.h).
+** respects they do what those of Lua do, and what needs no switch is left to
+** those.  Nothing that could raise an error happens in between.  Locks: only
+** those of mts_interrupt_switch.
 */
 #include "coroutine.h"
 
@@ -17,8 +16,12 @@
 #include "home.h"
 #include "interrupt.h"
 
+/* Upvalues: the box of the state (see home.h), */
 #define BOX lua_upvalueindex(1)
-#define WRAPPED lua_upvalueindex(2) /* of what wrap returns */
+/* Lua's own resume, and its create or what was made by it. */
+#define RESUME lua_upvalueindex(2)
+#define CREATE lua_upvalueindex(3)
+#define WRAPPED lua_upvalueindex(3)
 
 static lua_State *check_coroutine(lua_State *L)
 {
@@ -26,6 +29,20 @@ static lua_State *check_coroutine(lua_State *L)
   if (!co)
     luaL_typeerror(L, 1, "thread");
   return co;
+}
+
+/* Whether co has been started and neither yields nor has ended. */
+static bool is_active(lua_State *co)
+{
+  lua_Debug ar;
+  return lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar);
+}
+
+static bool can_be_resumed(lua_State *co)
+{
+  if (lua_status(co) == LUA_OK)
+    return !is_active(co) && lua_gettop(co) > 0; /* the function */
+  return lua_status(co) == LUA_YIELD;
 }
 
 /*
@@ -62,9 +79,16 @@ static bool resume(lua_State *L, lua_State *co, int count)
 static int co_resume(lua_State *L)
 {
   lua_State *co = check_coroutine(L);
-  bool is_ok = resume(L, co, lua_gettop(L) - 1);
-  lua_pushboolean(L, is_ok);
-  lua_replace(L, 1); /* was the coroutine */
+  if (!can_be_resumed(co)) { /* Lua knows how to say that */
+    lua_pushvalue(L, RESUME);
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  }
+  else {
+    bool is_ok = resume(L, co, lua_gettop(L) - 1);
+    lua_pushboolean(L, is_ok);
+    lua_replace(L, 1); /* was the coroutine */
+  }
   return lua_gettop(L);
 }
 
@@ -73,15 +97,25 @@ static int close_coroutine(lua_State *L, lua_State *co)
 {
   mts_State *s = mts_home_unbox(L, BOX);
   lua_State *outer = mts_interrupt_switch(s, co);
-  int status = lua_resetthread(co);
+  int status = lua_closethread(co, L);
   mts_interrupt_switch(s, outer);
   return status;
+}
+
+/* Pushes what Lua says of a coroutine that cannot be resumed. */
+static bool refuse(lua_State *L)
+{
+  lua_pushvalue(L, RESUME);
+  lua_pushvalue(L, WRAPPED);
+  lua_call(L, 1, 2);
+  return false;
 }
 
 static int wrapped(lua_State *L)
 {
   lua_State *co = lua_tothread(L, WRAPPED);
-  if (resume(L, co, lua_gettop(L)))
+  bool is_ok = can_be_resumed(co) ? resume(L, co, lua_gettop(L)) : refuse(L);
+  if (is_ok)
     return lua_gettop(L);
   if (lua_status(co) > LUA_YIELD) { /* it ended with an error */
     int status;
@@ -105,30 +139,26 @@ static int wrapped(lua_State *L)
 
 static int co_wrap(lua_State *L)
 {
-  lua_State *co;
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  co = lua_newthread(L);
-  lua_pushvalue(L, 1);
-  lua_xmove(L, co, 1);
   lua_pushvalue(L, BOX);
-  lua_insert(L, -2);
-  lua_pushcclosure(L, wrapped, 2);
+  lua_pushvalue(L, RESUME);
+  lua_pushvalue(L, CREATE);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_pushcclosure(L, wrapped, 3);
   return 1;
-}
-
-/* A coroutine is closed when it has not started, is suspended or is dead. */
-static bool can_be_closed(lua_State *L, lua_State *co)
-{
-  lua_Debug ar;
-  if (co == L)
-    return false;
-  return lua_status(co) != LUA_OK || !lua_getstack(co, 0, &ar);
 }
 
 static int co_close(lua_State *L)
 {
-  lua_State *co = check_coroutine(L);
-  if (!can_be_closed(L, co))
+  bool is_default = MTS_CAN_CLOSE_RUNNING && lua_isnone(L, 1);
+  lua_State *co = is_default ? L : check_coroutine(L);
+  if (co == L && MTS_CAN_CLOSE_RUNNING) {
+    if (lua_pushthread(L))
+      return luaL_error(L, "cannot close main thread");
+    lua_closethread(L, L); /* does not return */
+  }
+  if (is_active(co))
     return luaL_error(L, "cannot close a %s coroutine",
                       co == L ? "running" : "normal");
   if (close_coroutine(L, co) == LUA_OK) {
@@ -146,15 +176,41 @@ void mts_coroutine_patch(lua_State *L)
                                        {"wrap", co_wrap},
                                        {"close", co_close},
                                        {NULL, NULL}};
-  mts_home_push_box(L);
-  luaL_setfuncs(L, functions, 1);
+  const luaL_Reg *function;
+  int library = lua_gettop(L);
+  lua_getfield(L, library, "resume");
+  lua_getfield(L, library, "create");
+  for (function = functions; function->name; function++) {
+    lua_getfield(L, library, function->name);
+    if (!lua_isnil(L, -1)) { /* close: since Lua 5.4 */
+      mts_home_push_box(L);
+      lua_pushvalue(L, library + 1);
+      lua_pushvalue(L, library + 2);
+      lua_pushcclosure(L, function->func, 3);
+      lua_setfield(L, library, function->name);
+    }
+    lua_pop(L, 1);
+  }
+  lua_settop(L, library);
 }
 
-int mts_coroutine_open(lua_State *L)
+/* A loader for require; its upvalue is that of Lua. */
+static int load_patched(lua_State *L)
 {
-  lua_pushcfunction(L, luaopen_coroutine);
+  lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
   mts_coroutine_patch(L);
   return 1;
+}
+
+void mts_coroutine_patch_preload(lua_State *L)
+{
+  lua_getfield(L, -1, LUA_COLIBNAME);
+  if (lua_isnil(L, -1))
+    lua_pop(L, 1);
+  else {
+    lua_pushcclosure(L, load_patched, 1);
+    lua_setfield(L, -2, LUA_COLIBNAME);
+  }
 }

@@ -7,13 +7,16 @@
 #include "compat.h"
 
 /*
-** Replaces the functions of the library table on top of the stack that run
+** Replaces the functions of the coroutine library on top of the stack that run
 ** coroutines.  L is the interpreter of a state of this module.
 ** Stack: [-0, +0, m]
 */
 void mts_coroutine_patch(lua_State *L);
 
-/* To be used in place of luaopen_coroutine.  Stack: as a Lua function. */
-int mts_coroutine_open(lua_State *L);
+/*
+** The same, where the library is not loaded yet but has a loader in the table
+** package.preload, which is on top of the stack.  Stack: [-0, +0, m]
+*/
+void mts_coroutine_patch_preload(lua_State *L);
 
 #endif

@@ -13,6 +13,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "protect.h"
+
 #define PREFIX MTS_ERROR_CLASS "."
 #define TRACEBACK "\nstack traceback:"
 
@@ -67,19 +69,16 @@ int mts_error_raise_status(lua_State *L, mts_Status status, const char *what)
                          by_status[status].text);
 }
 
-static int push_message(lua_State *L)
+static int push_message(lua_State *L, void *data)
 {
-  const mts_Buffer *message = lua_touserdata(L, 1);
+  const mts_Buffer *message = data;
   lua_pushlstring(L, message->data, message->length);
   return 1;
 }
 
 bool mts_error_push_message(lua_State *L, mts_Buffer *message)
 {
-  int result;
-  lua_pushcfunction(L, push_message);
-  lua_pushlightuserdata(L, message);
-  result = lua_pcall(L, 1, 1, 0);
+  int result = mts_protect(L, push_message, message, 0, 1, 0);
   mts_buffer_free(message);
   return result == LUA_OK;
 }

@@ -45,7 +45,8 @@ static Handle *push_handle(lua_State *L)
   return handle;
 }
 
-static Handle *check_handle(lua_State *L)
+/* The handle in the first argument, or NULL. */
+static Handle *to_handle(lua_State *L)
 {
   Handle *handle = lua_touserdata(L, 1);
   bool is_handle = false;
@@ -53,7 +54,13 @@ static Handle *check_handle(lua_State *L)
     is_handle = lua_rawequal(L, -1, METATABLE);
     lua_pop(L, 1);
   }
-  if (!is_handle)
+  return is_handle ? handle : NULL;
+}
+
+static Handle *check_handle(lua_State *L)
+{
+  Handle *handle = to_handle(L);
+  if (!handle)
     luaL_typeerror(L, 1, MTS_HANDLE_CLASS);
   return handle;
 }
@@ -293,7 +300,8 @@ static int state(lua_State *L)
     status =
         is_integral ? mts_registry_find_id(id, &handle->state) : MTS_UNKNOWN;
     if (status != MTS_OK) {
-      lua_pushfstring(L, "id %s", luaL_tolstring(L, 1, NULL));
+      lua_pushvalue(L, 1);
+      lua_pushfstring(L, "id %s", lua_tostring(L, -1));
       mts_error_raise_status(L, status, lua_tostring(L, -1));
     }
   }
@@ -434,10 +442,11 @@ static int state_tostring(lua_State *L)
   return 1;
 }
 
+/* Finalizers should not raise: what is no state object is left alone. */
 static int state_gc(lua_State *L)
 {
-  Handle *handle = check_handle(L);
-  if (handle->state && !handle->is_finalized) {
+  Handle *handle = to_handle(L);
+  if (handle && handle->state && !handle->is_finalized) {
     handle->is_finalized = true;
     disown(L, handle);
     release_if_unused(handle);

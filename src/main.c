@@ -10,6 +10,7 @@
 #include "error.h"
 #include "handle.h"
 #include "notify_capi_impl.h"
+#include "protect.h"
 #include "receiver_capi_impl.h"
 
 #define MTS_VERSION "0.5.0"
@@ -44,6 +45,8 @@ static int type(lua_State *L)
 int luaopen_mtstates(lua_State *L)
 {
   mts_module_pin();
+  if (mts_protect_open(L) != LUA_OK)
+    return luaL_error(L, "%s", mts_error_no_memory);
   lua_newtable(L);
   mts_handle_open(L);
   mts_notify_open(L);

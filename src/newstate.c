@@ -2,8 +2,8 @@
 ** newstate.c - opening a Lua state and running its setup
 **
 ** Everything that needs memory of the new state happens in a protected call
-** of it.  Then its stack has the message handler and the setup function, at
-** the place of the callback, and the setup is run like a callback.
+** of it.  That leaves the message handler and the setup function on its stack,
+** at the place of the callback, and the setup is run like a callback.
 **
 ** The calling thread holds the new state, which nobody else knows yet.
 */
@@ -13,6 +13,7 @@
 #include "coroutine.h"
 #include "error.h"
 #include "home.h"
+#include "protect.h"
 
 typedef struct Preparation {
   mts_State *state;
@@ -23,28 +24,20 @@ typedef struct Preparation {
 /* All libraries, or the basic ones and the others for require. */
 static void open_libs(lua_State *L, bool all)
 {
-  static const luaL_Reg preloads[] = {{LUA_COLIBNAME, mts_coroutine_open},
-                                      {LUA_TABLIBNAME, luaopen_table},
-                                      {LUA_IOLIBNAME, luaopen_io},
-                                      {LUA_OSLIBNAME, luaopen_os},
-                                      {LUA_STRLIBNAME, luaopen_string},
-                                      {LUA_MATHLIBNAME, luaopen_math},
-                                      {LUA_UTF8LIBNAME, luaopen_utf8},
-                                      {LUA_DBLIBNAME, luaopen_debug},
-                                      {NULL, NULL}};
-  if (all) {
+  if (all)
     luaL_openlibs(L);
-    lua_getglobal(L, LUA_COLIBNAME);
-    mts_coroutine_patch(L);
-    lua_pop(L, 1);
-  }
   else {
-    luaL_requiref(L, LUA_GNAME, luaopen_base, 1);
+    luaL_requiref(L, "_G", luaopen_base, 1);
     luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    luaL_setfuncs(L, preloads, 0);
+    lua_getfield(L, -1, "preload");
+    luaL_setfuncs(L, mts_compat_libs, 0);
+    mts_coroutine_patch_preload(L);
     lua_pop(L, 3);
   }
+  lua_getglobal(L, LUA_COLIBNAME);
+  if (lua_istable(L, -1))
+    mts_coroutine_patch(L);
+  lua_pop(L, 1);
 }
 
 static void set_package_field(lua_State *L, const char *field,
@@ -58,10 +51,10 @@ static void set_package_field(lua_State *L, const char *field,
   }
 }
 
-/* Runs in the new state: [1] the Preparation.  Returns the setup function. */
-static int prepare(lua_State *L)
+/* Runs in the new state.  Returns message handler and setup function. */
+static int prepare(lua_State *L, void *data)
 {
-  Preparation *preparation = lua_touserdata(L, 1);
+  Preparation *preparation = data;
   const mts_Setup *setup = preparation->setup;
   mts_State *s = preparation->state;
   int result;
@@ -70,16 +63,17 @@ static int prepare(lua_State *L)
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_pushcfunction(L, mts_error_handler);
+  lua_pushvalue(L, -1);
   s->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 
-  result = luaL_loadbufferx(L, setup->code, setup->length, setup->code, NULL);
+  result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 1;
+  return 2;
 }
 
 /* Why prepare failed: the error value is on top of L. */
@@ -109,10 +103,9 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
     return MTS_NO_MEMORY;
   s->L = L;
   atomic_store(&s->running, L);
-  lua_pushcfunction(L, mts_error_handler);
-  lua_pushcfunction(L, prepare);
-  lua_pushlightuserdata(L, &preparation);
-  result = lua_pcall(L, 1, 1, 0);
+  if (mts_protect_open(L) != LUA_OK)
+    return MTS_NO_MEMORY;
+  result = mts_protect(L, prepare, &preparation, 0, 2, 0);
   if (result != LUA_OK)
     return preparation_error(&preparation, result, L, error_text);
   return mts_call_setup(s, &setup->args, error_text);

@@ -34,46 +34,86 @@ bool mts_setup_starts_at(lua_State *L, int index)
   return is_code(L, code_index(L, index));
 }
 
+static int count_upvalues(lua_State *L, int index)
+{
+  lua_Debug ar;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">u", &ar);
+  return ar.nups;
+}
+
 /*
-** Refuses upvalues.  _ENV is none: code gets that of the new state.  Without
-** debug information it has no name, then it is known by its value.
+** Whether an upvalue is _ENV: the new state has its own.  Without debug
+** information it has no name, then it is known by its value.
 */
+static bool is_env(lua_State *L, int index, int i, const char *name)
+{
+  bool is_globals = false;
+  if (*name != '\0' && *name != '(') /* "" or "(no name)" */
+    return MTS_HAS_ENV && strcmp(name, "_ENV") == 0;
+  if (i == 1 && lua_getupvalue(L, index, i)) {
+    lua_pushglobaltable(L);
+    is_globals = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  return MTS_HAS_ENV && is_globals;
+}
+
+/* Refuses all upvalues but _ENV. */
 static void check_upvalues(lua_State *L, int index)
 {
-  const char *name;
+  int count = count_upvalues(L, index);
   int i;
-  for (i = 1; (name = lua_getupvalue(L, index, i)) != NULL; i++) {
-    bool is_env = strcmp(name, "_ENV") == 0;
-    if (*name == '(') { /* "(no name)" */
-      lua_pushglobaltable(L);
-      is_env = i == 1 && lua_rawequal(L, -1, -2);
+  for (i = 1; i <= count; i++) {
+    const char *name = lua_getupvalue(L, index, i);
+    if (name)
       lua_pop(L, 1);
-    }
-    if (!is_env) {
+    else /* before Lua 5.2, without debug information */
+      name = "";
+    if (!is_env(L, index, i, name)) {
       lua_pushfstring(L,
                       "lua function without upvalues expected, "
                       "has upvalue #%d '%s'",
                       i, name);
       luaL_argerror(L, index, lua_tostring(L, -1));
     }
-    lua_pop(L, 1);
   }
 }
 
+/* Counts the bytes and, if there is a place for them, stores them. */
 typedef struct Dump {
-  luaL_Buffer buffer;
-  bool is_started;
+  char *place;
+  size_t size;
 } Dump;
 
 static int write_dump(lua_State *L, const void *data, size_t size, void *ud)
 {
   Dump *dump = ud;
-  if (!dump->is_started) { /* not before: lua_dump wants the function on top */
-    luaL_buffinit(L, &dump->buffer);
-    dump->is_started = true;
-  }
-  luaL_addlstring(&dump->buffer, data, size);
+  (void)L;
+  if (dump->place && size > 0)
+    memcpy(dump->place + dump->size, data, size);
+  dump->size += size;
   return 0;
+}
+
+/*
+** Pushes a userdata with the bytecode of the function at index.  This is done
+** in two passes, as lua_dump leaves the writer no place for Lua values.
+*/
+static void push_bytecode(lua_State *L, int index, mts_Setup *setup)
+{
+  Dump dump = {NULL, 0};
+  char *bytes;
+  lua_pushvalue(L, index);
+  lua_dump(L, write_dump, &dump, 0);
+  bytes = lua_newuserdatauv(L, dump.size + 1, 0);
+  lua_insert(L, -2); /* below the function */
+  dump = (Dump){bytes, 0};
+  lua_dump(L, write_dump, &dump, 0);
+  lua_pop(L, 1);
+  bytes[dump.size] = '\0';
+  setup->code = bytes;
+  setup->length = dump.size;
 }
 
 /* Raises an argument error if there is no setup at index. */
@@ -84,18 +124,6 @@ static void check_code(lua_State *L, int index)
   luaL_argcheck(L, !lua_iscfunction(L, index), index, "lua function expected");
   if (lua_isfunction(L, index))
     check_upvalues(L, index);
-}
-
-/* Pushes the code of the setup, as string.  Stack: [-0, +1, v] */
-static void push_code(lua_State *L, int index)
-{
-  Dump dump = {.is_started = false};
-  lua_pushvalue(L, index);
-  if (lua_isfunction(L, index)) {
-    lua_dump(L, write_dump, &dump, 0);
-    luaL_pushresult(&dump.buffer);
-    lua_remove(L, -2); /* the function */
-  }
 }
 
 /* Pushes a string field of the package library, or else nil. */
@@ -117,8 +145,10 @@ int mts_setup_check(lua_State *L, int libs, mts_Setup *setup)
   setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
   check_code(L, index);
   mts_transfer_check_args(&setup->args, L, index + 1);
-  push_code(L, index);
-  setup->code = lua_tolstring(L, -1, &setup->length);
+  if (lua_isfunction(L, index))
+    push_bytecode(L, index, setup);
+  else
+    setup->code = lua_tolstring(L, index, &setup->length);
   setup->path = push_package_field(L, "path");
   setup->cpath = push_package_field(L, "cpath");
   return index;

@@ -9,7 +9,7 @@
 #include "compat.h"
 #include "transfer.h"
 
-/* The strings are on the creator's stack. */
+/* The bytes are on the creator's stack. */
 typedef struct mts_Setup {
   bool with_libs;
   const char *code; /* source or bytecode */

@@ -24,6 +24,9 @@
 /* As deep as Lua lets its own C calls nest. */
 #define MAX_NESTING 200
 
+/* For that: each C call with a string buffer and some frames. */
+#define STACK_RESERVE (MAX_NESTING * ((size_t)LUAL_BUFFERSIZE + 1536))
+
 /* Levels of lua_close by finalizers; further ones wait. */
 #define MAX_CLOSING 8
 
@@ -38,7 +41,7 @@ static _Thread_local struct {
 uintptr_t mts_state_thread(void)
 {
   if (!self.thread.is_ready)
-    mts_thread_init(&self.thread);
+    mts_thread_init(&self.thread, STACK_RESERVE);
   return (uintptr_t)&self.thread;
 }
 

@@ -1,0 +1,102 @@
+/*
+** protect.c - C functions in protected mode, wherever a state is
+**
+** To have an error caught, a C function has to be called by lua_pcall.  So it
+** has to be pushed first, where an error would not be caught yet.  Since Lua
+** 5.2 that needs no memory; before, a C function is an object.  Therefore one
+** object for all is made beforehand and kept in the Lua registry, the
+** trampoline: it runs the Job that is its last argument.
+**
+** Growing the stack is no different: before 5.2 lua_checkstack raises an error
+** if there is no memory.
+**
+** Takes no locks.
+*/
+#include "protect.h"
+
+typedef struct Job {
+  mts_Function function;
+  void *data;
+} Job;
+
+static int trampoline(lua_State *L)
+{
+  const Job *job = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return job->function(L, job->data);
+}
+
+#if LUA_VERSION_NUM >= 502
+
+int mts_protect_open(lua_State *L)
+{
+  (void)L;
+  return LUA_OK;
+}
+
+static void push_trampoline(lua_State *L)
+{
+  lua_pushcfunction(L, trampoline);
+}
+
+bool mts_protect_grow(lua_State *L, int size)
+{
+  return lua_checkstack(L, size);
+}
+
+#else
+
+#define TRAMPOLINE_KEY "mtstates.trampoline"
+
+/* Of the LUA_MINSTACK slots that each C function finds, ours use few. */
+#define SURELY_FREE (LUA_MINSTACK / 2)
+
+static int keep_trampoline(lua_State *L)
+{
+  lua_pushcfunction(L, trampoline);
+  lua_setfield(L, LUA_REGISTRYINDEX, TRAMPOLINE_KEY);
+  return 0;
+}
+
+int mts_protect_open(lua_State *L)
+{
+  int status = lua_cpcall(L, keep_trampoline, NULL);
+  if (status != LUA_OK)
+    lua_pop(L, 1);
+  return status;
+}
+
+/* The key is a string that exists, so this needs no memory. */
+static void push_trampoline(lua_State *L)
+{
+  lua_getfield(L, LUA_REGISTRYINDEX, TRAMPOLINE_KEY);
+}
+
+static int grow(lua_State *L, void *size)
+{
+  luaL_checkstack(L, *(const int *)size, "no room");
+  return 0;
+}
+
+bool mts_protect_grow(lua_State *L, int size)
+{
+  if (size <= SURELY_FREE)
+    return true;
+  if (mts_protect(L, grow, &size, 0, 0, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    return false;
+  }
+  return lua_checkstack(L, size); /* needs no more memory */
+}
+
+#endif
+
+int mts_protect(lua_State *L, mts_Function function, void *data, int count,
+                int results, int handler)
+{
+  Job job = {function, data};
+  push_trampoline(L);
+  lua_insert(L, -count - 1);
+  lua_pushlightuserdata(L, &job);
+  return lua_pcall(L, count + 1, results, handler);
+}
