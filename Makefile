@@ -4,15 +4,32 @@
 # build is the same build with other flags in a folder of its own: asan, tsan
 # and valgrind run this Makefile's `test` again.
 
+# What is tested if nobody asks for one Lua: all that Debian 12 has.
+VERSIONS    := $(or $(LUA_VERSION),$(if $(LUA)$(LUA_INCDIR),5.4),$\
+                 5.1 5.2 5.3 5.4 jit)
+
 LUA_VERSION ?= 5.4
 LUA         ?= lua$(LUA_VERSION)
 LUA_INCDIR  ?= $(patsubst -I%,%,$(firstword $(LUA_PKGCONFIG) \
-                 /usr/include/lua$(LUA_VERSION)))
+                 /usr/include/lua$(LUA_VERSION:jit=jit-2.1)))
 PREFIX      ?= /usr/local
-INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_ABI)
 CFLAGS      ?= -O2
-LIBFLAG     ?= -shared
+LIBFLAG     ?= $(or $(LIBFLAG_$(shell uname)),-shared)
 BUILD       ?= build/$(LUA_VERSION)
+
+# LuaJIT loads the modules of Lua 5.1.
+LUA_ABI        = $(LUA_VERSION:jit=5.1)
+LIBFLAG_Darwin = -bundle -undefined dynamic_lookup
+
+# A luarocks tree that has busted and luv, if they are no Debian packages.
+ifdef ROCKS
+ROCKS_PATH  = $(ROCKS)/share/lua/$(LUA_ABI)/?.lua;$\
+              $(ROCKS)/share/lua/$(LUA_ABI)/?/init.lua;
+ROCKS_CPATH = $(ROCKS)/lib/lua/$(LUA_ABI)/?.so;
+BUSTED     ?= $(wildcard $(ROCKS)/lib/luarocks/rocks-$(LUA_ABI)/busted/*/$\
+                bin/busted)
+endif
 
 # Looked up when used, not before: `make deps test` may just have installed
 # what is looked for.
@@ -45,12 +62,13 @@ COMPILE  = $(CC) $(DIALECT) -fPIC -MMD -MP -MT $@ -MF $(basename $@).d \
 LINK     = $(CC) $(LIBFLAG) -pthread $(CFLAGS) $(LDFLAGS)
 
 # The versioned variables would win over the ones that are set here.
-unexport LUA_PATH_5_4 LUA_CPATH_5_4
-export LUA_PATH  = spec/support/?.lua;;
-export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$(BUILD)/examples/?.so;;
+unexport $(foreach v,5_2 5_3 5_4 5_5,LUA_PATH_$(v) LUA_CPATH_$(v))
+export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
+export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
+                   $(BUILD)/examples/?.so;$(ROCKS_CPATH);
 
-.PHONY: all deps demo test lint format check-format asan tsan valgrind bench \
-        install uninstall clean help FORCE
+.PHONY: all deps demo test specs lint format check-format asan tsan valgrind \
+        bench install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # `make -j deps test`: the packages come first
@@ -88,9 +106,10 @@ demo: all $(EXAMPLES) ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
-PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-luv lua-busted \
-           luarocks lua-check clang clang-format clang-tidy cppcheck \
-           valgrind libc6-dbg
+PACKAGES = gcc libc6-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
+           liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
+           libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
+           clang-format clang-tidy cppcheck valgrind libc6-dbg
 AS_ROOT  = $(if $(filter 0,$(shell id -u)),,sudo) env \
              DEBIAN_FRONTEND=noninteractive
 
@@ -117,25 +136,33 @@ help: ## list the targets
 	  /^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' \
 	  $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LUA_VERSION LUA LUA_INCDIR PREFIX DESTDIR' \
-	  'INST_LIBDIR LIBFLAG'
+	  'INST_LIBDIR LIBFLAG ROCKS'
 
 ##@ Test and measure
 
-# The interpreter can die before, within or after the last spec.  So
-# report.lua keeps the counts in a file, together with what is unfinished,
-# and the last line is printed here, when the interpreter is gone.
-test: all $(SUPPORT) $(EXAMPLES) ## run all specs and examples
-	@echo 0 1 before the first spec > $(BUILD)/counts; \
+# Each version has a make of its own, so that none can stop the others, and
+# leaves its results; results.awk tells at the end what they add up to.
+RESULTS = $(BUILD)/results
+
+test: ## run all specs and examples, with each Lua or LUA_VERSION only
+	@mkdir -p $(BUILD); : > $(RESULTS); \
+	for version in $(VERSIONS); do \
+	  echo "--- LUA_VERSION=$$version"; \
+	  echo "version $$version" >> $(RESULTS); \
+	  $(MAKE) --no-print-directory specs LUA_VERSION=$$version \
+	    RESULTS=$(RESULTS) || \
+	    printf 'status %s\nstopped in the build\n' $$? >> $(RESULTS); \
+	done; \
+	awk -f spec/support/results.awk $(RESULTS)
+
+# The interpreter can die before, within or after the last spec.  So report.lua
+# keeps the results in a file, together with what is unfinished, and they are
+# taken from there when the interpreter is gone.
+specs: all $(SUPPORT) $(EXAMPLES)
+	@echo stopped before the first spec > $(BUILD)/result; \
 	$(RUN) $(LUA) $(BUSTED) --output=spec/support/report.lua \
-	  -Xoutput $(BUILD)/counts $(SPECS) spec; status=$$?; \
-	read -r passed failed unfinished < $(BUILD)/counts; \
-	if [ "$$unfinished" ] || [ $$status -gt $$((failed > 0)) ]; then \
-	  echo "the interpreter ended with status $$status" \
-	    "$${unfinished:-after the last spec}"; \
-	  [ "$$unfinished" ] || failed=$$((failed + 1)); \
-	fi; \
-	echo "$$passed passed, $$failed failed"; \
-	[ $$failed = 0 ] && [ $$passed != 0 ]
+	  -Xoutput $(BUILD)/result $(SPECS) spec; \
+	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)
 
 # Only our modules are instrumented, Lua is Debian's.  So the run-time library
 # has to be in the process before them: it is preloaded.  And with it a little
@@ -146,8 +173,8 @@ test: all $(SUPPORT) $(EXAMPLES) ## run all specs and examples
 #
 # Left to `test` are the specs of the installation, and those that limit the
 # address space: sanitizers need plenty.
-SANITIZE = $(MAKE) --no-print-directory test CC=gcc \
-             SPECS='--exclude-tags=install,rlimit $(SPECS)'
+SANITIZE = $(MAKE) --no-print-directory test LUA_VERSION=$(LUA_VERSION) \
+             CC=gcc SPECS='--exclude-tags=install,rlimit $(SPECS)'
 PRELOAD  = LD_PRELOAD="$(shell gcc -print-file-name=$(1)) $(CURDIR)/$(2)"
 define BUILD_PRELOAD
 	@mkdir -p $(BUILD)-$@

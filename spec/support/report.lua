@@ -7,20 +7,22 @@
 -- An error outside of a spec (in a file, a describe, a setup ...) counts as
 -- one failed spec, however many specs could not run because of it.
 --
--- The counts go to the file given with -Xoutput: "passed failed".  It is
--- written anew after each spec and has, until the suite is over, one failure
--- more and what was running.  So whoever runs the suite knows the truth even
--- if the interpreter crashed.
+-- The results go to the file given with -Xoutput, for results.awk: how many
+-- specs passed, failed, and were skipped for each reason.  It is written anew
+-- before and after each spec and tells, until the suite is over, what was
+-- running.  So whoever runs the suite knows the truth even if the interpreter
+-- crashed.
 
 local SIGNS = { success = ".", failure = "F", error = "E", pending = "-" }
 
 return function(options)
   local busted = require "busted"
   local handler = require "busted.outputHandlers.base"()
-  local counts_file = options.arguments[1]
-  local passed, failed = 0, 0
-  local failures, omitted = {}, {} -- names
-  local stories = {}               -- of what has failed in the running spec
+  local results_file = options.arguments[1]
+  local passed, failed, skipped = 0, 0, 0
+  local failures = {} -- names
+  local reasons = {}  -- of skipped specs; each also leads to its count
+  local stories = {}  -- of what has failed in the running spec
   local current_file
   local line_is_open = false
 
@@ -44,14 +46,17 @@ return function(options)
     write(sign)
   end
 
-  local function save_counts(unfinished)
-    if not counts_file then return end
-    local file = assert(io.open(counts_file, "w"))
-    if unfinished then
-      file:write(("%d %d in %s\n"):format(passed, failed + 1, unfinished))
-    else
-      file:write(("%d %d\n"):format(passed, failed))
+  local function save_results(unfinished)
+    if not results_file then return end
+    local lines = { "passed " .. passed, "failed " .. failed }
+    for _, reason in ipairs(reasons) do
+      lines[#lines + 1] = "skipped " .. reasons[reason] .. " " .. reason
     end
+    if unfinished then
+      lines[#lines + 1] = "stopped " .. unfinished
+    end
+    local file = assert(io.open(results_file, "w"))
+    file:write(table.concat(lines, "\n"), "\n")
     file:close()
   end
 
@@ -97,20 +102,29 @@ return function(options)
     stories[#stories + 1] = story
     if element.descriptor ~= "it" then -- a spec is counted when it ends
       failed = failed + 1
-      save_counts(name_of(element))
+      save_results("in " .. name_of(element))
       write_stories()
     end
     return nil, true
   end
 
-  local function on_pending(element, _, message)
-    omitted[#omitted + 1] = name_of(element) ..
-      (message and " (" .. tostring(message) .. ")" or "")
+  local function skip(reason)
+    if not reasons[reason] then
+      reasons[#reasons + 1] = reason
+      reasons[reason] = 0
+    end
+    reasons[reason] = reasons[reason] + 1
+    skipped = skipped + 1
+  end
+
+  -- A running spec has called pending(reason); busted puts the place before.
+  local function on_pending(_, _, message)
+    skip((message:gsub("^[^\n]-:%d+: ", "")))
     return nil, true
   end
 
   local function on_spec_start(element)
-    save_counts(name_of(element))
+    save_results("in " .. name_of(element))
     return nil, true
   end
 
@@ -121,10 +135,11 @@ return function(options)
     elseif status ~= "pending" then
       failed = failed + 1
     elseif element.descriptor == "pending" then
-      on_pending(element)
+      -- The reason is in the place of the body; see helpers.it_needs.
+      skip(type(element.run) == "string" and element.run or "no reason given")
     end
     if #stories > 0 then write_stories() end
-    save_counts("what follows " .. name_of(element))
+    save_results("after " .. name_of(element))
     return nil, true
   end
 
@@ -141,18 +156,15 @@ return function(options)
 
   local function on_suite_end(suite)
     end_line()
-    for _, name in ipairs(omitted) do
-      write("omitted ", name, "\n")
-    end
     for _, name in ipairs(failures) do
       write("failed ", name, "\n")
     end
     if passed + failed == 0 then
       write("no spec was run\n")
     end
-    write(("%d specs in %.1f s, %d omitted\n"):format(passed + failed,
-      suite.duration or 0, #omitted))
-    save_counts()
+    write(("%d specs in %.1f s, %d skipped\n"):format(passed + failed,
+      suite.duration or 0, skipped))
+    save_results()
     return nil, true
   end
 
