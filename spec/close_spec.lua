@@ -375,78 +375,79 @@ describe("state:close", function()
     end)
   end)
 
-  if helpers.compile("local x <close> = nil") then
-    describe("by a to-be-closed variable", function()
-      local function scope(object, body)
-        local f = assert(helpers.compile([[
-          local object, body = ...
-          do
-            local variable <close> = object
-            if body then body(variable) end
-          end
-        ]]))
-        return f(object, body)
-      end
+  describe("by a to-be-closed variable", function()
+    local it = helpers.it_needs(helpers.compile("local x <close> = nil"),
+                                "to-be-closed variables")
 
-      it("closes an owner at scope end", function()
-        local s = mtstates.newstate(helpers.echo)
-        local r = mtstates.state(s:id())
-        scope(s, function(v) assert.equals(1, v:call(1)) end)
-        closed(function() s:call() end)
-        closed(function() r:call() end)
-      end)
+    local function scope(object, body)
+      local f = assert(helpers.compile([[
+        local object, body = ...
+        do
+          local variable <close> = object
+          if body then body(variable) end
+        end
+      ]]))
+      return f(object, body)
+    end
 
-      it("closes an owner when the scope ends by an error", function()
-        local s = mtstates.newstate(helpers.echo)
-        local err = helpers.raises(scope, s, function()
-          error("out of here", 0)
-        end)
-        assert.equals("out of here", err)
-        closed(function() s:call() end)
-      end)
-
-      it("just releases a plain reference", function()
-        local s = mtstates.newstate(helpers.echo)
-        local r = mtstates.state(s:id())
-        scope(r, function(v) assert.equals(1, v:call(1)) end)
-        assert.equals("open", s:call("open"))
-        assert.is_false(r:isowner())
-        pcall(r.call, r)
-        assert.equals(s:id(), mtstates.state(s:id()):id())
-      end)
-
-      it("leaves a busy owner's state open, without an error", function()
-        local s = mtstates.newstate("close scope", function()
-          local mt = require "mtstates"
-          return function(code)
-            if not code then
-              return "open"
-            end
-            local owner = mt.singleton("close scope")
-            load(code)(owner)
-            return "survived", owner:isowner()
-          end
-        end)
-        local result = s:call("local v <close> = ...")
-        assert.equals("survived", result)
-        assert.equals("open", s:call())
-      end)
-
-      it("leaves a state open that is busy on another thread", function()
-        local s = mtstates.newstate("close busy scope", helpers.gated)
-        local busy = threads.hold(s, "kept")
-        scope(mtstates.singleton("close busy scope"))
-        assert.equals("kept", busy:release())
-        assert.equals("open", s:call(nil, nil, "open"))
-      end)
-
-      it("does nothing for closed states", function()
-        local s = mtstates.newstate(helpers.echo)
-        scope(s, function(v) v:close() end)
-        scope(s)
-        scope(mtstates.newstate(helpers.echo))
-        closed(function() s:call() end)
-      end)
+    it("closes an owner at scope end", function()
+      local s = mtstates.newstate(helpers.echo)
+      local r = mtstates.state(s:id())
+      scope(s, function(v) assert.equals(1, v:call(1)) end)
+      closed(function() s:call() end)
+      closed(function() r:call() end)
     end)
-  end
+
+    it("closes an owner when the scope ends by an error", function()
+      local s = mtstates.newstate(helpers.echo)
+      local err = helpers.raises(scope, s, function()
+        error("out of here", 0)
+      end)
+      assert.equals("out of here", err)
+      closed(function() s:call() end)
+    end)
+
+    it("just releases a plain reference", function()
+      local s = mtstates.newstate(helpers.echo)
+      local r = mtstates.state(s:id())
+      scope(r, function(v) assert.equals(1, v:call(1)) end)
+      assert.equals("open", s:call("open"))
+      assert.is_false(r:isowner())
+      pcall(r.call, r)
+      assert.equals(s:id(), mtstates.state(s:id()):id())
+    end)
+
+    it("leaves a busy owner's state open, without an error", function()
+      local s = mtstates.newstate("close scope", function()
+        local mt = require "mtstates"
+        return function(code)
+          if not code then
+            return "open"
+          end
+          local owner = mt.singleton("close scope")
+          load(code)(owner)
+          return "survived", owner:isowner()
+        end
+      end)
+      local result = s:call("local v <close> = ...")
+      assert.equals("survived", result)
+      assert.equals("open", s:call())
+    end)
+
+    it("leaves a state open that is busy on another thread", function()
+      local s = mtstates.newstate("close busy scope", helpers.gated)
+      local busy = threads.hold(s, "kept")
+      scope(mtstates.singleton("close busy scope"))
+      assert.equals("kept", busy:release())
+      assert.equals("open", s:call(nil, nil, "open"))
+    end)
+
+    it("does nothing for closed states", function()
+      local s = mtstates.newstate(helpers.echo)
+      scope(s, function(v) v:close() end)
+      scope(s)
+      scope(mtstates.newstate(helpers.echo))
+      closed(function() s:call() end)
+    end)
+  end)
 end)

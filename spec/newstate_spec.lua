@@ -47,18 +47,19 @@ describe("mtstates.newstate", function()
       assert.equals("12string", s:call())
     end)
 
-    if _VERSION ~= "Lua 5.1" then
-      it("gets the new state's globals whatever its _ENV holds", function()
-        local maker = assert(helpers.compile([[
-          local _ENV = {type = "fake"}
-          return function()
-            local seen = type
-            return function() return seen == "fake", seen({}) end
-          end
-        ]]))
-        assert.same({false, "table"}, {mtstates.newstate(maker()):call()})
-      end)
-    end
+    local has_env = assert(helpers.compile("local _ENV = {x = 1}; return x"))()
+    local it_with_env = helpers.it_needs(has_env, "_ENV")
+
+    it_with_env("gets the new state's globals, not its _ENV's", function()
+      local maker = assert(helpers.compile([[
+        local _ENV = {type = "fake"}
+        return function()
+          local seen = type
+          return function() return seen == "fake", seen({}) end
+        end
+      ]]))
+      assert.same({false, "table"}, {mtstates.newstate(maker()):call()})
+    end)
 
     it("gets the arguments behind it", function()
       local function setup(...)

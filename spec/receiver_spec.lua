@@ -6,6 +6,8 @@ local threads = require "threads"
 
 local OK, CLOSED, BUSY, NO_MEMORY = 0, 1, 3, 6
 
+local it_with_integers = helpers.it_needs(helpers.math_type, "integers")
+
 describe("the Receiver C API", function()
   before_each(helpers.watch("receiver"))
   after_each(helpers.unwatch)
@@ -86,29 +88,27 @@ describe("the Receiver C API", function()
       }, " "), s:call("get"))
     end)
 
-    if helpers.math_type then
-      it("integers at their limits", function()
-        local s, r = open(helpers.echo)
-        local w = r:writer(10, 2)
-        local max, min = rawget(math, "maxinteger"), rawget(math, "mininteger")
-        local keeper = mtstates.newstate(function()
-          local a, b
-          return function(what, ...)
-            if what == "get" then
-              return a, b
-            end
-            a, b = what, ...
+    it_with_integers("integers at their limits", function()
+      local s, r = open(helpers.echo)
+      local w = r:writer(10, 2)
+      local max, min = rawget(math, "maxinteger"), rawget(math, "mininteger")
+      local keeper = mtstates.newstate(function()
+        local a, b
+        return function(what, ...)
+          if what == "get" then
+            return a, b
           end
-        end)
-        w:integer(max)
-        w:integer(min)
-        assert.equals(OK, (capidriver.receiver(keeper):send(w)))
-        local a, b = keeper:call("get")
-        assert.is_true(a == max and b == min)
-        assert.equals("integer", helpers.math_type(a))
-        assert.equals(1, s:call(1))
+          a, b = what, ...
+        end
       end)
-    end
+      w:integer(max)
+      w:integer(min)
+      assert.equals(OK, (capidriver.receiver(keeper):send(w)))
+      local a, b = keeper:call("get")
+      assert.is_true(a == max and b == min)
+      assert.equals("integer", helpers.math_type(a))
+      assert.equals(1, s:call(1))
+    end)
 
     it("floats", function()
       local s, r = open()

@@ -17,6 +17,19 @@ helpers.compile = rawget(_G, "loadstring") or load
 -- Lua 5.3 and later: "integer", "float" or nil.
 helpers.math_type = rawget(math, "type")
 
+-- it_needs(has_feature, feature): busted's `it` for specs that need a feature
+-- of Lua. Without it they are pending, and report.lua counts them with the
+-- feature as the reason, which it finds in the place of the spec's body.
+function helpers.it_needs(has_feature, feature)
+  local busted = require "busted"
+  if has_feature then
+    return busted.it
+  end
+  return function(name)
+    busted.pending(name, feature)
+  end
+end
+
 -- A busted before_each that ends the process when a spec hangs.
 function helpers.watch(topic)
   return function()
