@@ -14,7 +14,7 @@ at a time. Works with every library that brings threads.]],
   license = "MIT",
 }
 dependencies = {
-  "lua >= 5.4, < 5.5",
+  "lua >= 5.1, < 5.6",
 }
 build = {
   type = "builtin",

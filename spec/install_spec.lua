@@ -4,7 +4,11 @@
 
 local helpers = require "helpers"
 
-local LUA_VERSION = _VERSION:match("%d%.%d")
+-- The folder of modules has the version of the Lua whose modules are loaded,
+-- with LuaJIT 5.1.
+local ABI = _VERSION:match("%d%.%d")
+local IS_LUAJIT = rawget(_G, "jit") ~= nil
+local LUA_VERSION = IS_LUAJIT and "jit" or ABI
 local SCRATCH = "build/" .. LUA_VERSION .. "/install"
 
 -- Runs a shell command without what an outer make hands to an inner one;
@@ -23,8 +27,8 @@ local function run(command)
 end
 
 local function make(arguments)
-  return run(("make --no-print-directory BUILD=%s/make %s"):format(SCRATCH,
-    arguments))
+  return run(("make --no-print-directory LUA_VERSION=%s BUILD=%s/make %s")
+    :format(LUA_VERSION, SCRATCH, arguments))
 end
 
 -- A fresh interpreter, the same as this one, that finds only what is in the
@@ -46,7 +50,7 @@ describe("installation #install", function()
 
   describe("with make", function()
     local root = here .. "/" .. SCRATCH .. "/root"
-    local libdir = "/opt/try/lib/lua/" .. LUA_VERSION
+    local libdir = "/opt/try/lib/lua/" .. ABI
 
     it("puts one file into the library folder, and removes just that",
       function()
@@ -80,10 +84,13 @@ describe("installation #install", function()
 
   it("with luarocks, without network", function()
     run("cp -R src LICENSE mtstates-scm-0.rockspec " .. SCRATCH .. "/rock")
+    -- For luarocks LuaJIT is a Lua 5.1 with other headers.
+    local headers = IS_LUAJIT
+      and "LUA_INCDIR=$(pkg-config --variable=includedir luajit)" or ""
     run("cd " .. SCRATCH .. "/rock && http_proxy=http://localhost:9 " ..
-      "https_proxy=http://localhost:9 luarocks --lua-version=" ..
-      LUA_VERSION .. " make --tree ../tree mtstates-scm-0.rockspec")
-    local libdir = "/" .. SCRATCH .. "/tree/lib/lua/" .. LUA_VERSION
+      "https_proxy=http://localhost:9 luarocks --lua-version=" .. ABI ..
+      " make --tree ../tree mtstates-scm-0.rockspec " .. headers)
+    local libdir = "/" .. SCRATCH .. "/tree/lib/lua/" .. ABI
     assert.equal("42\n", use_module_in(here .. libdir))
   end)
 end)
