@@ -193,8 +193,8 @@ C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec
-CHECKS    = check-format check-lists check-lua check-gcc check-clang \
-            check-cppcheck check-tidy
+CHECKS    = check-format check-lists check-lua check-api check-gcc \
+            check-clang check-cppcheck check-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
 .PHONY: $(CHECKS)
 
@@ -218,6 +218,9 @@ check-lists:
 check-lua:
 	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
 	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
+
+check-api: all
+	@$(LUA) spec/support/api_check.lua
 
 # Down to the assembly: some warnings come from the optimizer.
 check-gcc:
