@@ -46,4 +46,5 @@ build = {
       libraries = { "pthread" },
     },
   },
+  copy_directories = { "library" },
 }
