@@ -79,11 +79,15 @@ describe("installation #install", function()
   end)
 
   it("with luarocks, without network", function()
-    run("cp -R src LICENSE mtstates-scm-0.rockspec " .. SCRATCH .. "/rock")
+    run("cp -R src library LICENSE mtstates-scm-0.rockspec " .. SCRATCH ..
+      "/rock")
     run("cd " .. SCRATCH .. "/rock && http_proxy=http://localhost:9 " ..
       "https_proxy=http://localhost:9 luarocks --lua-version=" ..
       LUA_VERSION .. " make --tree ../tree mtstates-scm-0.rockspec")
-    local libdir = "/" .. SCRATCH .. "/tree/lib/lua/" .. LUA_VERSION
-    assert.equal("42\n", use_module_in(here .. libdir))
+    local lib = SCRATCH .. "/tree/lib/"
+    assert.equal("42\n", use_module_in(here .. "/" .. lib .. "lua/" ..
+      LUA_VERSION))
+    run("cmp library/mtstates.lua " .. lib .. "luarocks/rocks-" ..
+      LUA_VERSION .. "/mtstates/scm-0/library/mtstates.lua")
   end)
 end)
