@@ -221,20 +221,28 @@ C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec
-CHECKS    = check-format check-lists check-lua check-api check-gcc \
-            check-clang check-cppcheck check-tidy
+CHECKS    = check-format check-lists check-lua check-api check-compile \
+            check-cppcheck check-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
-.PHONY: $(CHECKS)
+.PHONY: $(CHECKS) compile compile-for-windows
+
+# Makes a target with the headers of each version.
+EACH_VERSION = for version in $(VERSIONS); do \
+    $(MAKE) --no-print-directory $(1) LUA_VERSION=$$version || exit; \
+  done
 
 lint: $(CHECKS) ## run all checkers; prints only what they find
 
 format: ## lay out the C code as .clang-format says
 	clang-format -i $(C_FILES)
 
+cross-check: ## compile the sources for Windows (run nothing)
+	@$(call EACH_VERSION,compile-for-windows)
+
 # Debian's luaconf.h includes a header from a folder where those of glibc are,
 # too; an empty one will do.
 MINGW_CC = x86_64-w64-mingw32-gcc
-cross-check: ## compile the sources for Windows (run nothing)
+compile-for-windows:
 	@mkdir -p $(BUILD)/cross
 	@touch $(BUILD)/cross/lua$(LUA_VERSION)-deb-multiarch.h
 	@printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 1 \
@@ -259,11 +267,12 @@ check-lua:
 check-api: all
 	@$(LUA) spec/support/api_check.lua
 
-# Down to the assembly: some warnings come from the optimizer.
-check-gcc:
-	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
+check-compile:
+	@$(call EACH_VERSION,compile)
 
-check-clang:
+# gcc down to the assembly: some warnings come from the optimizer.
+compile:
+	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
 	@clang $(DIALECT) -Wthread-safety -Werror -fsyntax-only $(C_SOURCES)
 
 check-cppcheck:
