@@ -216,7 +216,7 @@ describe("values that cannot cross", function()
       {"table", {}},
       {"function", print},
       {"function", function() end},
-      {"thread", coroutine.create(print)},
+      {"thread", coroutine.create(function() end)},
       {"userdata", handoff.userdata()}
     }
   end
@@ -286,7 +286,7 @@ describe("values that cannot cross", function()
         local values = {
           table = {},
           ["function"] = print,
-          thread = coroutine.create(print),
+          thread = coroutine.create(function() end),
           userdata = io.stdout
         }
         local results = {}
