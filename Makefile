@@ -67,8 +67,8 @@ export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
 export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
 
-.PHONY: all deps demo test specs lint format check-format asan tsan valgrind \
-        bench install uninstall clean help FORCE
+.PHONY: all deps demo test specs lint format cross-check check-format asan \
+        tsan valgrind bench install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # `make -j deps test`: the packages come first
@@ -109,7 +109,8 @@ demo: all $(EXAMPLES) ## count the words of the licence texts (ARGS="...")
 PACKAGES = gcc libc6-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
            liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
-           clang-format clang-tidy cppcheck valgrind libc6-dbg
+           clang-format clang-tidy cppcheck valgrind libc6-dbg \
+           gcc-mingw-w64-x86-64-posix
 AS_ROOT  = $(if $(filter 0,$(shell id -u)),,sudo) env \
              DEBIAN_FRONTEND=noninteractive
 
@@ -218,10 +219,10 @@ bench: all $(BENCH) ## measure against what bare Lua needs
 C_SOURCES = $(wildcard src/*.c spec/support/*.c examples/native/*.c bench/*.c)
 C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
               examples/native/*.h bench/*.h)
-LUA_FILES = $(shell find spec examples bench -name '*.lua')
+LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec
-CHECKS    = check-format check-lists check-lua check-gcc check-clang \
-            check-cppcheck check-tidy
+CHECKS    = check-format check-lists check-lua check-api check-gcc \
+            check-clang check-cppcheck check-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
 .PHONY: $(CHECKS)
 
@@ -230,9 +231,19 @@ lint: $(CHECKS) ## run all checkers; prints only what they find
 format: ## lay out the C code as .clang-format says
 	clang-format -i $(C_FILES)
 
+# Debian's luaconf.h includes a header from a folder where those of glibc are,
+# too; an empty one will do.
+MINGW_CC = x86_64-w64-mingw32-gcc
+cross-check: ## compile the sources for Windows (run nothing)
+	@mkdir -p $(BUILD)/cross
+	@touch $(BUILD)/cross/lua$(LUA_VERSION)-deb-multiarch.h
+	@printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 1 \
+	  $(MINGW_CC) $(DIALECT) -I$(BUILD)/cross -O2 -Werror -S -o /dev/null
+
 check-format: ## find what `make format` would change, and long lines
 	@clang-format --dry-run -Werror $(C_FILES)
-	@! LC_ALL=C.UTF-8 grep -nE '.{80}' $(C_FILES) $(LUA_FILES) $(ROCKSPEC)
+	@! LC_ALL=C.UTF-8 grep -nP '^(?!---@overload ).{80}' $(C_FILES) \
+	  $(LUA_FILES) $(ROCKSPEC)
 
 check-lists:
 	@mkdir -p $(BUILD)
@@ -244,6 +255,9 @@ check-lists:
 check-lua:
 	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
 	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
+
+check-api: all
+	@$(LUA) spec/support/api_check.lua
 
 # Down to the assembly: some warnings come from the optimizer.
 check-gcc:

@@ -48,4 +48,5 @@ build = {
       libraries = { "pthread" },
     },
   },
+  copy_directories = { "library" },
 }

@@ -83,14 +83,17 @@ describe("installation #install", function()
   end)
 
   it("with luarocks, without network", function()
-    run("cp -R src LICENSE mtstates-scm-0.rockspec " .. SCRATCH .. "/rock")
+    run("cp -R src library LICENSE mtstates-scm-0.rockspec " .. SCRATCH ..
+      "/rock")
     -- For luarocks LuaJIT is a Lua 5.1 with other headers.
     local headers = IS_LUAJIT
       and "LUA_INCDIR=$(pkg-config --variable=includedir luajit)" or ""
     run("cd " .. SCRATCH .. "/rock && http_proxy=http://localhost:9 " ..
       "https_proxy=http://localhost:9 luarocks --lua-version=" .. ABI ..
       " make --tree ../tree mtstates-scm-0.rockspec " .. headers)
-    local libdir = "/" .. SCRATCH .. "/tree/lib/lua/" .. ABI
-    assert.equal("42\n", use_module_in(here .. libdir))
+    local lib = SCRATCH .. "/tree/lib/"
+    assert.equal("42\n", use_module_in(here .. "/" .. lib .. "lua/" .. ABI))
+    run("cmp library/mtstates.lua " .. lib .. "luarocks/rocks-" .. ABI ..
+      "/mtstates/scm-0/library/mtstates.lua")
   end)
 end)

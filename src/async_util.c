@@ -1,20 +1,31 @@
 /*
 ** async_util.c - mutex, condition, clock, threads
 **
-** POSIX threads, C11 atomics, and one signal: a real-time signal that nobody
-** uses, which has a thread run a function at once.  Its handler is installed
-** when that is needed for the first time.  No thread's signal mask is changed.
+** POSIX threads (on Windows those of mingw-w64), C11 atomics, and one signal:
+** a real-time signal that nobody uses, which has a thread run a function at
+** once.  Its handler is installed when that is needed for the first time.  No
+** thread's signal mask is changed.
+**
+** All that depends on the system is here, each time next to what the others
+** do instead: waiting by the monotonic clock, signals, where the C stack ends,
+** and how the module stays loaded.
 */
-#define _GNU_SOURCE /* dladdr, pthread_getattr_np */
+#define _GNU_SOURCE         /* dladdr, pthread_getattr_np */
+#define _WIN32_WINNT 0x0602 /* GetCurrentThreadStackLimits: Windows 8 */
 
 #include "async_util.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
 
 #if ATOMIC_POINTER_LOCK_FREE != 2
 #error "mtstates needs lock-free atomic pointers"
@@ -56,6 +67,41 @@ void mts_mutex_unlock(mts_Mutex *mutex) MTS_UNCHECKED
   CHECK(pthread_mutex_unlock(&mutex->handle));
 }
 
+static struct timespec to_timespec(double seconds)
+{
+  struct timespec time = {.tv_sec = (time_t)seconds};
+  time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+  return time;
+}
+
+#if defined(__APPLE__) || defined(_WIN32)
+
+/*
+** Conditions cannot be told to use the monotonic clock here.  They can wait
+** for a length of time, which nobody changes by setting another clock.
+*/
+
+/* In seconds; Windows takes 49 days for ever. */
+#define LONGEST_WAIT 86400.0
+
+void mts_cond_init(mts_Cond *cond)
+{
+  CHECK(pthread_cond_init(&cond->handle, NULL));
+}
+
+static int wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
+{
+  double rest = deadline - mts_clock_now();
+  struct timespec length;
+  if (rest < 1e-9) /* macOS may take 0 for ever */
+    return ETIMEDOUT;
+  length = to_timespec(rest < LONGEST_WAIT ? rest : LONGEST_WAIT);
+  return pthread_cond_timedwait_relative_np(&cond->handle, &mutex->handle,
+                                            &length);
+}
+
+#else
+
 void mts_cond_init(mts_Cond *cond)
 {
   pthread_condattr_t attributes;
@@ -64,6 +110,14 @@ void mts_cond_init(mts_Cond *cond)
   CHECK(pthread_cond_init(&cond->handle, &attributes));
   CHECK(pthread_condattr_destroy(&attributes));
 }
+
+static int wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
+{
+  const struct timespec when = to_timespec(deadline);
+  return pthread_cond_timedwait(&cond->handle, &mutex->handle, &when);
+}
+
+#endif
 
 void mts_cond_destroy(mts_Cond *cond)
 {
@@ -87,17 +141,14 @@ void mts_cond_wait(mts_Cond *cond, mts_Mutex *mutex)
 
 bool mts_cond_wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
 {
-  struct timespec when;
   int error;
   if (deadline == MTS_FOREVER) {
     mts_cond_wait(cond, mutex);
     return true;
   }
-  when.tv_sec = (time_t)deadline;
-  when.tv_nsec = (long)((deadline - (double)when.tv_sec) * 1e9);
-  error = pthread_cond_timedwait(&cond->handle, &mutex->handle, &when);
-  if (error == ETIMEDOUT)
-    return false;
+  error = wait_until(cond, mutex, deadline);
+  if (error == ETIMEDOUT) /* it can be too early */
+    return mts_clock_now() < deadline;
   CHECK(error);
   return true;
 }
@@ -127,6 +178,8 @@ void mts_spin_pause(void)
 /* Running a function in another thread                                    */
 /* ======================================================================= */
 
+#if defined(SIGRTMIN)
+
 /* How long a thread may take to take the signal (seconds). */
 #define SIGNAL_PATIENCE 1.0
 
@@ -145,8 +198,6 @@ static struct {
   void (*function)(void *);
   void *data;
 } request;
-
-#if defined(SIGRTMIN)
 
 static int signal_number; /* 0: none is free */
 
@@ -205,21 +256,6 @@ static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
   return install_handler() && pthread_kill(thread->handle, signal_number) == 0;
 }
 
-#else
-
-static bool can_take_signal(void)
-{
-  return false;
-}
-
-static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
-{
-  (void)thread;
-  return false;
-}
-
-#endif
-
 static void wait_for_handler(void) MTS_REQUIRES(requests)
 {
   /* A handler may not signal a condition. */
@@ -249,34 +285,62 @@ bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
   return has_run;
 }
 
+#else
+
+static bool can_take_signal(void)
+{
+  return false;
+}
+
+bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
+                    void *data)
+{
+  (void)thread;
+  (void)function;
+  (void)data;
+  return false;
+}
+
+#endif
+
 /* ======================================================================= */
 /* Threads and the module                                                  */
 /* ======================================================================= */
 
-static void find_stack(mts_Thread *thread, size_t reserve)
+/* The end of the calling thread's C stack and its size; 0: not known. */
+static size_t find_stack(uintptr_t *end)
 {
 #if defined(__linux__)
   pthread_attr_t attributes;
   void *stack;
-  size_t size;
-  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-    if (pthread_attr_getstack(&attributes, &stack, &size) == 0) {
-      thread->stack = (uintptr_t)stack;
-      thread->reserve = size / 2 < reserve ? size / 2 : reserve;
-    }
-    CHECK(pthread_attr_destroy(&attributes));
-  }
+  size_t size = 0;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+    return 0;
+  if (pthread_attr_getstack(&attributes, &stack, &size) == 0)
+    *end = (uintptr_t)stack;
+  CHECK(pthread_attr_destroy(&attributes));
+  return size;
+#elif defined(__APPLE__)
+  size_t size = pthread_get_stacksize_np(pthread_self());
+  *end = (uintptr_t)pthread_get_stackaddr_np(pthread_self()) - size;
+  return size;
+#elif defined(_WIN32)
+  ULONG_PTR low, high;
+  GetCurrentThreadStackLimits(&low, &high);
+  *end = low;
+  return high - low;
 #else
-  (void)thread;
-  (void)reserve;
+  (void)end;
+  return 0;
 #endif
 }
 
 void mts_thread_init(mts_Thread *thread, size_t reserve)
 {
+  size_t half = find_stack(&thread->stack) / 2;
+  thread->reserve = half < reserve ? half : reserve;
   thread->handle = pthread_self();
   thread->takes_signal = can_take_signal();
-  find_stack(thread, reserve);
   thread->is_ready = true;
 }
 
@@ -290,9 +354,16 @@ bool mts_thread_is_stack_low(const mts_Thread *thread)
 void mts_module_pin(void)
 {
   static const char anchor = 0;
+  /* Where the module is part of the program itself there is nothing to pin,
+  ** and this may fail. */
+#if defined(_WIN32)
+  HMODULE module;
+  (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+                               GET_MODULE_HANDLE_EX_FLAG_PIN,
+                           &anchor, &module);
+#else
   Dl_info info;
-  /* The handle is never closed.  Where the module is part of the program
-  ** itself there is nothing to pin and dlopen may fail. */
-  if (dladdr(&anchor, &info) != 0 && info.dli_fname)
+  if (dladdr(&anchor, &info) != 0 && info.dli_fname) /* never closed */
     (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
 }

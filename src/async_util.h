@@ -105,9 +105,10 @@ bool mts_thread_is_stack_low(const mts_Thread *thread);
 /*
 ** Has another thread run function(data) in a signal handler, wherever it is
 ** just now, and returns when it has: true.  Or false, if the thread blocks the
-** signal; then the function will not be run.  If the thread has blocked it
-** after mts_thread_init that takes a second.  The thread has to live until
-** this returns.
+** signal, or the system (Windows, macOS) has no real-time signals; then the
+** function will not be run.  If the thread has blocked it after
+** mts_thread_init that takes a second.  The thread has to live until this
+** returns.
 ** Locks: takes a mutex of its own, a leaf.
 */
 bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),

@@ -86,7 +86,7 @@ mts_State *mts_handle_to_state(lua_State *L, int index)
 }
 
 /* Raises what a function reported about s. */
-static int raise(lua_State *L, mts_Status status, const mts_State *s)
+static int raise_about(lua_State *L, mts_Status status, const mts_State *s)
 {
   char description[MTS_DESCRIPTION_SIZE];
   mts_state_describe(s, description);
@@ -420,7 +420,7 @@ static int state_interrupt(lua_State *L)
     level = lua_toboolean(L, 2) ? MTS_INTERRUPT_ALWAYS : MTS_INTERRUPT_NONE;
   }
   status = mts_interrupt_request(s, level);
-  return status == MTS_OK ? 0 : raise(L, status, s);
+  return status == MTS_OK ? 0 : raise_about(L, status, s);
 }
 
 /* state:close() */
@@ -428,7 +428,7 @@ static int state_close(lua_State *L)
 {
   mts_State *s = check_state(L);
   mts_Status status = close_state(L, s);
-  return status == MTS_OK ? 0 : raise(L, status, s);
+  return status == MTS_OK ? 0 : raise_about(L, status, s);
 }
 
 static int state_tostring(lua_State *L)

@@ -20,10 +20,11 @@
 ** 4. A hook that is left somewhere when the level is gone removes itself.
 **
 ** If the holder does not take the signal (it is blocked in that thread, or
-** there are no such signals), the interrupter sets the hook itself, which is
-** the best that is left.  Even then no Lua thread dies while its hook is being
-** set: a runner that is about to leave it sees the level and comes to the
-** mutex first; so does the hook before it takes the level back.
+** there are no such signals, as on Windows and macOS), the interrupter sets
+** the hook itself, which is the best that is left.  Even then no Lua thread
+** dies while its hook is being set: a runner that is about to leave it sees
+** the level and comes to the mutex first; so does the hook before it takes the
+** level back.
 **
 ** lua_sethook is the only Lua function that is called with a mutex held.
 */

@@ -15,8 +15,14 @@
 
 #define MTS_VERSION "0.5.0"
 
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
 /* The only name that the shared object exports. */
-__attribute__((visibility("default"))) int luaopen_mtstates(lua_State *L);
+EXPORT int luaopen_mtstates(lua_State *L);
 
 /*
 ** mtstates.type(x): the registered class name of a userdata, else what type

@@ -5,7 +5,8 @@
 ** has to be pushed first, where an error would not be caught yet.  Since Lua
 ** 5.2 that needs no memory; before, a C function is an object.  Therefore one
 ** object for all is made beforehand and kept in the Lua registry, the
-** trampoline: it runs the Job that is its last argument.
+** trampoline.  It runs the job that its thread has at that moment, which is no
+** argument, as LuaJIT can need memory for a light userdata, too.
 **
 ** Growing the stack is no different: before 5.2 lua_checkstack raises an error
 ** if there is no memory.
@@ -19,11 +20,12 @@ typedef struct Job {
   void *data;
 } Job;
 
+/* Each thread has its own; a hook can nest another one. */
+static _Thread_local const Job *next_job;
+
 static int trampoline(lua_State *L)
 {
-  const Job *job = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return job->function(L, job->data);
+  return next_job->function(L, next_job->data);
 }
 
 #if LUA_VERSION_NUM >= 502
@@ -94,9 +96,13 @@ bool mts_protect_grow(lua_State *L, int size)
 int mts_protect(lua_State *L, mts_Function function, void *data, int count,
                 int results, int handler)
 {
-  Job job = {function, data};
+  const Job job = {function, data};
+  const Job *outer = next_job;
+  int status;
   push_trampoline(L);
   lua_insert(L, -count - 1);
-  lua_pushlightuserdata(L, &job);
-  return lua_pcall(L, count + 1, results, handler);
+  next_job = &job;
+  status = lua_pcall(L, count, results, handler);
+  next_job = outer;
+  return status;
 }

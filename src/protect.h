@@ -22,8 +22,8 @@ int mts_protect_open(lua_State *L);
 
 /*
 ** Calls function(L, data) as lua_pcall would call a function with the count
-** values on top of the stack; returns what lua_pcall does.  Needs two free
-** slots and no memory.
+** values on top of the stack; returns what lua_pcall does.  Needs one free
+** slot and no memory.
 ** Stack: [-count, +(results|1), -]
 */
 int mts_protect(lua_State *L, mts_Function function, void *data, int count,

@@ -1,0 +1,179 @@
+---@meta mtstates
+
+-- The module as lua-language-server sees it: only annotations, never run.
+-- `make lint` compares it with what the module offers.
+
+---What crosses between states, as a copy.
+---@alias mtstates.value
+---| nil
+---| boolean
+---| integer
+---| number
+---| string
+---| lightuserdata
+---| userdata # an array of the module carray
+
+---Runs once in a new state and returns the callback: Lua code, or a Lua
+---function without upvalues.
+---@alias mtstates.setup
+---| string
+---| fun(...): function, ...
+
+---Many Lua states in one process, and every thread can call them.
+---@class mtstates
+---@field _VERSION string
+---How threads and atomics were built.
+---@field _INFO string
+---@field error mtstates.errors
+local mtstates = {}
+
+---Creates a state and runs `setup(...)` in it. The state object is an owner:
+---when the last owner is collected, the state is closed.
+---
+---Errors: `invoking_state`, `state_result`, `out_of_memory`.
+---@param name string? # not necessarily unique
+---@param libs boolean? # false: most standard libraries wait for `require`
+---@param setup mtstates.setup
+---@param ... mtstates.value # arguments for setup
+---@return mtstates.state state
+---@return any ... # what setup returned after the callback
+---@overload fun(setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
+---@overload fun(name: string?, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
+---@overload fun(libs: boolean, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
+---@nodiscard
+function mtstates.newstate(name, libs, setup, ...) end
+
+---A reference to the open state with this id or name; it owns nothing.
+---
+---Errors: `unknown_object`, `ambiguous_name`.
+---@param key integer|string
+---@return mtstates.state state
+---@nodiscard
+function mtstates.state(key) end
+
+---An owner of the open state with this name. Only if there is none, it is
+---created as by `newstate`; threads that ask at the same time get the same.
+---
+---Errors: those of `newstate`, `ambiguous_name`, `deadlock`.
+---@param name string
+---@param libs boolean?
+---@param setup mtstates.setup
+---@param ... mtstates.value # arguments for setup
+---@return mtstates.state state
+---@overload fun(name: string, setup?: mtstates.setup, ...: mtstates.value): mtstates.state
+---@nodiscard
+function mtstates.singleton(name, libs, setup, ...) end
+
+---The id of the state that runs this code; nil where the running Lua state was
+---not made by this module.
+---@return integer? id
+---@nodiscard
+function mtstates.id() end
+
+---`"mtstates.state"`, `"mtstates.error"`, the registered class name of other
+---userdata, else what `type(value)` says.
+---@param value any
+---@return string name
+---@nodiscard
+function mtstates.type(value) end
+
+---A state as others see it, through an owner or a reference. From Lua 5.4
+---on, an owner in a to-be-closed variable closes the state at the end of the
+---scope.
+---@class mtstates.state
+local state = {}
+
+---An integer that no other state of the process ever has.
+---@return integer id
+---@nodiscard
+function state:id() end
+
+---@return string? name
+---@nodiscard
+function state:name() end
+
+---Whether the object came from `newstate` or `singleton`.
+---@return boolean isowner
+---@nodiscard
+function state:isowner() end
+
+---Runs the callback. Waits while another thread's call is in progress.
+---
+---Errors: `invoking_state`, `state_result`, `object_closed`, `deadlock`,
+---`out_of_memory`.
+---@param ... mtstates.value # arguments for the callback
+---@return any ... # results of the callback
+function state:call(...) end
+
+---Runs the callback, unless other threads keep the state busy for the whole
+---timeout. The timeout does not limit how long the callback runs.
+---
+---Errors: those of `call`.
+---@param timeout number # in seconds; 0 or less: do not wait
+---@param ... mtstates.value # arguments for the callback
+---@return boolean called # false: the state stayed busy
+---@return any ... # results of the callback
+function state:tcall(timeout, ...) end
+
+---Makes Lua code of the state raise `interrupted` at its next operation. Any
+---thread can do this at any time.
+---
+---Errors: `object_closed`.
+---@param flag? boolean # nil: once; true: until switched off; false: off
+function state:interrupt(flag) end
+
+---Closes the state and frees its memory. Closing a closed state does nothing.
+---
+---Errors: `concurrent_access`.
+function state:close() end
+
+---The names of this module's errors, which are strings that start with one of
+---them. Called with what `pcall` returned, it takes that apart; nil if it is
+---no error of this module.
+---@class mtstates.errors
+---@overload fun(err: any): mtstates.error?
+---Several open states have the name.
+---@field ambiguous_name "mtstates.error.ambiguous_name"
+---`close()` while a call is in progress.
+---@field concurrent_access "mtstates.error.concurrent_access"
+---Waiting would never end.
+---@field deadlock "mtstates.error.deadlock"
+---The code was interrupted.
+---@field interrupted "mtstates.error.interrupted"
+---An error inside the other state: its message and traceback follow.
+---@field invoking_state "mtstates.error.invoking_state"
+---The state is closed.
+---@field object_closed "mtstates.error.object_closed"
+---No memory for the state or for a value that crosses, or too many nested
+---calls.
+---@field out_of_memory "mtstates.error.out_of_memory"
+---Setup or callback returned what cannot be used or transferred.
+---@field state_result "mtstates.error.state_result"
+---No open state has this id or name.
+---@field unknown_object "mtstates.error.unknown_object"
+
+---An error of this module, taken apart. Two are equal if their names are.
+---@class mtstates.error
+local e = {}
+
+---As in the table `mtstates.error`, with the prefix `mtstates.error.`.
+---@return string name
+---@nodiscard
+function e:name() end
+
+---The message without name and traceback.
+---@return string details
+---@nodiscard
+function e:details() end
+
+---The traceback in the state that the error came out of, if there is one.
+---@return string? traceback
+---@nodiscard
+function e:traceback() end
+
+---The whole string, as is `tostring(e)`.
+---@return string message
+---@nodiscard
+function e:message() end
+
+return mtstates

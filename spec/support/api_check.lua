@@ -1,0 +1,92 @@
+-- Compares what the module offers with library/mtstates.lua and with the
+-- Reference section of README.md.  Prints a line for each function, method,
+-- field or error name that is missing, or that only the library has.
+
+local mtstates = require "mtstates"
+
+-- Name in the library, with the class in front -> how the README shows it.
+local offered = {}
+
+local function offer(class, members, shown)
+  for name, value in pairs(members) do
+    local call = type(value) == "function" and "(" or ""
+    offered[class .. name] = shown:format(name) .. call
+  end
+end
+
+local state = mtstates.newstate("return function() end")
+local e = mtstates.error(mtstates.error.deadlock)
+offer("mtstates.", mtstates, "mtstates.%s")
+offer("mtstates.state:", getmetatable(state).__index, "state:%s")
+offer("mtstates.errors.", mtstates.error, "| `%s` |")
+offer("mtstates.error:", getmetatable(e).__index, "e:%s")
+offered["mtstates.errors()"] = "mtstates.error("
+
+-- Fields and overloads belong to the class above them, functions to the class
+-- of their local table.
+local function read_library(path)
+  local defined, class_of, class = {}, {}, nil
+  for line in io.lines(path) do
+    local variable = line:match("^local (%w+)")
+    local field = line:match("^%-%-%-@field ([%w_]+)")
+    local owner, name = line:match("^function (%w+)([.:][%w_]+)%(")
+    class = line:match("^%-%-%-@class ([%w.]+)") or class
+    if variable then
+      class_of[variable], class = class, nil
+    elseif field then
+      defined[class .. "." .. field] = true
+    elseif owner then
+      defined[class_of[owner] .. name] = true
+    elseif class and line:find("^%-%-%-@overload ") then
+      defined[class .. "()"] = true
+    end
+  end
+  return defined
+end
+
+-- What is in headings and backquotes, and the first column of tables.
+local function read_reference(path)
+  local file = assert(io.open(path))
+  local text = file:read("*a"):match("\n## Reference\n(.-)\n## ")
+  file:close()
+  local documented = {}
+  local function collect(code)
+    for word in code:gmatch("[%w_.:]+%(?") do
+      documented[word] = true
+    end
+  end
+  text = text:gsub("\n```.-\n```", "")
+  text:gsub("\n#+ ([^\n]+)", collect)
+  text:gsub("`([^`]+)`", collect)
+  for row in text:gmatch("\n(| `[^`]+` |)") do
+    documented[row] = true
+  end
+  return documented
+end
+
+local problems = {}
+
+local function report(where, what)
+  problems[#problems + 1] = where .. ": " .. what
+end
+
+local defined = read_library("library/mtstates.lua")
+local documented = read_reference("README.md")
+for name, shown in pairs(offered) do
+  if not defined[name] then
+    report("library/mtstates.lua", "no " .. name)
+  end
+  if not documented[shown] then
+    report("README.md, Reference", "no " .. shown)
+  end
+end
+for name in pairs(defined) do
+  if not offered[name] then
+    report("library/mtstates.lua", name .. " is not in the module")
+  end
+end
+if #problems > 0 then
+  table.sort(problems)
+  print(table.concat(problems, "\n"))
+  os.exit(1)
+end
