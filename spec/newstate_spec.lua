@@ -491,7 +491,8 @@ describe("mtstates.newstate", function()
 
     it("closes the failed state: its finalizers run", function()
       local gate = handoff.unique()
-      local code = helpers.finalizer_code .. [[
+      local code = [[
+        local on_collect = require "on_collect"
         local gate, what = ...
         guard = on_collect(function() require "handoff".add(gate) end)
         if what == "raise" then
