@@ -45,9 +45,14 @@ describe("wrong arguments", function()
       end
     end)
 
-    it("of state objects are no setup", function()
+    it("are named with what they are", function()
       local s = mtstates.newstate(helpers.echo)
-      bad(1, "newstate", "expected", function() mtstates.newstate(s) end)
+      bad(1, "newstate", "expected, got mtstates.state", function()
+        mtstates.newstate(s)
+      end)
+      bad(1, "newstate", "expected, got light userdata", function()
+        mtstates.newstate(handoff.lightuserdata(64))
+      end)
     end)
 
     it("say what a lone name lacks", function()

@@ -4,6 +4,9 @@ local mtstates = require "mtstates"
 -- Libraries that are no part of the basic functions in any Lua version.
 local libraries = {"string", "table", "math", "io", "os", "debug"}
 
+-- Those that only some versions have.
+local more_libraries = {"utf8", "bit32", "bit", "jit", "ffi"}
+
 describe("libs", function()
   before_each(helpers.watch("libs"))
   after_each(helpers.unwatch)
@@ -34,7 +37,7 @@ describe("libs", function()
     local s = mtstates.newstate(function()
       return function(name) return type(package.loaded[name]) end
     end)
-    for _, name in ipairs({"utf8", "bit32", "bit", "jit", "ffi"}) do
+    for _, name in ipairs(more_libraries) do
       if rawget(_G, name) then
         assert.equals("table", s:call(name), name)
       end
@@ -93,6 +96,11 @@ describe("libs", function()
         os = "time", debug = "traceback", coroutine = "create"
       }) do
         assert.same({"function", true}, {s:call(library, fname)}, library)
+      end
+      for _, library in ipairs(more_libraries) do
+        if pcall(require, library) then
+          assert.same({"nil", true}, {s:call(library, "none")}, library)
+        end
       end
     end)
 
