@@ -55,4 +55,5 @@ print("main    called it:   " .. counter:call())
 
 -- Several values, nil among them, go in and come out.
 local count, nothing, words = counter:call(true)
-print(("main    got several: %d, %s, %s"):format(count, nothing, words))
+print(("main    got several: %d, %s, %s")
+      :format(count, tostring(nothing), words))

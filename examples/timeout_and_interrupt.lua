@@ -16,8 +16,10 @@ package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
 local threads = require "threads"
 local mtstates = require "mtstates"
 
--- Stands for code that somebody else wrote.
+-- Stands for code that somebody else wrote.  What LuaJIT has compiled cannot
+-- be interrupted, so in LuaJIT this state does without the compiler.
 local script = mtstates.newstate("script", function()
+  if jit then jit.off() end -- luacheck: ignore
   local commands = {}
   function commands.ping()
     return "pong"

@@ -23,7 +23,7 @@ describe("wrong arguments", function()
     end)
 
     it("are named at the position of a wrong setup", function()
-      for _, value in ipairs({5, 0.5, {}, coroutine.create(print),
+      for _, value in ipairs({5, 0.5, {}, coroutine.create(function() end),
                               handoff.userdata()}) do
         local name = mtstates.type(value)
         bad(1, "newstate", "expected", function()
@@ -45,9 +45,14 @@ describe("wrong arguments", function()
       end
     end)
 
-    it("of state objects are no setup", function()
+    it("are named with what they are", function()
       local s = mtstates.newstate(helpers.echo)
-      bad(1, "newstate", "expected", function() mtstates.newstate(s) end)
+      bad(1, "newstate", "expected, got mtstates.state", function()
+        mtstates.newstate(s)
+      end)
+      bad(1, "newstate", "expected, got light userdata", function()
+        mtstates.newstate(handoff.lightuserdata(64))
+      end)
     end)
 
     it("say what a lone name lacks", function()
@@ -64,7 +69,7 @@ describe("wrong arguments", function()
   describe("to state", function()
     it("name both types that are expected", function()
       for _, value in ipairs({
-        true, false, {}, print, coroutine.create(print),
+        true, false, {}, print, coroutine.create(function() end),
         handoff.userdata(), handoff.lightuserdata(64)
       }) do
         local err = bad(1, "state", "string", function()
@@ -154,7 +159,7 @@ describe("wrong arguments", function()
       end)
       bad(5, "singleton", "thread", function()
         mtstates.singleton("arguments nowhere", true, helpers.echo, 1,
-          coroutine.create(print))
+          coroutine.create(function() end))
       end)
       helpers.raises_error("unknown_object", mtstates.state,
         "arguments nowhere")
@@ -181,7 +186,8 @@ describe("wrong arguments", function()
         local s = mtstates.newstate(helpers.echo)
         local call = caller_of(name)
         for _, value in ipairs({
-          5, 0.5, "x", true, {}, print, coroutine.create(print), io.stdout,
+          5, 0.5, "x", true, {}, print, io.stdout,
+          coroutine.create(function() end),
           handoff.userdata(), handoff.lightuserdata(64),
           mtstates.error("mtstates.error.deadlock")
         }) do

@@ -12,7 +12,8 @@ describe("state:close", function()
   end
 
   -- Setup code: the state's finalizer moves the gate.
-  local moves_gate = helpers.finalizer_code .. [[
+  local moves_gate = [[
+    local on_collect = require "on_collect"
     local gate = ...
     local gates = require "handoff"
     guard = on_collect(function() gates.add(gate) end)
@@ -20,7 +21,8 @@ describe("state:close", function()
   ]]
 
   -- Setup code: the state's finalizer waits for a gate.
-  local waits_for_gate = helpers.finalizer_code .. [[
+  local waits_for_gate = [[
+    local on_collect = require "on_collect"
     local entered, leave = ...
     local gates = require "handoff"
     guard = on_collect(function()
@@ -253,7 +255,8 @@ describe("state:close", function()
 
   describe("lets finalizers of the state", function()
     local function with_finalizer(body, ...)
-      return mtstates.newstate("close finalizer", helpers.finalizer_code .. [[
+      return mtstates.newstate("close finalizer", [[
+        local on_collect = require "on_collect"
         local args = {...}
         local mt = require "mtstates"
         local gates = require "handoff"
@@ -289,7 +292,8 @@ describe("state:close", function()
         call = "object_closed", tcall = "object_closed", close = "none"
       }) do
         local box = handoff.unique()
-        local s = mtstates.newstate(nil, helpers.finalizer_code .. [[
+        local s = mtstates.newstate(nil, [[
+          local on_collect = require "on_collect"
           local box, method = ...
           local mt = require "mtstates"
           local gates = require "handoff"

@@ -202,7 +202,8 @@ describe("errors", function()
         "(error object is a function value)")
       has(invoke("return function() error(true) end"),
         "(error object is a boolean value)")
-      has(invoke("return function() error(coroutine.create(print)) end"),
+      has(invoke("return function() " ..
+        "error(coroutine.create(function() end)) end"),
         "(error object is a thread value)")
       has(invoke("return function() error(require 'handoff'.userdata()) end"),
         "(error object is a userdata value)")
@@ -427,7 +428,7 @@ describe("mtstates.error(err)", function()
       "", "text", "mtstates.error", "mtstates.error.", "mtstates.error: x",
       "mtstates.error.nothing: x", "mtstates.error.object_closedx: y",
       "some text: mtstates.error.object_closed: x", 5, true, false, {},
-      print, coroutine.create(print), handoff.userdata()
+      print, coroutine.create(function() end), handoff.userdata()
     }) do
       assert.is_nil(mtstates.error(value))
     end

@@ -15,6 +15,7 @@ describe("state:interrupt", function()
 
   -- The callback loops for ever after it has moved the gate.
   local function looping()
+    require "interruptible"
     local gates = require "handoff"
     return function(gate, how, ...)
       local function loop()
@@ -108,6 +109,7 @@ describe("state:interrupt", function()
 
     it("lets code go on that has caught it", function()
       local s = mtstates.newstate(function()
+        require "interruptible"
         local gates = require "handoff"
         return function(gate)
           local ok = pcall(function()
@@ -147,6 +149,7 @@ describe("state:interrupt", function()
 
     it("ends code that catches errors again and again", function()
       local s = mtstates.newstate(function()
+        require "interruptible"
         local gates = require "handoff"
         return function(gate)
           local function loop()
@@ -169,6 +172,7 @@ describe("state:interrupt", function()
 
     it("ends code that runs in pcalls inside coroutines", function()
       local s = mtstates.newstate(function()
+        require "interruptible"
         local gates = require "handoff"
         return function(gate)
           local co = coroutine.wrap(function()
@@ -216,6 +220,7 @@ describe("state:interrupt", function()
 
     it("can be given while the code runs", function()
       local s = mtstates.newstate(function()
+        require "interruptible"
         local gates = require "handoff"
         return function(gate)
           pcall(function()
@@ -263,6 +268,7 @@ describe("state:interrupt", function()
 
     it("that setup created long before, nested and wrapped", function()
       local s = mtstates.newstate(function()
+        require "interruptible"
         local gates = require "handoff"
         local function body(gate)
           coroutine.yield("started")
@@ -361,6 +367,7 @@ describe("state:interrupt", function()
 
     it("of a nested call of the same state", function()
       local s = mtstates.newstate(function()
+        require "interruptible"
         local mt = require "mtstates"
         local gates = require "handoff"
         return function(gate, depth)
@@ -557,7 +564,8 @@ describe("state:interrupt", function()
 
   it("may be given while the state is being closed elsewhere", function()
     local entered, leave = handoff.unique(), handoff.unique()
-    local s = mtstates.newstate(nil, helpers.finalizer_code .. [[
+    local s = mtstates.newstate(nil, [[
+      local on_collect = require "on_collect"
       local entered, leave = ...
       local gates = require "handoff"
       guard = on_collect(function()

@@ -4,6 +4,9 @@ local mtstates = require "mtstates"
 -- Libraries that are no part of the basic functions in any Lua version.
 local libraries = {"string", "table", "math", "io", "os", "debug"}
 
+-- Those that only some versions have.
+local more_libraries = {"utf8", "bit32", "bit", "jit", "ffi"}
+
 describe("libs", function()
   before_each(helpers.watch("libs"))
   after_each(helpers.unwatch)
@@ -34,7 +37,7 @@ describe("libs", function()
     local s = mtstates.newstate(function()
       return function(name) return type(package.loaded[name]) end
     end)
-    for _, name in ipairs({"utf8", "bit32", "bit", "jit", "ffi"}) do
+    for _, name in ipairs(more_libraries) do
       if rawget(_G, name) then
         assert.equals("table", s:call(name), name)
       end
@@ -93,6 +96,11 @@ describe("libs", function()
         os = "time", debug = "traceback", coroutine = "create"
       }) do
         assert.same({"function", true}, {s:call(library, fname)}, library)
+      end
+      for _, library in ipairs(more_libraries) do
+        if pcall(require, library) then
+          assert.same({"nil", true}, {s:call(library, "none")}, library)
+        end
       end
     end)
 
@@ -159,8 +167,16 @@ describe("libs", function()
       "return pcall(coroutine.wrap(function() error('message', 0) end))",
       "return pcall(coroutine.wrap(function() error({}) end)) == false",
       "return pcall(coroutine.wrap(function() error() end))",
+      "return pcall(coroutine.wrap(function() error(42) end))",
+      "local co = coroutine.wrap(function() error(42, 0) end) " ..
+        "local ok, err = pcall(function() co() end) " ..
+        "return ok, err, type(err)",
+      "return pcall(coroutine.wrap(function() " ..
+        "error(setmetatable({}, {__tostring = function() return 'E' end})) " ..
+        "end))",
       "return pcall(coroutine.wrap(function() local x = nil; x() end))",
       "return coroutine.resume(coroutine.create(error), 'direct')",
+      "return coroutine.wrap(tostring)(5)",
       "local co = coroutine.create(function() error('x') end) " ..
         "coroutine.resume(co) return coroutine.status(co), " ..
         "coroutine.resume(co)",
@@ -168,6 +184,22 @@ describe("libs", function()
         "return coroutine.resume(co) end) return coroutine.resume(co)",
       "local co co = coroutine.wrap(function() " ..
         "return pcall(co) end) return co()",
+      "local co co = coroutine.wrap(function() " ..
+        "return pcall(co, 1) end) return co()",
+      "local co co = coroutine.wrap(function() " ..
+        "return pcall(function() co() end) end) return co()",
+      "local co co = coroutine.wrap(function() " ..
+        "return coroutine.wrap(function() return pcall(co) end)() end) " ..
+        "return co()",
+      "local co co = coroutine.wrap(function() " ..
+        "return coroutine.wrap(function() return pcall(co, 1) end)(1) " ..
+        "end) return co()",
+      "local co = coroutine.wrap(function() end) co() " ..
+        "local function again() co() end " ..
+        "return select(2, pcall(again)), select(2, pcall(again))",
+      "local co = coroutine.wrap(function() error('x') end) pcall(co) " ..
+        "local function again() co() end " ..
+        "return select(2, pcall(again)), select(2, pcall(again))",
       "local outer outer = coroutine.create(function() " ..
         "local inner = coroutine.create(function() " ..
         "return coroutine.status(outer), coroutine.resume(outer) end) " ..
@@ -178,7 +210,15 @@ describe("libs", function()
       "return pcall(coroutine.resume, {}, 1)",
       "return pcall(coroutine.wrap)",
       "return pcall(coroutine.wrap, 'x')",
+      "coroutine.wrap('x')()",
+      "local f = coroutine.wrap(coroutine.yield) return f(1, 2), f(3)",
+      "coroutine.resume({}, 1)",
       "return pcall(coroutine.create, nil)",
+      "return pcall(coroutine.yield, 1)",
+      "return select('#', coroutine.running())",
+      "return coroutine.wrap(function() " ..
+        "local co, is_main = coroutine.running() " ..
+        "return type(co), is_main, coroutine.status(co) end)()",
       "return pcall(coroutine.status, 1)",
       "return coroutine.wrap(function() " ..
         "return coroutine.isyieldable and coroutine.isyieldable() end)()",
@@ -192,9 +232,6 @@ describe("libs", function()
         "coroutine.yield(i) end end) return f(), f(), f()",
       "local n = 0 local function deep(i) if i > 0 then " ..
         "coroutine.wrap(deep)(i - 1) end n = n + 1 end deep(50) return n",
-      "local function endless() return coroutine.wrap(endless)() end " ..
-        "local ok, err = pcall(endless) " ..
-        "return ok, err:match('C stack overflow')",
       "local co = coroutine.create(function() " ..
         "coroutine.yield() end) coroutine.resume(co) " ..
         "local t = debug.traceback(co) return t:match('yield')",
@@ -202,6 +239,15 @@ describe("libs", function()
         "return f(('x'):rep(200):byte(1, 200))",
       "local f = coroutine.wrap(function() " ..
         "return ('x'):rep(200):byte(1, 200) end) return select('#', f())",
+      "local f = coroutine.wrap(function(...) " ..
+        "coroutine.yield(select('#', ...)) return ... end) " ..
+        "local text = ('x'):rep(7000) " ..
+        "return f(text:byte(1, -1)), select('#', f())",
+      "local co = coroutine.create(function() return mt.key end) " ..
+        "mt = setmetatable({}, {__index = function(_, key) " ..
+        "return coroutine.yield(key) end}) " ..
+        "local ok, key = coroutine.resume(co) " ..
+        "return ok, key, coroutine.resume(co, 5)",
       "local ok, err = pcall(string.gsub, 'x', 'x', function() " ..
         "coroutine.yield() end) return ok, type(err)",
       "local co = coroutine.wrap(function() " ..
@@ -244,34 +290,65 @@ describe("libs", function()
         "return g(log), g(), g(), log[1]"
     }
 
-    it("does what it does outside", function()
-      local show = [[
-        local function show(...)
-          local texts = {}
-          for i = 1, select("#", ...) do
-            texts[i] = tostring((select(i, ...)))
+    -- Runs a snippet: pcall's results as text.
+    local frame = [[
+      local function show(...)
+        local texts = {}
+        for i = 1, select("#", ...) do
+          texts[i] = tostring((select(i, ...)))
+        end
+        return table.concat(texts, "|")
+      end
+      return show(pcall(function() %s end))
+    ]]
+
+    -- States, with all libraries and with required ones, that run code.
+    local function runners()
+      local function open(with_libs)
+        local s = mtstates.newstate(with_libs, function()
+          for _, name in ipairs({"coroutine", "string", "table", "debug"}) do
+            _G[name] = require(name)
           end
-          return table.concat(texts, "|")
-        end
-        return show((function() ]]
-      local s = mtstates.newstate(function()
-        local compile = rawget(_G, "loadstring") or load
-        return function(code) return assert(compile(code, "=snippet"))() end
-      end)
-      local lazy = mtstates.newstate(false, function()
-        for _, name in ipairs({"coroutine", "string", "table", "debug"}) do
-          _G[name] = require(name)
-        end
-        local compile = rawget(_G, "loadstring") or load
-        return function(code) return assert(compile(code, "=snippet"))() end
-      end)
+          local compile = rawget(_G, "loadstring") or load
+          return function(code) return assert(compile(code, "=snippet"))() end
+        end)
+        return function(code) return s:call(code) end
+      end
+      return {open(true), open(false)}
+    end
+
+    it("does what it does outside", function()
+      local run = runners()
       for _, snippet in ipairs(snippets) do
-        local code = show .. snippet .. " end)())"
+        local code = frame:format(snippet)
         local expected = assert(helpers.compile(code, "=snippet"))()
-        assert.equals(expected, (s:call(code)), snippet)
-        assert.equals(expected, (lazy:call(code)), snippet)
-        assert.equals(expected, (s:call(code)), snippet)
+        assert.equals(expected, (run[1](code)), snippet)
+        assert.equals(expected, (run[2](code)), snippet)
+        assert.equals(expected, (run[1](code)), snippet)
       end
     end)
+
+    -- Not every Lua survives that.
+    local nestings = {
+      "local function endless() return coroutine.wrap(endless)() end " ..
+        "local ok, err = pcall(endless) " ..
+        "return ok, err:match('C stack overflow')",
+      "local function endless() return " ..
+        "select(-1, coroutine.resume(coroutine.create(endless))) end " ..
+        "return endless()"
+    }
+    for _, snippet in ipairs(nestings) do
+      local code = frame:format(snippet)
+      local outside = helpers.run_program("print((function() " .. code ..
+        " end)())")
+      local it_with_limit = helpers.it_needs(outside:find("C stack overflow"),
+        "a limit of nested coroutines")
+      it_with_limit("ends too deep nesting as outside: " .. snippet, function()
+        for _, run in ipairs(runners()) do
+          assert.equals(outside, run(code) .. "\n")
+          assert.equals("true|1", run(frame:format("return 1")))
+        end
+      end)
+    end
   end)
 end)

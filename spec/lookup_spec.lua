@@ -36,8 +36,9 @@ describe("mtstates.state", function()
     it("does not know numbers that are no id", function()
       local id = mtstates.newstate(helpers.echo):id()
       for _, number in ipairs({
-        0, -1, 1, -id, id + 0.5, 0.1, -0.0, 2^31, 2^52, 2^53, 2^62, 2^63,
-        2^64, 1e300, -1e300, -2^63, 1/0, -1/0, 0/0, 2^53 + 2
+        0, -1, 1, -id, id + 0.5, id + 2^-20, id - 2^-20, id + 2^32, 0.1, -0.0,
+        2^31, 2^52, 2^53, 2^62, 2^63, 2^64, 1e300, -1e300, -2^63, 1/0, -1/0,
+        0/0, 2^53 + 2
       }) do
         unknown(number)
       end

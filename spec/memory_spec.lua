@@ -47,16 +47,43 @@ describe("when memory is out", function()
   it("in the target, call raises out_of_memory for too many values",
     function()
       local s = mtstates.newstate(limited)
-      s:call("larger", 50000)
+      s:call("larger", 20000)
       local many = {}
       for i = 1, 200 do
         many[i] = i
       end
       assert.same(many, {s:call(helpers.unpack(many))})
       helpers.raises_error("out_of_memory", function()
-        s:call(handoff.results(100000))
+        s:call(handoff.results(3000))
       end)
       assert.equals(1, s:call(1))
+    end)
+
+  it("in the caller, call raises out_of_memory for too many results",
+    function()
+      local target = mtstates.newstate(function()
+        return require "handoff".results
+      end)
+      local caller = mtstates.newstate(function()
+        local mt = require "mtstates"
+        local limit = require "memlimit"
+        return function(id, count)
+          local r = mt.state(id)
+          limit.refuse_larger(20000)
+          for _ = 1, 10 do
+            pcall(r.call, r, count)
+          end
+          local _, err = pcall(r.call, r, count)
+          local few = select("#", r:call(200))
+          limit.allow()
+          return err, few, select("#", r:call(count))
+        end
+      end)
+      local err, few, count = caller:call(target:id(), 3000)
+      assert.equals(1, err:find(mtstates.error.out_of_memory, 1, true))
+      assert.equals(200, few)
+      assert.equals(3000, count)
+      assert.equals(1, target:call(1))
     end)
 
   it("inside the callback, the error names the state", function()
@@ -125,9 +152,10 @@ describe("when memory is out", function()
     local caller = mtstates.newstate(function()
       local mt = require "mtstates"
       local limit = require "memlimit"
-      local function attempt(r, what, ...)
-        if what == "call" then
-          return r:call(...)
+      local function attempt(r, what, n, ...)
+        limit.refuse_after(n) -- here, as calling pcall can need memory, too
+        if what == "call" then -- each result is a string of its own
+          return r:call("make", 600 + n, ...)
         elseif what == "raise" then
           return r:call("make", {})
         elseif what == "closed" then
@@ -143,8 +171,7 @@ describe("when memory is out", function()
         local r = mt.state(id)
         local failures = 0
         for n = 0, 400 do
-          limit.refuse_after(n)
-          local ok, result = pcall(attempt, r, what, ...)
+          local ok, result = pcall(attempt, r, what, n, ...)
           limit.allow()
           if not ok and type(result) ~= "string" then
             error("no string was raised")

@@ -327,7 +327,8 @@ describe("nested calls", function()
 
   it("work from finalizers, message handlers and hooks", function()
     local inner = mtstates.newstate(helpers.echo)
-    local outer = mtstates.newstate(nil, helpers.finalizer_code .. [[
+    local outer = mtstates.newstate(nil, [[
+      local on_collect = require "on_collect"
       local mt = require "mtstates"
       return function(id)
         local other = mt.state(id)
@@ -357,7 +358,8 @@ describe("nested calls", function()
   end)
 
   it("call the state itself from finalizers and hooks", function()
-    local s = mtstates.newstate(nil, helpers.finalizer_code .. [[
+    local s = mtstates.newstate(nil, [[
+      local on_collect = require "on_collect"
       local mt = require "mtstates"
       return function(what)
         if what then

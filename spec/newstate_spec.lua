@@ -2,6 +2,13 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 
+-- Whether functions have their globals in _ENV.
+local has_env = assert(helpers.compile("local _ENV = {x = 1}; return x"))()
+
+local dump, echo = string.dump, helpers.echo
+local it_strips = helpers.it_needs(#dump(echo, true) < #dump(echo),
+                                   "stripped bytecode")
+
 describe("mtstates.newstate", function()
   before_each(helpers.watch("newstate"))
   after_each(helpers.unwatch)
@@ -47,7 +54,6 @@ describe("mtstates.newstate", function()
       assert.equals("12string", s:call())
     end)
 
-    local has_env = assert(helpers.compile("local _ENV = {x = 1}; return x"))()
     local it_with_env = helpers.it_needs(has_env, "_ENV")
 
     it_with_env("gets the new state's globals, not its _ENV's", function()
@@ -130,14 +136,14 @@ describe("mtstates.newstate", function()
       assert.equals(250, results[251])
     end)
 
-    it("may be bytecode without debug information", function()
+    it_strips("may be bytecode without debug information", function()
       local plain = assert(helpers.compile(
         "return function(x) local y = x; return y end"))
       local stripped = assert(helpers.compile(string.dump(plain, true)))
       assert.equals(8, mtstates.newstate(stripped):call(8))
     end)
 
-    it("may be bytecode without debug information that uses globals",
+    it_strips("may be bytecode without debug information that uses globals",
       function()
         local plain = assert(helpers.compile(
           "local t = type(print); return function() return t end"))
@@ -351,7 +357,34 @@ describe("mtstates.newstate", function()
       end)
     end)
 
-    it("stripped functions with an upvalue that is not the globals",
+    it("functions with an upvalue _ENV where that is a plain name", function()
+      local setup = assert(helpers.compile(
+        "local _ENV = {} return function() return function() end, _ENV end"))()
+      if has_env then
+        helpers.raises_error("state_result", mtstates.newstate, setup)
+      else
+        helpers.bad_argument(1, "newstate", "_ENV", function()
+          mtstates.newstate(setup)
+        end)
+      end
+    end)
+
+    it_strips("functions with upvalues from stripped bytecode", function()
+      for _, code in ipairs({
+        "local x = 1 return function() return x end",
+        "local x return function() x = x return print end",
+        "local x = 1 return function() print() return x end",
+        "local x = {} return function() x = print return x end"
+      }) do
+        local maker = assert(helpers.compile(code))
+        local stripped = assert(helpers.compile(string.dump(maker, true)))
+        helpers.bad_argument(1, "newstate", "upvalue", function()
+          mtstates.newstate(stripped())
+        end)
+      end
+    end)
+
+    it_strips("stripped functions with an upvalue that is not the globals",
       function()
         local secret = 1
         local function original()
@@ -404,7 +437,7 @@ describe("mtstates.newstate", function()
         mtstates.newstate("name", true, setup, 1, print)
       end)
       helpers.bad_argument(4, "newstate", "thread", function()
-        mtstates.newstate(nil, setup, nil, coroutine.create(print))
+        mtstates.newstate(nil, setup, nil, coroutine.create(function() end))
       end)
       helpers.bad_argument(3, "newstate", "userdata", function()
         mtstates.newstate(setup, 1, handoff.userdata())
@@ -443,7 +476,7 @@ describe("mtstates.newstate", function()
         err = fails(function() return print, 1, nil, print end)
         assert.truthy(err:find("#4", 1, true))
         assert.truthy(err:find("function", 1, true))
-        err = fails("return print, coroutine.create(print)")
+        err = fails("return print, coroutine.create(function() end)")
         assert.truthy(err:find("#2", 1, true))
         assert.truthy(err:find("thread", 1, true))
       end)
@@ -491,7 +524,8 @@ describe("mtstates.newstate", function()
 
     it("closes the failed state: its finalizers run", function()
       local gate = handoff.unique()
-      local code = helpers.finalizer_code .. [[
+      local code = [[
+        local on_collect = require "on_collect"
         local gate, what = ...
         guard = on_collect(function() require "handoff".add(gate) end)
         if what == "raise" then

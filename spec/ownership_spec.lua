@@ -1,6 +1,7 @@
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local on_collect = require "on_collect"
 local threads = require "threads"
 
 describe("ownership", function()
@@ -15,7 +16,8 @@ describe("ownership", function()
     return ok
   end
 
-  local moves_gate = helpers.finalizer_code .. [[
+  local moves_gate = [[
+    local on_collect = require "on_collect"
     local gate = ...
     local gates = require "handoff"
     guard = on_collect(function() gates.add(gate) end)
@@ -101,7 +103,8 @@ describe("ownership", function()
   it("that ends while a call runs elsewhere closes after that call",
     function()
       local gate = handoff.unique()
-      local s = mtstates.newstate(nil, helpers.finalizer_code .. [[
+      local s = mtstates.newstate(nil, [[
+        local on_collect = require "on_collect"
         local gate = ...
         local gates = require "handoff"
         guard = on_collect(function() gates.add(gate) end)
@@ -359,15 +362,6 @@ describe("ownership", function()
 
     it("is over for objects that other finalizers bring back", function()
       local revived
-      local function on_collect(f)
-        local newproxy = rawget(_G, "newproxy")
-        if newproxy then
-          local proxy = newproxy(true)
-          getmetatable(proxy).__gc = f
-          return proxy
-        end
-        return setmetatable({}, {__gc = f})
-      end
       -- Finalizers run in the reverse order of creation: the guard, which is
       -- older, sees the object when that is finalized already.
       do

@@ -156,10 +156,11 @@ describe("values that cross", function()
     assert.same(values, {echo:call(helpers.unpack(values))})
   end)
 
-  it("come in their order, 5000 at once", function()
-    local results = helpers.pack(echo:call(handoff.results(5000)))
-    assert.equals(5000, results.n)
-    for i = 1, 5000 do
+  -- In Lua 5.1 a C function has 8000 slots for arguments and results.
+  it("come in their order, 3000 at once", function()
+    local results = helpers.pack(echo:call(handoff.results(3000)))
+    assert.equals(3000, results.n)
+    for i = 1, 3000 do
       assert.equals(i, results[i])
     end
   end)
@@ -216,7 +217,7 @@ describe("values that cannot cross", function()
       {"table", {}},
       {"function", print},
       {"function", function() end},
-      {"thread", coroutine.create(print)},
+      {"thread", coroutine.create(function() end)},
       {"userdata", handoff.userdata()}
     }
   end
@@ -286,7 +287,7 @@ describe("values that cannot cross", function()
         local values = {
           table = {},
           ["function"] = print,
-          thread = coroutine.create(print),
+          thread = coroutine.create(function() end),
           userdata = io.stdout
         }
         local results = {}

@@ -18,16 +18,18 @@
 
 /* Upvalues: the box of the state (see home.h), */
 #define BOX lua_upvalueindex(1)
-/* Lua's own resume, and its create or what was made by it. */
+/* Lua's own resume and wrap, */
 #define RESUME lua_upvalueindex(2)
-#define CREATE lua_upvalueindex(3)
-#define WRAPPED lua_upvalueindex(3)
+#define WRAP lua_upvalueindex(3)
+/* or what wrap has made: a coroutine, and the function that resumes it. */
+#define COROUTINE lua_upvalueindex(2)
+#define RESUMER lua_upvalueindex(3)
 
 static lua_State *check_coroutine(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
   if (!co)
-    luaL_typeerror(L, 1, "thread");
+    mts_compat_coroutine_error(L, 1);
   return co;
 }
 
@@ -105,15 +107,14 @@ static int close_coroutine(lua_State *L, lua_State *co)
 /* Pushes what Lua says of a coroutine that cannot be resumed. */
 static bool refuse(lua_State *L)
 {
-  lua_pushvalue(L, RESUME);
-  lua_pushvalue(L, WRAPPED);
-  lua_call(L, 1, 2);
-  return false;
+  lua_pushvalue(L, RESUMER);
+  lua_insert(L, 1);
+  return lua_pcall(L, lua_gettop(L) - 1, 0, 0) == LUA_OK;
 }
 
 static int wrapped(lua_State *L)
 {
-  lua_State *co = lua_tothread(L, WRAPPED);
+  lua_State *co = lua_tothread(L, COROUTINE);
   bool is_ok = can_be_resumed(co) ? resume(L, co, lua_gettop(L)) : refuse(L);
   if (is_ok)
     return lua_gettop(L);
@@ -129,7 +130,7 @@ static int wrapped(lua_State *L)
     if (status == LUA_ERRMEM)
       return lua_error(L);
   }
-  if (lua_type(L, -1) == LUA_TSTRING) { /* say where it was called */
+  if (mts_compat_iserrortext(L, -1)) { /* say where it was called */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -139,12 +140,13 @@ static int wrapped(lua_State *L)
 
 static int co_wrap(lua_State *L)
 {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  mts_compat_checkbody(L, 1);
   lua_pushvalue(L, BOX);
-  lua_pushvalue(L, RESUME);
-  lua_pushvalue(L, CREATE);
+  lua_pushvalue(L, WRAP);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
+  lua_getupvalue(L, -1, 1); /* the coroutine */
+  lua_insert(L, -2);
   lua_pushcclosure(L, wrapped, 3);
   return 1;
 }
@@ -179,7 +181,7 @@ void mts_coroutine_patch(lua_State *L)
   const luaL_Reg *function;
   int library = lua_gettop(L);
   lua_getfield(L, library, "resume");
-  lua_getfield(L, library, "create");
+  lua_getfield(L, library, "wrap");
   for (function = functions; function->name; function++) {
     lua_getfield(L, library, function->name);
     if (!lua_isnil(L, -1)) { /* close: since Lua 5.4 */

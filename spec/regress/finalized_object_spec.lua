@@ -43,9 +43,9 @@ describe("a state object that is finalized", function()
         count = 0
         object = mt.newstate(function()
           local caller = require("mtstates").state("regress finalized b")
-          local guard = setmetatable({}, {__gc = function()
+          local guard = require "on_collect"(function()
             caller:call("release")
-          end})
+          end)
           return function() return guard end
         end)
         getmetatable(object).__gc(object)

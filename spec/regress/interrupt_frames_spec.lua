@@ -12,6 +12,7 @@ describe("interrupting code that grows and shrinks its stack", function()
 
   it("hits it every time", function()
     local s = mtstates.newstate(function()
+      require "interruptible"
       local gates = require "handoff"
       local function deep(n)
         return n > 0 and 1 + deep(n - 1) or 0

@@ -41,11 +41,11 @@ describe("interrupt", function()
         x = x + 1
         return x
       end)
-      local guard = setmetatable({}, {__gc = function()
+      local guard = require "on_collect"(function()
         local was_taken = other:call("interrupt")
         local ok = coroutine.resume(co)
         other:call("result", was_taken, ok)
-      end})
+      end)
       return function() return guard end
     end)
     box:call("id", s:id())

@@ -143,9 +143,9 @@ local function worker(seed, rounds, leaf_ids, via_ids, victim_id, phoenixes,
       local s = mt.singleton(name, function()
         local counter = require "handoff"
         local id = require("mtstates").id()
-        local guard = setmetatable({}, {__gc = function()
+        local guard = require "on_collect"(function()
           counter.add("closed")
-        end})
+        end)
         counter.add("opened")
         return function(slowly)
           if slowly and guard then
@@ -186,9 +186,9 @@ local function worker(seed, rounds, leaf_ids, via_ids, victim_id, phoenixes,
         local inner = require "mtstates"
         local owned = depth > 0 and inner.newstate(
           "return function(x) return x end")
-        local guard = setmetatable({}, {__gc = function()
+        local guard = require "on_collect"(function()
           counter.add("closed")
-        end})
+        end)
         counter.add("opened")
         return function(x)
           return guard and owned and owned:call(x) or x

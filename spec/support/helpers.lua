@@ -172,16 +172,4 @@ function helpers.run_program(code)
   return output
 end
 
--- An object that calls f when it is collected, for setups in any version.
-helpers.finalizer_code = [[
-  local function on_collect(f)
-    if newproxy then
-      local proxy = newproxy(true)
-      getmetatable(proxy).__gc = f
-      return proxy
-    end
-    return setmetatable({}, {__gc = f})
-  end
-]]
-
 return helpers
