@@ -205,14 +205,13 @@ describe("libs", function()
         "return coroutine.status(outer), coroutine.resume(outer) end) " ..
         "return coroutine.resume(inner) end) " ..
         "return coroutine.resume(outer)",
-      "return pcall(coroutine.resume)",
-      "return pcall(coroutine.resume, 5)",
-      "return pcall(coroutine.resume, {}, 1)",
-      "return pcall(coroutine.wrap)",
-      "return pcall(coroutine.wrap, 'x')",
-      "coroutine.wrap('x')()",
-      "local f = coroutine.wrap(coroutine.yield) return f(1, 2), f(3)",
-      "coroutine.resume({}, 1)",
+      "return (pcall(coroutine.resume))",
+      "return (pcall(coroutine.resume, 5))",
+      "return (pcall(coroutine.resume, {}, 1))",
+      "return (pcall(coroutine.wrap))",
+      "return (pcall(coroutine.wrap, 'x'))",
+      "local ok, f = pcall(coroutine.wrap, coroutine.yield) " ..
+        "if ok then return f(1, 2), f(3) end",
       "return pcall(coroutine.create, nil)",
       "return pcall(coroutine.yield, 1)",
       "return select('#', coroutine.running())",

@@ -32,27 +32,6 @@ const luaL_Reg mts_compat_libs[] = {
 #endif
     {NULL, NULL}};
 
-int mts_compat_coroutine_error(lua_State *L, int arg)
-{
-#if LUA_VERSION_NUM >= 504
-  return luaL_typeerror(L, arg, "thread");
-#elif LUA_VERSION_NUM == 503
-  return luaL_argerror(L, arg, "thread expected");
-#else
-  return luaL_argerror(L, arg, "coroutine expected");
-#endif
-}
-
-void mts_compat_checkbody(lua_State *L, int arg)
-{
-#if LUA_VERSION_NUM < 502 && !MTS_LUAJIT
-  luaL_argcheck(L, lua_isfunction(L, arg) && !lua_iscfunction(L, arg), arg,
-                "Lua function expected");
-#else
-  luaL_checktype(L, arg, LUA_TFUNCTION);
-#endif
-}
-
 #if LUA_VERSION_NUM < 504
 
 int mts_compat_typeerror(lua_State *L, int arg, const char *expected)

@@ -38,14 +38,7 @@
 /* The standard libraries besides the basic one and package; ends with NULL. */
 extern const luaL_Reg mts_compat_libs[];
 
-/*
-** The argument checks of the coroutine library, for a coroutine (raises that
-** arg is none) and for a function to make one of.
-*/
-int mts_compat_coroutine_error(lua_State *L, int arg);
-void mts_compat_checkbody(lua_State *L, int arg);
-
-/* Whether coroutine.wrap adds a position to an error value. */
+/* Whether coroutine.wrap puts a position in front of an error value. */
 #if LUA_VERSION_NUM < 503 && !MTS_LUAJIT
 #define mts_compat_iserrortext(L, index) lua_isstring(L, index)
 #else

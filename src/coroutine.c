@@ -5,9 +5,9 @@
 ** a state is running.  So in the states of this module the functions that
 ** make another Lua thread run (resume, close and what wrap returns) note it
 ** in s->running before and afterwards, by mts_interrupt_switch.  In all other
-** respects they do what those of Lua do, and what needs no switch is left to
-** those.  Nothing that could raise an error happens in between.  Locks: only
-** those of mts_interrupt_switch.
+** respects, but for texts of argument errors, they do what those of Lua do;
+** what needs no switch is left to those.  Nothing that could raise an error
+** happens in between.  Locks: only those of mts_interrupt_switch.
 */
 #include "coroutine.h"
 
@@ -29,7 +29,7 @@ static lua_State *check_coroutine(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
   if (!co)
-    mts_compat_coroutine_error(L, 1);
+    luaL_typeerror(L, 1, "thread");
   return co;
 }
 
@@ -140,7 +140,7 @@ static int wrapped(lua_State *L)
 
 static int co_wrap(lua_State *L)
 {
-  mts_compat_checkbody(L, 1);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushvalue(L, BOX);
   lua_pushvalue(L, WRAP);
   lua_pushvalue(L, 1);
