@@ -176,7 +176,7 @@ describe("libs", function()
         "end))",
       "return pcall(coroutine.wrap(function() local x = nil; x() end))",
       "return coroutine.resume(coroutine.create(error), 'direct')",
-      "return coroutine.wrap(tostring)(5)",
+      "local ok, f = pcall(coroutine.wrap, tostring) return ok and f(5)",
       "local co = coroutine.create(function() error('x') end) " ..
         "coroutine.resume(co) return coroutine.status(co), " ..
         "coroutine.resume(co)",
