@@ -126,6 +126,51 @@ describe("state:interrupt", function()
       assert.same({true, false, 5000050000}, {interrupt_from_thread(s)})
     end)
 
+    -- What the README says of LuaJIT.
+    it("hits loops that call a function which is not compiled", function()
+      local s = mtstates.newstate(function()
+        local gates = require "handoff"
+        local jit = rawget(_G, "jit")
+        local function check() end
+        if jit then
+          jit.off(check)
+        end
+        return function(gate)
+          local sum = 0
+          for round = 1, math.huge do
+            check()
+            for i = 1, 1000 do
+              sum = sum + i
+            end
+            if round == 1000 then
+              gates.add(gate)
+            end
+          end
+        end
+      end)
+      for _ = 1, 3 do
+        local ok, err = interrupt_from_thread(s)
+        assert.is_false(ok)
+        assert.truthy(err:match(mtstates.error.interrupted))
+      end
+    end)
+
+    it("hits all loops of a state without libs", function()
+      local s = mtstates.newstate(false, function()
+        local gates = require "handoff"
+        return function(gate)
+          for round = 1, 1e300 do
+            if round == 1000 then
+              gates.add(gate)
+            end
+          end
+        end
+      end)
+      local ok, err = interrupt_from_thread(s)
+      assert.is_false(ok)
+      assert.truthy(err:match(mtstates.error.interrupted))
+    end)
+
     it("has a message that shows in the traceback of the state", function()
       local s = mtstates.newstate(helpers.echo)
       s:interrupt()
