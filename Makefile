@@ -158,9 +158,11 @@ test: ## run all specs and examples, with each Lua or LUA_VERSION only
 
 # The interpreter can die before, within or after the last spec.  So report.lua
 # keeps the results in a file, together with what is unfinished, and they are
-# taken from there when the interpreter is gone.
+# taken from there when the interpreter is gone.  The specs of the installation
+# build with the same headers.
 specs: all $(SUPPORT) $(EXAMPLES)
 	@echo stopped before the first spec > $(BUILD)/result; \
+	LUA_INCDIR='$(LUA_INCDIR)' \
 	$(RUN) $(LUA) $(BUSTED) --output=spec/support/report.lua \
 	  -Xoutput $(BUILD)/result $(SPECS) spec; \
 	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)

@@ -388,6 +388,27 @@ describe("nested calls", function()
     assert.same({"finalizer hook", 1}, {s:call()})
   end)
 
+  -- Since Lua 5.5 a coroutine can close itself, if no call runs on it.
+  it("cannot be left by closing the coroutine that they run on", function()
+    local s = mtstates.newstate(function()
+      local mt = require "mtstates"
+      local close = coroutine.close or error
+      return function(part)
+        if part == "inner" then
+          return pcall(close)
+        end
+        return coroutine.resume(coroutine.create(function()
+          return mt.state(mt.id()):call("inner")
+        end))
+      end
+    end)
+    for _ = 1, 3 do
+      local results = helpers.pack(s:call("outer"))
+      assert.same({true, false}, {results[1], results[2]})
+    end
+    assert.is_true(pcall(s.close, s))
+  end)
+
   it("pass many values on every level", function()
     local s = mtstates.newstate(function()
       local mt = require "mtstates"

@@ -34,6 +34,7 @@ typedef enum Stage { GROWING, COPYING, RUNNING } Stage;
 typedef struct Call {
   mts_State *state;
   lua_State *to;
+  lua_State *outer;           /* what the call around this one is on */
   int base;                   /* top of `to` before the call */
   int first;                  /* first result in `to` */
   mts_Values results;         /* those that are copied, */
@@ -50,8 +51,12 @@ typedef struct Call {
 static Call begin(mts_State *s, mts_Buffer *error_text)
 {
   lua_State *to = atomic_load_explicit(&s->running, memory_order_relaxed);
-  Call call = {
-      .state = s, .to = to, .base = lua_gettop(to), .error_text = error_text};
+  Call call = {.state = s,
+               .to = to,
+               .outer = s->innermost,
+               .base = lua_gettop(to),
+               .error_text = error_text};
+  s->innermost = to;
   mts_interrupt_check(s);
   return call;
 }
@@ -261,7 +266,7 @@ static mts_Status fetch(Call *call, int first, lua_State *from)
 }
 
 /* Clears the stack of `to`, which can be that of the caller. */
-static void clear_stack(const Call *call, lua_State *from)
+static void end(const Call *call, lua_State *from)
 {
   lua_State *to = call->to;
   int kept = to == from ? call->pushed : 0;
@@ -270,6 +275,7 @@ static void clear_stack(const Call *call, lua_State *from)
   for (i = 0; i < kept; i++)
     lua_copy(to, first + i, call->base + 1 + i);
   lua_settop(to, call->base + kept);
+  call->state->innermost = call->outer;
 }
 
 /* ======================================================================= */
@@ -288,7 +294,7 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
   status = run(&call, (size_t)args->count, args->kind);
   if (status == MTS_OK)
     status = fetch(&call, call.first, args->L);
-  clear_stack(&call, args->L);
+  end(&call, args->L);
   mts_state_leave(s);
   return status;
 }
@@ -304,7 +310,7 @@ static mts_Status call_native(mts_State *s, const mts_Message *message,
   call = begin(s, error_text);
   call.message = message;
   status = run(&call, count, count > 0 ? MTS_KIND_OTHER : MTS_KIND_PLAIN);
-  lua_settop(call.to, call.base);
+  end(&call, NULL);
   mts_state_leave(s);
   return status;
 }
@@ -350,6 +356,6 @@ mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
     lua_settop(call.to, call.first); /* the callback, on top */
     lua_rawseti(call.to, LUA_REGISTRYINDEX, s->callback_ref);
   }
-  clear_stack(&call, args->L);
+  end(&call, args->L);
   return status;
 }

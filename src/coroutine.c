@@ -158,6 +158,8 @@ static int co_close(lua_State *L)
   if (co == L && MTS_CAN_CLOSE_RUNNING) {
     if (lua_pushthread(L))
       return luaL_error(L, "cannot close main thread");
+    if (L == mts_home_unbox(L, BOX)->innermost) /* the call has to return */
+      return luaL_error(L, "cannot close a coroutine that a call runs on");
     lua_closethread(L, L); /* does not return */
   }
   if (is_active(co))

@@ -26,6 +26,7 @@ struct mts_State {
   /* For the thread that holds the state. */
   unsigned depth;         /* calls that are nested in each other */
   lua_State *L;           /* the main Lua thread */
+  lua_State *innermost;   /* the Lua thread that the innermost call is on */
   int handler_ref;        /* message handler and */
   int callback_ref;       /* callback in the Lua registry */
   mts_State *next_closed; /* list of states to be closed by a thread */
