@@ -7,8 +7,7 @@ local helpers = require "helpers"
 -- The folder of modules has the version of the Lua whose modules are loaded,
 -- with LuaJIT 5.1.
 local ABI = _VERSION:match("%d%.%d")
-local IS_LUAJIT = rawget(_G, "jit") ~= nil
-local LUA_VERSION = IS_LUAJIT and "jit" or ABI
+local LUA_VERSION = rawget(_G, "jit") and "jit" or ABI
 local SCRATCH = "build/" .. LUA_VERSION .. "/install"
 
 -- Runs a shell command without what an outer make hands to an inner one;
