@@ -28,7 +28,7 @@
 #include "protect.h"
 
 /* How far a protected call has got: what an error means depends on it. */
-typedef enum Stage { GROWING, COPYING, RUNNING } Stage;
+typedef enum Stage { STARTING, GROWING, COPYING, RUNNING } Stage;
 
 /* A call in progress. */
 typedef struct Call {
@@ -169,7 +169,7 @@ static mts_Status run(Call *call, size_t count, mts_Kind kind)
                          handler);
   }
   if (call->stage == GROWING ||
-      (result == LUA_ERRMEM && call->stage == COPYING))
+      (result == LUA_ERRMEM && call->stage != RUNNING))
     return MTS_NO_MEMORY;
   if (result != LUA_OK)
     return report(call, MTS_ERROR_INVOKING_STATE, to);

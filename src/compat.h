@@ -32,6 +32,10 @@
 /* Whether functions have their globals in an upvalue, _ENV. */
 #define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
 
+/* Whether pushing a light userdata can raise an error: LuaJIT keeps the upper
+** bits of all in a table. */
+#define MTS_LIGHTUSERDATA_NEEDS_MEMORY MTS_LUAJIT
+
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 

@@ -5,8 +5,8 @@
 ** has to be pushed first, where an error would not be caught yet.  Since Lua
 ** 5.2 that needs no memory; before, a C function is an object.  Therefore one
 ** object for all is made beforehand and kept in the Lua registry, the
-** trampoline.  It runs the job that its thread has at that moment, which is no
-** argument, as LuaJIT can need memory for a light userdata, too.
+** trampoline.  It takes the job that its thread has at that moment; a light
+** userdata as argument will not do, as LuaJIT can need memory for that, too.
 **
 ** Growing the stack is no different: before 5.2 lua_checkstack raises an error
 ** if there is no memory.
@@ -20,12 +20,16 @@ typedef struct Job {
   void *data;
 } Job;
 
-/* Each thread has its own; a hook can nest another one. */
+/* Of each thread; a hook can bring in another one before it is taken. */
 static _Thread_local const Job *next_job;
 
 static int trampoline(lua_State *L)
 {
-  return next_job->function(L, next_job->data);
+  const Job *job = next_job;
+  if (!job) /* code that got hold of this function has called it */
+    return luaL_error(L, "there is nothing to be done");
+  next_job = NULL;
+  return job->function(L, job->data);
 }
 
 #if LUA_VERSION_NUM >= 502

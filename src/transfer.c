@@ -17,8 +17,9 @@ static mts_Kind kind_of(int type)
   case LUA_TNIL:
   case LUA_TBOOLEAN:
   case LUA_TNUMBER:
-  case LUA_TLIGHTUSERDATA:
     return MTS_KIND_PLAIN;
+  case LUA_TLIGHTUSERDATA:
+    return MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_KIND_STRING : MTS_KIND_PLAIN;
   case LUA_TSTRING:
     return MTS_KIND_STRING;
   default:
