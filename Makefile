@@ -9,6 +9,9 @@ VERSIONS    := $(or $(LUA_VERSION),$(if $(LUA)$(LUA_INCDIR),5.4),$\
                  5.1 5.2 5.3 5.4 jit)
 
 LUA_VERSION ?= 5.4
+ifeq ($(filter $(LUA_VERSION),5.1 5.2 5.3 5.4 5.5 jit),)
+$(error LUA_VERSION is 5.1, 5.2, 5.3, 5.4, 5.5 or jit)
+endif
 LUA         ?= lua$(LUA_VERSION)
 LUA_INCDIR  ?= $(patsubst -I%,%,$(firstword $(LUA_PKGCONFIG) \
                  /usr/include/lua$(LUA_VERSION:jit=jit-2.1)))
@@ -61,8 +64,10 @@ COMPILE  = $(CC) $(DIALECT) -fPIC -MMD -MP -MT $@ -MF $(basename $@).d \
              $(CPPFLAGS) $(CFLAGS)
 LINK     = $(CC) $(LIBFLAG) -pthread $(CFLAGS) $(LDFLAGS)
 
-# The versioned variables would win over the ones that are set here.
-unexport $(foreach v,5_2 5_3 5_4 5_5,LUA_PATH_$(v) LUA_CPATH_$(v))
+# The versioned variables would win over the ones that are set here, and code
+# that runs first could print something.
+unexport LUA_INIT $(foreach v,5_2 5_3 5_4 5_5,LUA_INIT_$(v) LUA_PATH_$(v) \
+           LUA_CPATH_$(v))
 export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
 export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
@@ -76,7 +81,7 @@ endif
 
 ##@ Build and use
 
-all: $(MODULE) ## build the module, build/<version>/mtstates.so (default)
+all: $(MODULE) $(EXAMPLES) ## build the module and the examples (default)
 
 $(MODULE): $(OBJECTS)
 	$(LINK) -o $@ $(OBJECTS)
@@ -96,13 +101,15 @@ $(BUILD)/bench/%.so: bench/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 
 # Rewritten only if the commands differ: `make CC=clang` builds all anew.
 $(BUILD)/flags: FORCE
+	$(if $(wildcard $(LUA_INCDIR)/lua.h),, \
+	  $(warning there is no $(LUA_INCDIR)/lua.h; see LUA_INCDIR))
 	@mkdir -p $(@D)
 	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LINK)' > $@
 
 -include $(wildcard $(BUILD)/*/*.d)
 
-demo: all $(EXAMPLES) ## count the words of the licence texts (ARGS="...")
+demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
@@ -122,15 +129,15 @@ deps: ## install the Debian packages that the targets need
 	[ -z "$$missing" ] || { $(AS_ROOT) apt-get -q update && \
 	  $(AS_ROOT) apt-get -q -y --no-install-recommends install $$missing; }
 
-install: all ## copy the module to DESTDIR INST_LIBDIR (PREFIX/lib/lua/X.Y)
+install: $(MODULE) ## copy the module to DESTDIR INST_LIBDIR (PREFIX/lib/lua/X.Y)
 	install -d '$(DESTDIR)$(INST_LIBDIR)'
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)'
 
 uninstall: ## remove what install has copied
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/mtstates.so'
 
-clean: ## remove all that was built
-	rm -rf build
+clean: ## remove all that was built, by luarocks too
+	rm -rf build mtstates.so src/*.o
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) ":" } \
@@ -160,7 +167,7 @@ test: ## run all specs and examples, with each Lua or LUA_VERSION only
 # keeps the results in a file, together with what is unfinished, and they are
 # taken from there when the interpreter is gone.  The specs of the installation
 # build with the same headers.
-specs: all $(SUPPORT) $(EXAMPLES)
+specs: all $(SUPPORT)
 	@echo stopped before the first spec > $(BUILD)/result; \
 	LUA_INCDIR='$(LUA_INCDIR)' \
 	$(RUN) $(LUA) $(BUSTED) --output=spec/support/report.lua \

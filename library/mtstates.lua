@@ -46,7 +46,7 @@ function mtstates.newstate(name, libs, setup, ...) end
 ---A reference to the open state with this id or name; it owns nothing.
 ---
 ---Errors: `unknown_object`, `ambiguous_name`.
----@param key integer|string
+---@param key number|string # an id (a float will do, too) or a name
 ---@return mtstates.state state
 ---@nodiscard
 function mtstates.state(key) end
@@ -61,6 +61,7 @@ function mtstates.state(key) end
 ---@param ... mtstates.value # arguments for setup
 ---@return mtstates.state state
 ---@overload fun(name: string, setup?: mtstates.setup, ...: mtstates.value): mtstates.state
+---@overload fun(name: string, libs: boolean?): mtstates.state
 ---@nodiscard
 function mtstates.singleton(name, libs, setup, ...) end
 
@@ -109,7 +110,7 @@ function state:call(...) end
 ---timeout. The timeout does not limit how long the callback runs.
 ---
 ---Errors: those of `call`.
----@param timeout number # in seconds; 0 or less: do not wait
+---@param timeout number # in seconds; 0 or less: none; math.huge: no limit
 ---@param ... mtstates.value # arguments for the callback
 ---@return boolean called # false: the state stayed busy
 ---@return any ... # results of the callback

@@ -36,6 +36,10 @@
 ** bits of all in a table. */
 #define MTS_LIGHTUSERDATA_NEEDS_MEMORY MTS_LUAJIT
 
+/* The events of a hook that runs at the next operation, with count 1: LuaJIT
+** counts nothing in compiled functions, but sees that they are called. */
+#define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
+
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 

@@ -184,6 +184,8 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   step_in(L, outer);
   if (status == MTS_OK)
     return lua_gettop(L) - top + 1;
+  if (status == MTS_NO_MEMORY)
+    return raise_about(L, status, s);
   if (status != MTS_SYNTAX)
     return raise_text(L, status, &error_text);
   if (!mts_error_push_message(L, &error_text))

@@ -33,11 +33,20 @@
 #include "error.h"
 #include "home.h"
 
+/* Where calls are events (LuaJIT): not to be hit, as that could be when values
+** are copied or an error is composed. */
+static bool is_call_of_c(lua_State *L, lua_Debug *ar)
+{
+  return ar->event == LUA_HOOKCALL && lua_getinfo(L, "S", ar) &&
+         *ar->what == 'C';
+}
+
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
   mts_State *s = mts_home_of(L);
   int level;
-  (void)ar;
+  if (is_call_of_c(L, ar))
+    return;
   mts_mutex_lock(&s->lock.mutex);
   level = atomic_load(&s->interrupt);
   if (level == MTS_INTERRUPT_ONCE)
@@ -53,7 +62,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
 static void set_hook(void *state)
 {
   mts_State *s = state;
-  lua_sethook(atomic_load(&s->running), interrupt_hook, LUA_MASKCOUNT, 1);
+  lua_sethook(atomic_load(&s->running), interrupt_hook, MTS_NEXT_OPERATION, 1);
 }
 
 /* Sets the hook in the thread that holds s, if there is one. */

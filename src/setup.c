@@ -49,7 +49,7 @@ static int count_upvalues(lua_State *L, int index)
 static bool is_env(lua_State *L, int index, int i, const char *name)
 {
   bool is_globals = false;
-  if (*name != '\0' && *name != '(') /* "" or "(no name)" */
+  if (*name != '(') /* "(no name)" */
     return MTS_HAS_ENV && strcmp(name, "_ENV") == 0;
   if (i == 1 && lua_getupvalue(L, index, i)) {
     lua_pushglobaltable(L);
@@ -66,10 +66,10 @@ static void check_upvalues(lua_State *L, int index)
   int i;
   for (i = 1; i <= count; i++) {
     const char *name = lua_getupvalue(L, index, i);
-    if (name)
+    if (name) /* before Lua 5.2 only with debug information */
       lua_pop(L, 1);
-    else /* before Lua 5.2, without debug information */
-      name = "";
+    if (!name || *name == '\0')
+      name = "(no name)";
     if (!is_env(L, index, i, name)) {
       lua_pushfstring(L,
                       "lua function without upvalues expected, "
