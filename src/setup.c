@@ -43,20 +43,19 @@ static int count_upvalues(lua_State *L, int index)
 }
 
 /*
-** Whether an upvalue is _ENV: the new state has its own.  Without debug
-** information it has no name, then it is known by its value.
+** Whether the upvalue whose value is on top is _ENV: the new state has its
+** own.  Without debug information it has no name, then it is known by its
+** value.
 */
-static bool is_env(lua_State *L, int index, int i, const char *name)
+static bool is_env(lua_State *L, int i, const char *name)
 {
-  bool is_globals = false;
+  bool is_globals;
   if (*name != '(') /* "(no name)" */
-    return MTS_HAS_ENV && strcmp(name, "_ENV") == 0;
-  if (i == 1 && lua_getupvalue(L, index, i)) {
-    lua_pushglobaltable(L);
-    is_globals = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-  }
-  return MTS_HAS_ENV && is_globals;
+    return strcmp(name, "_ENV") == 0;
+  lua_pushglobaltable(L);
+  is_globals = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  return i == 1 && is_globals;
 }
 
 /* Refuses all upvalues but _ENV. */
@@ -66,17 +65,16 @@ static void check_upvalues(lua_State *L, int index)
   int i;
   for (i = 1; i <= count; i++) {
     const char *name = lua_getupvalue(L, index, i);
-    if (name) /* before Lua 5.2 only with debug information */
-      lua_pop(L, 1);
-    if (!name || *name == '\0')
+    if (!name || *name == '\0') /* stripped; NULL before Lua 5.2 */
       name = "(no name)";
-    if (!is_env(L, index, i, name)) {
+    if (!MTS_HAS_ENV || !is_env(L, i, name)) {
       lua_pushfstring(L,
                       "lua function without upvalues expected, "
                       "has upvalue #%d '%s'",
                       i, name);
       luaL_argerror(L, index, lua_tostring(L, -1));
     }
+    lua_pop(L, 1);
   }
 }
 
@@ -126,7 +124,10 @@ static void check_code(lua_State *L, int index)
     check_upvalues(L, index);
 }
 
-/* Pushes a string field of the package library, or else nil. */
+/*
+** A field of the package library, NULL if that is not a string.
+** Stack: [-0, +1, e]
+*/
 static const char *push_package_field(lua_State *L, const char *field)
 {
   int top = lua_gettop(L);
