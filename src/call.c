@@ -55,6 +55,7 @@ static Call begin(mts_State *s, mts_Buffer *error_text)
                .to = to,
                .outer = s->innermost,
                .base = lua_gettop(to),
+               .stage = STARTING,
                .error_text = error_text};
   s->innermost = to;
   mts_interrupt_check(s);
@@ -94,6 +95,13 @@ static void grow(Call *call, lua_State *L, size_t count)
   call->stage = GROWING;
   luaL_checkstack(L, (int)count + SLOTS, "too many values");
   call->stage = COPYING;
+}
+
+/* Whether that call failed because there was no memory for the values. */
+static bool had_no_room(const Call *call, int result)
+{
+  return call->stage == GROWING ||
+         (result == LUA_ERRMEM && call->stage != RUNNING);
 }
 
 /*
@@ -168,8 +176,7 @@ static mts_Status run(Call *call, size_t count, mts_Kind kind)
     result = mts_protect(to, push_args_and_call, call, 1 + own, LUA_MULTRET,
                          handler);
   }
-  if (call->stage == GROWING ||
-      (result == LUA_ERRMEM && call->stage != RUNNING))
+  if (had_no_room(call, result))
     return MTS_NO_MEMORY;
   if (result != LUA_OK)
     return report(call, MTS_ERROR_INVOKING_STATE, to);
@@ -233,9 +240,7 @@ static int push_results(lua_State *from, void *data)
   return call->results.count;
 }
 
-/*
-** Pushes the results from the index first on onto `from`.
-*/
+/* Pushes the results from the index first on onto `from`. */
 static mts_Status fetch(Call *call, int first, lua_State *from)
 {
   mts_Values *results = &call->results;
@@ -252,8 +257,10 @@ static mts_Status fetch(Call *call, int first, lua_State *from)
     mts_transfer_push_plain(from, results);
   else {
     int own = push_if_own(from, results);
-    int result = mts_protect(from, push_results, call, own, LUA_MULTRET, 0);
-    if (result == LUA_ERRMEM || call->stage == GROWING)
+    int result;
+    call->stage = STARTING;
+    result = mts_protect(from, push_results, call, own, LUA_MULTRET, 0);
+    if (had_no_room(call, result))
       status = MTS_NO_MEMORY;
     else if (result != LUA_OK)
       status = report(call, MTS_ERROR_STATE_RESULT, from);
