@@ -16,14 +16,16 @@
 #include "home.h"
 #include "interrupt.h"
 
-/* Upvalues: the box of the state (see home.h), */
+/* Upvalue of all functions: the box of the state (see home.h). */
 #define BOX lua_upvalueindex(1)
-/* Lua's own resume and wrap, */
-#define RESUME lua_upvalueindex(2)
-#define WRAP lua_upvalueindex(3)
-/* or what wrap has made: a coroutine, and the function that resumes it. */
+
+/* Of those of the library: Lua's own ones. */
+#define OWN_RESUME lua_upvalueindex(2)
+#define OWN_WRAP lua_upvalueindex(3)
+
+/* Of what wrap returns: the coroutine, and what Lua's own wrap returned. */
 #define COROUTINE lua_upvalueindex(2)
-#define RESUMER lua_upvalueindex(3)
+#define OWN_WRAPPED lua_upvalueindex(3)
 
 static lua_State *check_coroutine(lua_State *L)
 {
@@ -82,7 +84,7 @@ static int co_resume(lua_State *L)
 {
   lua_State *co = check_coroutine(L);
   if (!can_be_resumed(co)) { /* Lua knows how to say that */
-    lua_pushvalue(L, RESUME);
+    lua_pushvalue(L, OWN_RESUME);
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   }
@@ -107,7 +109,7 @@ static int close_coroutine(lua_State *L, lua_State *co)
 /* Pushes what Lua says of a coroutine that cannot be resumed. */
 static bool refuse(lua_State *L)
 {
-  lua_pushvalue(L, RESUMER);
+  lua_pushvalue(L, OWN_WRAPPED);
   lua_insert(L, 1);
   return lua_pcall(L, lua_gettop(L) - 1, 0, 0) == LUA_OK;
 }
@@ -142,7 +144,7 @@ static int co_wrap(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushvalue(L, BOX);
-  lua_pushvalue(L, WRAP);
+  lua_pushvalue(L, OWN_WRAP);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   lua_getupvalue(L, -1, 1); /* the coroutine */
@@ -151,17 +153,21 @@ static int co_wrap(lua_State *L)
   return 1;
 }
 
+static int close_running(lua_State *L)
+{
+  if (lua_pushthread(L))
+    return luaL_error(L, "cannot close main thread");
+  if (L == mts_home_unbox(L, BOX)->innermost) /* the call has to return */
+    return luaL_error(L, "cannot close a coroutine that a call runs on");
+  return lua_closethread(L, L); /* does not return */
+}
+
 static int co_close(lua_State *L)
 {
-  bool is_default = MTS_CAN_CLOSE_RUNNING && lua_isnone(L, 1);
-  lua_State *co = is_default ? L : check_coroutine(L);
-  if (co == L && MTS_CAN_CLOSE_RUNNING) {
-    if (lua_pushthread(L))
-      return luaL_error(L, "cannot close main thread");
-    if (L == mts_home_unbox(L, BOX)->innermost) /* the call has to return */
-      return luaL_error(L, "cannot close a coroutine that a call runs on");
-    lua_closethread(L, L); /* does not return */
-  }
+  lua_State *co;
+  if (MTS_CAN_CLOSE_RUNNING && (lua_isnone(L, 1) || lua_tothread(L, 1) == L))
+    return close_running(L);
+  co = check_coroutine(L);
   if (is_active(co))
     return luaL_error(L, "cannot close a %s coroutine",
                       co == L ? "running" : "normal");
