@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <string.h>
 
 const luaL_Reg mts_compat_libs[] = {
 #if LUA_VERSION_NUM >= 502 /* before, it comes with the basic one */
@@ -45,20 +44,18 @@ int mts_compat_typeerror(lua_State *L, int arg, const char *expected)
   return luaL_argerror(L, arg, lua_tostring(L, -1));
 }
 
-#undef lua_resume
-
 int mts_compat_resume(lua_State *co, lua_State *from, int count, int *results)
 {
   int status;
 #if LUA_VERSION_NUM >= 502
-  status = lua_resume(co, from, count);
+  status = (lua_resume)(co, from, count);
 #else
 #if MTS_LUAJIT
   (void)from;
 #else
   lua_setlevel(from, co); /* so that the depth of the C stack is known */
 #endif
-  status = lua_resume(co, count);
+  status = (lua_resume)(co, count);
 #endif
   *results = lua_gettop(co);
   return status;

@@ -53,7 +53,7 @@ extern const luaL_Reg mts_compat_libs[];
 #define mts_compat_iserrortext(L, index) (lua_type(L, index) == LUA_TSTRING)
 #endif
 
-#if LUA_VERSION_NUM == 504
+#if LUA_VERSION_NUM == 504 /* lua_closethread came with 5.4.6 */
 #define lua_closethread(co, from) lua_resetthread(co)
 #endif
 
@@ -61,7 +61,8 @@ extern const luaL_Reg mts_compat_libs[];
 
 #define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
 #define luaL_typeerror mts_compat_typeerror
-#define lua_resume mts_compat_resume
+#define lua_resume(co, from, count, results)                                  \
+  mts_compat_resume(co, from, count, results)
 #define lua_closethread mts_compat_closethread
 
 int mts_compat_typeerror(lua_State *L, int arg, const char *expected);
@@ -75,7 +76,6 @@ int mts_compat_closethread(lua_State *co, lua_State *from);
 #if LUA_VERSION_NUM < 503
 
 #define lua_isinteger(L, index) ((void)(L), (void)(index), 0)
-#undef lua_tointegerx
 #define lua_tointegerx mts_compat_tointegerx
 #define lua_dump(L, writer, data, strip) (lua_dump)(L, writer, data)
 #define luaL_newmetatable(L, name) mts_compat_newmetatable(L, name)
