@@ -302,8 +302,7 @@ static int state(lua_State *L)
     status =
         is_integral ? mts_registry_find_id(id, &handle->state) : MTS_UNKNOWN;
     if (status != MTS_OK) {
-      lua_pushvalue(L, 1);
-      lua_pushfstring(L, "id %s", lua_tostring(L, -1));
+      lua_pushfstring(L, "id %s", lua_tostring(L, 1));
       mts_error_raise_status(L, status, lua_tostring(L, -1));
     }
   }

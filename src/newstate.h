@@ -11,8 +11,7 @@
 /*
 ** Opens the Lua state of s, which the calling thread holds, and runs the
 ** setup in it; its results but the first are pushed onto setup->args.L.
-** Returns: MTS_OK; MTS_SYNTAX or MTS_RAISED with *error_text set;
-*MTS_NO_MEMORY.
+** Returns: MTS_OK; MTS_NO_MEMORY; with *error_text set MTS_SYNTAX, MTS_RAISED.
 ** On failure there can be a Lua state; the caller closes s.  Never raises.
 */
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,

@@ -24,7 +24,7 @@
 /* As deep as Lua lets its own C calls nest. */
 #define MAX_NESTING 200
 
-/* For that: each C call with a string buffer and some frames. */
+/* C stack for that many, each with a string buffer and some frames. */
 #define STACK_RESERVE (MAX_NESTING * ((size_t)LUAL_BUFFERSIZE + 1536))
 
 /* Levels of lua_close by finalizers; further ones wait. */
