@@ -11,15 +11,6 @@ describe("state:close", function()
     return helpers.raises_error("object_closed", f, ...)
   end
 
-  -- Setup code: the state's finalizer moves the gate.
-  local moves_gate = [[
-    local on_collect = require "on_collect"
-    local gate = ...
-    local gates = require "handoff"
-    guard = on_collect(function() gates.add(gate) end)
-    return function(...) return ... end
-  ]]
-
   -- Setup code: the state's finalizer waits for a gate.
   local waits_for_gate = [[
     local on_collect = require "on_collect"
@@ -95,7 +86,7 @@ describe("state:close", function()
 
   it("runs the finalizers of the state, before it returns", function()
     local gate = handoff.unique()
-    local s = mtstates.newstate(nil, moves_gate, gate)
+    local s = mtstates.newstate(nil, helpers.moves_gate, gate)
     assert.equals(0, handoff.get(gate))
     s:close()
     assert.equals(1, handoff.get(gate))

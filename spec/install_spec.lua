@@ -4,8 +4,7 @@
 
 local helpers = require "helpers"
 
--- The folder of modules has the version of the Lua whose modules are loaded,
--- with LuaJIT 5.1.
+-- LuaJIT loads the modules of Lua 5.1, so it shares their folder.
 local ABI = _VERSION:match("%d%.%d")
 local LUA_VERSION = rawget(_G, "jit") and "jit" or ABI
 local SCRATCH = "build/" .. LUA_VERSION .. "/install"

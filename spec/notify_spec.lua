@@ -262,13 +262,7 @@ describe("the Notify C API", function()
 
   it("does not keep a state open by retained notifiers", function()
     local gate = handoff.unique()
-    local s = mtstates.newstate(nil, [[
-      local on_collect = require "on_collect"
-      local gate = ...
-      local gates = require "handoff"
-      guard = on_collect(function() gates.add(gate) end)
-      return function() end
-    ]], gate)
+    local s = mtstates.newstate(helpers.moves_gate, gate)
     local n = capidriver.notifier(s)
     s = nil -- luacheck: ignore
     helpers.collect()

@@ -16,18 +16,10 @@ describe("ownership", function()
     return ok
   end
 
-  local moves_gate = [[
-    local on_collect = require "on_collect"
-    local gate = ...
-    local gates = require "handoff"
-    guard = on_collect(function() gates.add(gate) end)
-    return function(...) return ... end
-  ]]
-
   it("ends with the last owner's collection: the state is closed",
     function()
       local gate = handoff.unique()
-      local s = mtstates.newstate("owner gc", moves_gate, gate)
+      local s = mtstates.newstate("owner gc", helpers.moves_gate, gate)
       local id = s:id()
       helpers.collect()
       assert.is_true(is_open(id))

@@ -140,13 +140,7 @@ describe("many threads", function()
   it("that close one state at once close it once", function()
     for _ = 1, 20 do
       local gate, finalized = handoff.unique(), handoff.unique()
-      local s = mtstates.newstate(false, [[
-        local on_collect = require "on_collect"
-        local gate = ...
-        local gates = require "handoff"
-        guard = on_collect(function() gates.add(gate) end)
-        return function() end
-      ]], finalized)
+      local s = mtstates.newstate(false, helpers.moves_gate, finalized)
       local workers = {}
       for w = 1, 3 do
         workers[w] = threads.start(function(id, g)

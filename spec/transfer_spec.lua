@@ -14,7 +14,7 @@ describe("values that cross", function()
     echo = mtstates.newstate(helpers.echo)
     -- What the other side sees: type, kind of number, text.
     describe_value = mtstates.newstate(function()
-      local math_type = rawget(math, "type") or type
+      local math_type = require "helpers".math_type or type
       return function(x)
         local kind = math_type(x)
         local text = tostring(x)

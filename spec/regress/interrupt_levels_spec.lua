@@ -30,7 +30,7 @@ describe("interrupt", function()
         elseif what == "result" then
           results = {...}
         else
-          return (rawget(table, "unpack") or rawget(_G, "unpack"))(results)
+          return require "helpers".unpack(results)
         end
       end
     end)

@@ -11,7 +11,7 @@ describe("setup with many further results", function()
         for i = 1, n do
           list[i] = i
         end
-        local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+        local unpack = require "helpers".unpack
         return function() return "callback" end, unpack(list)
       end, count)}
       assert.equal(count + 1, #results)

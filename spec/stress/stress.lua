@@ -94,7 +94,7 @@ local function worker(seed, rounds, leaf_ids, via_ids, victim_id, phoenixes,
     error(err, 0)
   end
 
-  local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+  local unpack = require "helpers".unpack
   local function any(list)
     local i = random(#list)
     return list[i], i

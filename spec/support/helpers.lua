@@ -1,5 +1,6 @@
 -- What nearly every spec needs: expectations about errors, in one place, and
--- the differences between Lua versions.
+-- the differences between Lua versions. States with all libraries can require
+-- it, too.
 
 local handoff = require "handoff"
 
@@ -131,6 +132,15 @@ end
 function helpers.echo()
   return function(...)
     return ...
+  end
+end
+
+-- Setup: the state's finalizer moves the gate, the callback is an echo.
+function helpers.moves_gate(gate)
+  local gates = require "handoff"
+  local guard = require "on_collect"(function() gates.add(gate) end)
+  return function(...)
+    return guard and ...
   end
 end
 
