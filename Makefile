@@ -4,7 +4,8 @@
 # build is the same build with other flags in a folder of its own: asan, tsan
 # and valgrind run this Makefile's `test` again.
 
-# What is tested if nobody asks for one Lua: all that Debian 12 has.
+# What test, lint and cross-check go through: LUA_VERSION if it is given, the
+# default version if LUA or LUA_INCDIR is, else all that Debian 12 has.
 VERSIONS    := $(or $(LUA_VERSION),$(if $(LUA)$(LUA_INCDIR),5.4),$\
                  5.1 5.2 5.3 5.4 jit)
 
@@ -144,7 +145,7 @@ help: ## list the targets
 	  /^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' \
 	  $(firstword $(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LUA_VERSION LUA LUA_INCDIR PREFIX DESTDIR' \
-	  'INST_LIBDIR LIBFLAG ROCKS'
+	  'INST_LIBDIR LIBFLAG ROCKS SPECS (options of busted)'
 
 ##@ Test and measure
 
@@ -235,7 +236,7 @@ CHECKS    = check-format check-lists check-lua check-api check-compile \
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
 .PHONY: $(CHECKS) compile compile-for-windows
 
-# Makes a target with the headers of each version.
+# $(call EACH_VERSION,target): makes it with the headers of each version.
 EACH_VERSION = for version in $(VERSIONS); do \
     $(MAKE) --no-print-directory $(1) LUA_VERSION=$$version || exit; \
   done
