@@ -32,12 +32,16 @@
 /* Whether functions have their globals in an upvalue, _ENV. */
 #define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
 
-/* Whether pushing a light userdata can raise an error: LuaJIT keeps the upper
-** bits of all in a table. */
+/*
+** Whether pushing a light userdata can raise an error: LuaJIT keeps the upper
+** bits of all in a table.
+*/
 #define MTS_LIGHTUSERDATA_NEEDS_MEMORY MTS_LUAJIT
 
-/* The events of a hook that runs at the next operation, with count 1: LuaJIT
-** counts nothing in compiled functions, but sees that they are called. */
+/*
+** The events of a hook that runs at the next operation, with count 1: LuaJIT
+** counts nothing in compiled functions, but sees that they are called.
+*/
 #define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
 
 /* Whether a coroutine can close itself. */

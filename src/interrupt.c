@@ -33,8 +33,10 @@
 #include "error.h"
 #include "home.h"
 
-/* Where calls are events (LuaJIT): not to be hit, as that could be when values
-** are copied or an error is composed. */
+/*
+** Where calls are events (LuaJIT): not to be hit, as that could be when values
+** are copied or an error is composed.
+*/
 static bool is_call_of_c(lua_State *L, lua_Debug *ar)
 {
   return ar->event == LUA_HOOKCALL && lua_getinfo(L, "S", ar) &&
