@@ -100,7 +100,8 @@ $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 $(BUILD)/examples/%.so: examples/native/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 $(BUILD)/bench/%.so: bench/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 
-# Rewritten only if the commands differ: `make CC=clang` builds all anew.
+# Rewritten only if the commands differ: `make CC=clang` builds all anew.  The
+# first line is empty for the shell; it warns if Lua's headers are not there.
 $(BUILD)/flags: FORCE
 	$(if $(wildcard $(LUA_INCDIR)/lua.h),, \
 	  $(warning there is no $(LUA_INCDIR)/lua.h; see LUA_INCDIR))

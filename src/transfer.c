@@ -19,9 +19,9 @@ static mts_Kind kind_of(int type)
   case LUA_TNUMBER:
     return MTS_KIND_PLAIN;
   case LUA_TLIGHTUSERDATA:
-    return MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_KIND_STRING : MTS_KIND_PLAIN;
+    return MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_KIND_MEMORY : MTS_KIND_PLAIN;
   case LUA_TSTRING:
-    return MTS_KIND_STRING;
+    return MTS_KIND_MEMORY;
   default:
     return MTS_KIND_OTHER;
   }

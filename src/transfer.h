@@ -9,9 +9,8 @@
 
 /* What it takes to copy values; each kind includes those before it. */
 typedef enum mts_Kind {
-  MTS_KIND_PLAIN,  /* nothing: nil, booleans, numbers, light userdata (but
-                   ** see MTS_LIGHTUSERDATA_NEEDS_MEMORY) */
-  MTS_KIND_STRING, /* memory */
+  MTS_KIND_PLAIN,  /* nothing: nil, booleans, numbers, light userdata */
+  MTS_KIND_MEMORY, /* strings; also MTS_LIGHTUSERDATA_NEEDS_MEMORY */
   MTS_KIND_OTHER   /* to be examined: arrays, or what cannot cross */
 } mts_Kind;
 
