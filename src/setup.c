@@ -109,7 +109,7 @@ static void push_bytecode(lua_State *L, int index, mts_Setup *setup)
   dump = (Dump){bytes, 0};
   lua_dump(L, write_dump, &dump, 0);
   lua_pop(L, 1);
-  bytes[dump.size] = '\0';
+  bytes[dump.size] = '\0'; /* it serves as the chunk's name, too */
   setup->code = bytes;
   setup->length = dump.size;
 }
