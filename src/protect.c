@@ -54,9 +54,6 @@ bool mts_protect_grow(lua_State *L, int size)
 
 #define TRAMPOLINE_KEY "mtstates.trampoline"
 
-/* Of the LUA_MINSTACK slots that each C function finds, ours use few. */
-#define SURELY_FREE (LUA_MINSTACK / 2)
-
 static int keep_trampoline(lua_State *L)
 {
   lua_pushcfunction(L, trampoline);
@@ -86,7 +83,8 @@ static int grow(lua_State *L, void *size)
 
 bool mts_protect_grow(lua_State *L, int size)
 {
-  if (size <= SURELY_FREE)
+  /* That many values each C function has room for, besides its arguments. */
+  if (lua_gettop(L) + size <= LUA_MINSTACK)
     return true;
   if (mts_protect(L, grow, &size, 0, 0, 0) != LUA_OK) {
     lua_pop(L, 1);
