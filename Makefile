@@ -47,7 +47,8 @@ SOURCES = src/main.c src/state.c src/lock.c src/waitgraph.c src/registry.c \
           src/setup.c src/newstate.c src/call.c src/transfer.c src/message.c \
           src/carray.c src/coroutine.c src/interrupt.c src/handle.c \
           src/error.c src/util.c src/async_util.c src/notify_capi_impl.c \
-          src/receiver_capi_impl.c src/home.c src/protect.c src/compat.c
+          src/receiver_capi_impl.c src/home.c src/protect.c src/compat.c \
+          src/preempt.c
 
 MODULE   = $(BUILD)/mtstates.so
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)

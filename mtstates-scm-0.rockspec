@@ -39,6 +39,7 @@ build = {
         "src/error.c",
         "src/util.c",
         "src/async_util.c",
+        "src/preempt.c",
         "src/notify_capi_impl.c",
         "src/receiver_capi_impl.c",
         "src/home.c",

@@ -1,14 +1,10 @@
 /*
 ** async_util.c - mutex, condition, clock, threads
 **
-** POSIX threads (on Windows those of mingw-w64), C11 atomics, and one signal:
-** a real-time signal that nobody uses, which has a thread run a function at
-** once.  Its handler is installed when that is needed for the first time.  No
-** thread's signal mask is changed.
-**
-** All that depends on the system is here, each time next to what the others
-** do instead: waiting by the monotonic clock, signals, where the C stack ends,
-** and how the module stays loaded.
+** POSIX threads (on Windows those of mingw-w64) and C11 atomics.  All that
+** depends on the system is here, each time next to what the others do instead:
+** waiting by the monotonic clock, where the C stack ends, and how the module
+** stays loaded.  Only signals have a room of their own, preempt.c.
 */
 #define _GNU_SOURCE         /* dladdr, pthread_getattr_np */
 #define _WIN32_WINNT 0x0602 /* GetCurrentThreadStackLimits: Windows 8 */
@@ -16,7 +12,6 @@
 #include "async_util.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -175,135 +170,6 @@ void mts_spin_pause(void)
 }
 
 /* ======================================================================= */
-/* Running a function in another thread                                    */
-/* ======================================================================= */
-
-#if defined(SIGRTMIN)
-
-/* How long a thread may take to take the signal (seconds). */
-#define SIGNAL_PATIENCE 1.0
-
-/* request.thread when the function is being run. */
-#define REQUEST_RUNS ((uintptr_t)1)
-
-static mts_Mutex requests = MTS_MUTEX_INIT; /* one at a time */
-
-/*
-** The sender stores the thread last; the handler changes it to REQUEST_RUNS,
-** runs the function and stores 0.  A sender that gives up changes it to 0
-** itself, so a signal that comes too late finds nothing to do.
-*/
-static struct {
-  atomic_uintptr_t thread;
-  void (*function)(void *);
-  void *data;
-} request;
-
-static int signal_number; /* 0: none is free */
-
-static void handle_signal(int number)
-{
-  uintptr_t thread = (uintptr_t)pthread_self();
-  (void)number;
-  if (atomic_compare_exchange_strong(&request.thread, &thread, REQUEST_RUNS)) {
-    request.function(request.data);
-    atomic_store(&request.thread, 0);
-  }
-}
-
-static bool has_handler(int number, void (*handler)(int))
-{
-  struct sigaction action;
-  return sigaction(number, NULL, &action) == 0 &&
-         !(action.sa_flags & SA_SIGINFO) && action.sa_handler == handler;
-}
-
-/* A blocked signal can be somebody's who waits for it with sigwait. */
-static void choose_signal(void)
-{
-  sigset_t blocked;
-  int number = SIGRTMAX - 1; /* valgrind uses the last one */
-  CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked));
-  while (number >= SIGRTMIN &&
-         (sigismember(&blocked, number) || !has_handler(number, SIG_DFL)))
-    number--;
-  signal_number = number >= SIGRTMIN ? number : 0;
-}
-
-static bool can_take_signal(void)
-{
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  sigset_t blocked;
-  CHECK(pthread_once(&once, choose_signal));
-  CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked));
-  return signal_number != 0 && !sigismember(&blocked, signal_number);
-}
-
-/* False if somebody else has taken the signal meanwhile. */
-static bool install_handler(void) MTS_REQUIRES(requests)
-{
-  struct sigaction action = {.sa_flags = SA_RESTART | SA_ONSTACK};
-  if (has_handler(signal_number, handle_signal))
-    return true;
-  action.sa_handler = handle_signal;
-  sigfillset(&action.sa_mask);
-  return has_handler(signal_number, SIG_DFL) &&
-         sigaction(signal_number, &action, NULL) == 0;
-}
-
-static bool send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
-{
-  return install_handler() && pthread_kill(thread->handle, signal_number) == 0;
-}
-
-static void wait_for_handler(void) MTS_REQUIRES(requests)
-{
-  /* A handler may not signal a condition. */
-  const struct timespec nap = {.tv_nsec = 20000};
-  double deadline = mts_clock_now() + SIGNAL_PATIENCE;
-  while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)
-    nanosleep(&nap, NULL);
-}
-
-bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
-                    void *data)
-{
-  uintptr_t waiting = (uintptr_t)thread->handle;
-  bool has_run;
-  if (!thread->takes_signal)
-    return false;
-  mts_mutex_lock(&requests);
-  request.function = function;
-  request.data = data;
-  atomic_store(&request.thread, waiting);
-  if (send_signal(thread))
-    wait_for_handler();
-  has_run = !atomic_compare_exchange_strong(&request.thread, &waiting, 0);
-  while (atomic_load(&request.thread) != 0)
-    mts_spin_pause();
-  mts_mutex_unlock(&requests);
-  return has_run;
-}
-
-#else
-
-static bool can_take_signal(void)
-{
-  return false;
-}
-
-bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
-                    void *data)
-{
-  (void)thread;
-  (void)function;
-  (void)data;
-  return false;
-}
-
-#endif
-
-/* ======================================================================= */
 /* Threads and the module                                                  */
 /* ======================================================================= */
 
@@ -340,7 +206,6 @@ void mts_thread_init(mts_Thread *thread, size_t reserve)
   size_t half = find_stack(&thread->stack) / 2;
   thread->reserve = half < reserve ? half : reserve;
   thread->handle = pthread_self();
-  thread->takes_signal = can_take_signal();
   thread->is_ready = true;
 }
 

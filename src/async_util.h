@@ -1,9 +1,10 @@
 /*
 ** async_util.h - mutex, condition, clock, threads
 **
-** The only room that knows the thread library.  It knows no Lua.  Calls that
-** cannot fail in a correct program abort with file and line if they do.
-** All times are double seconds of the monotonic clock.
+** The room that knows the thread library; only signals are elsewhere, in
+** preempt.c.  It knows no Lua.  Calls that cannot fail in a correct program
+** abort with file and line if they do.  All times are double seconds of the
+** monotonic clock.
 */
 #ifndef MTS_ASYNC_UTIL_H
 #define MTS_ASYNC_UTIL_H
@@ -40,10 +41,13 @@ typedef struct mts_Cond {
 /* One for each thread, in storage that lives as long as the thread. */
 typedef struct mts_Thread {
   pthread_t handle;
-  bool is_ready;     /* after mts_thread_init */
-  bool takes_signal; /* that of mts_thread_run */
-  uintptr_t stack;   /* the end of its C stack, and how much */
-  size_t reserve;    /* there is to be kept free; 0: not known */
+  bool is_ready;   /* after mts_thread_init */
+  uintptr_t stack; /* the end of its C stack, and how much */
+  size_t reserve;  /* there is to be kept free; 0: not known */
+
+  /* See preempt.c. */
+  long task;    /* how the kernel calls it */
+  bool is_deaf; /* guarded by the mutex there */
 } mts_Thread;
 
 /* For static storage. */
@@ -101,18 +105,6 @@ void mts_thread_init(mts_Thread *thread, size_t reserve);
 
 /* Tells whether the calling thread has used up its C stack but the reserve. */
 bool mts_thread_is_stack_low(const mts_Thread *thread);
-
-/*
-** Has another thread run function(data) in a signal handler, wherever it is
-** just now, and returns when it has: true.  Or false, if the thread blocks the
-** signal, or the system (Windows, macOS) has no real-time signals; then the
-** function will not be run.  If the thread has blocked it after
-** mts_thread_init that takes a second.  The thread has to live until this
-** returns.
-** Locks: takes a mutex of its own, a leaf.
-*/
-bool mts_thread_run(const mts_Thread *thread, void (*function)(void *),
-                    void *data);
 
 /*
 ** Keeps the shared object that holds this function in memory until the

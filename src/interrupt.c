@@ -7,7 +7,7 @@
 **
 ** lua_sethook walks the call frames of a Lua thread, which the thread that
 ** runs it frees at any time.  So that thread has to do it itself: when it gets
-** a signal (see mts_thread_run), as Lua allows in a signal handler, or when it
+** a signal (see preempt.c), as Lua allows in a signal handler, or when it
 ** comes by:
 **
 ** 1. The interrupter takes s->lock.mutex, stores the level, and pins the
@@ -20,8 +20,8 @@
 ** 4. A hook that is left somewhere when the level is gone removes itself.
 **
 ** If the holder does not take the signal (it is blocked in that thread, or
-** there are no such signals, as on Windows and macOS), the interrupter sets
-** the hook itself, which is the best that is left.  Even then no Lua thread
+** there is none to be used, as on Windows), the interrupter sets the hook
+** itself, which is the best that is left.  Even then no Lua thread
 ** dies while its hook is being set: a runner that is about to leave it sees
 ** the level and comes to the mutex first; so does the hook before it takes the
 ** level back.
@@ -32,6 +32,7 @@
 
 #include "error.h"
 #include "home.h"
+#include "preempt.h"
 
 /*
 ** Where calls are events (LuaJIT): not to be hit, as that could be when values
@@ -74,7 +75,7 @@ static void hook_holder(mts_State *s) MTS_REQUIRES(s->lock.mutex)
   if (holder == 0)
     return;
   if (holder == mts_state_thread() ||
-      !mts_thread_run((const mts_Thread *)holder, set_hook, s))
+      !mts_preempt_run((mts_Thread *)holder, set_hook, s))
     set_hook(s);
 }
 

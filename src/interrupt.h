@@ -9,11 +9,10 @@
 /*
 ** Has the code of s hit by an interrupt, now or when it runs next;
 ** MTS_INTERRUPT_NONE takes that back.  Any thread.  Returns when the hook is
-** set; if the thread that holds s began to block its signal meanwhile (see
-** mts_thread_run) that takes a second, in which the lock of s only works
-** without competition.
+** set.  While that waits for a thread that does not take its signal (see
+** preempt.c), the lock of s only works without competition.
 ** Returns: MTS_OK, MTS_CLOSED.
-** Locks: takes s->lock.mutex, then that of mts_thread_run.
+** Locks: takes s->lock.mutex, then that of mts_preempt_run.
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "handle.h"
 #include "notify_capi_impl.h"
+#include "preempt.h"
 #include "protect.h"
 #include "receiver_capi_impl.h"
 
@@ -51,6 +52,9 @@ static int type(lua_State *L)
 int luaopen_mtstates(lua_State *L)
 {
   mts_module_pin();
+  if (!mts_preempt_open())
+    return luaL_error(L, "environment variable " MTS_PREEMPT_VARIABLE
+                         ": number of a signal or none expected");
   if (mts_protect_open(L) != LUA_OK)
     return luaL_error(L, "%s", mts_error_no_memory);
   lua_newtable(L);

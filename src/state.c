@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preempt.h"
 #include "util.h"
 
 /* As deep as Lua lets its own C calls nest. */
@@ -40,8 +41,10 @@ static _Thread_local struct {
 
 uintptr_t mts_state_thread(void)
 {
-  if (!self.thread.is_ready)
+  if (!self.thread.is_ready) {
+    mts_preempt_init_thread(&self.thread);
     mts_thread_init(&self.thread, STACK_RESERVE);
+  }
   return (uintptr_t)&self.thread;
 }
 

@@ -169,12 +169,14 @@ function helpers.interpreter()
 end
 
 -- Runs Lua code as a program of its own: what it prints, errors included.
-function helpers.run_program(code)
+-- setting: in the environment ("NAME=value") of that program only, or nil.
+function helpers.run_program(code, setting)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   assert(file:write(code))
   file:close()
-  local command = helpers.interpreter() .. " " .. path .. " 2>&1"
+  local command = (setting or "") .. " " .. helpers.interpreter() .. " " ..
+    path .. " 2>&1"
   local pipe = assert(io.popen(command))
   local output = pipe:read("*a")
   pipe:close()

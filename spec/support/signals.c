@@ -1,0 +1,125 @@
+/*
+** signals: what specs about signals need. Who has the handler of a signal,
+** taking one like any other library would, blocking all signals in the
+** calling thread, and a blocking system call.
+*/
+#define _GNU_SOURCE
+
+#include "support.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+SUPPORT_EXPORT int luaopen_signals(lua_State *L);
+
+static atomic_int taken, bytes_read;
+
+static void count_signal(int number)
+{
+  (void)number;
+  atomic_fetch_add(&taken, 1);
+}
+
+/* signals.handler(number): "default", "ignored", "taken" (by take), "other" */
+static int handler(lua_State *L)
+{
+  struct sigaction action;
+  if (sigaction((int)luaL_checknumber(L, 1), NULL, &action) != 0)
+    return luaL_error(L, "no such signal");
+  if (action.sa_handler == SIG_DFL)
+    lua_pushliteral(L, "default");
+  else if (action.sa_handler == SIG_IGN)
+    lua_pushliteral(L, "ignored");
+  else if (action.sa_handler == count_signal)
+    lua_pushliteral(L, "taken");
+  else
+    lua_pushliteral(L, "other");
+  return 1;
+}
+
+/* signals.take(number): a handler that counts */
+static int take(lua_State *L)
+{
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = count_signal;
+  if (sigaction((int)luaL_checknumber(L, 1), &action, NULL) != 0)
+    return luaL_error(L, "no such signal");
+  return 0;
+}
+
+/* signals.count(): how often it ran */
+static int count(lua_State *L)
+{
+  lua_pushinteger(L, atomic_load(&taken));
+  return 1;
+}
+
+/* signals.range(): the first and the last real-time signal */
+static int range(lua_State *L)
+{
+  lua_pushinteger(L, SIGRTMIN);
+  lua_pushinteger(L, SIGRTMAX);
+  return 2;
+}
+
+/* signals.block(yes): all signals, in this thread */
+static int block(lua_State *L)
+{
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL);
+  return 0;
+}
+
+/* signals.pipe(): its ends, to read from and to write to */
+static int make_pipe(lua_State *L)
+{
+  int ends[2];
+  if (pipe(ends) != 0)
+    return luaL_error(L, "no pipe");
+  lua_pushinteger(L, ends[0]);
+  lua_pushinteger(L, ends[1]);
+  return 2;
+}
+
+/* signals.read(pipe): waits for one byte */
+static int read_byte(lua_State *L)
+{
+  char byte;
+  int number = (int)luaL_checknumber(L, 1);
+  atomic_store(&bytes_read, (int)read(number, &byte, 1));
+  return 0;
+}
+
+/* signals.bytes_read(): what the last read came back with */
+static int last_read(lua_State *L)
+{
+  lua_pushinteger(L, atomic_load(&bytes_read));
+  return 1;
+}
+
+/* signals.write(pipe) */
+static int write_byte(lua_State *L)
+{
+  lua_pushinteger(L, (lua_Integer)write((int)luaL_checknumber(L, 1), "x", 1));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"handler", handler},  {"take", take},
+    {"count", count},      {"range", range},
+    {"block", block},      {"pipe", make_pipe},
+    {"read", read_byte},   {"bytes_read", last_read},
+    {"write", write_byte}, {NULL, NULL}};
+
+int luaopen_signals(lua_State *L)
+{
+  support_pin(L, &taken); /* it can have a handler */
+  lua_newtable(L);
+  support_set_functions(L, functions);
+  return 1;
+}
