@@ -2,6 +2,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local threads = require "threads"
+local waits = require "waits"
 
 describe("deadlock", function()
   before_each(helpers.watch("deadlock"))
@@ -54,30 +55,115 @@ describe("deadlock", function()
     end
   end)
 
-  it("of three threads with three states is raised in one of them",
+  -- Threads that hold something and wait for what the next one holds. Each
+  -- link: what its thread holds, an id or a name; in_coroutine; timeout for
+  -- the next. Gives how often the waiting ended in which way.
+  local function close_ring(links)
+    local gate, workers = handoff.unique(), {}
+    local count = {late = 0, deadlock = 0, ["in"] = 0}
+    for i, link in ipairs(links) do
+      workers[i] = threads.start(function(...)
+        return require "waits".hold(...)
+      end, link.own, gate, #links, links[i % #links + 1].own,
+        link.in_coroutine, link.timeout)
+    end
+    for i = 1, #links do
+      local outcome = workers[i]:results()
+      assert.is_not_nil(count[outcome], outcome)
+      count[outcome] = count[outcome] + 1
+    end
+    return count
+  end
+
+  local function new_states(n, setup)
+    local states, ids = {}, {}
+    for i = 1, n do
+      states[i] = mtstates.newstate(setup)
+      ids[i] = states[i]:id()
+    end
+    return states, ids
+  end
+
+  for _, size in ipairs {3, 20} do
+    it(("of %d threads with %d states is raised in one of them"):format(
+      size, size), function()
+      local states, ids = new_states(size, waits.member)
+      local links = {}
+      for i = 1, size do
+        links[i] = {own = ids[i]}
+      end
+      assert.same({late = 0, deadlock = 1, ["in"] = size - 1},
+        close_ring(links))
+      for i = 1, size do
+        assert.is_nil(states[i]:call())
+      end
+    end)
+  end
+
+  it("is found in rings of calls and singletons, unless one is timed",
     function()
-      local states = {}
-      for i = 1, 3 do
-        states[i] = mtstates.newstate(member)
-      end
-      local gate, workers, found = handoff.unique(), {}, 0
-      for i = 1, 3 do
-        workers[i] = threads.start(call_body, states[i]:id(), gate, 3,
-          states[i % 3 + 1]:id())
-      end
-      for i = 1, 3 do
-        local ok, result = workers[i]:results()
-        if ok then
-          assert.equals("leaf", result)
-        else
-          assert.is_true(is_deadlock(ok, result), result)
-          found = found + 1
+      local states, ids = new_states(8, waits.member)
+      local random = waits.random(1)
+      for round = 1, 40 do
+        local size, first = random(7) + 1, random(8)
+        local timed = random(2) == 1 and random(size)
+        local links = {}
+        for i = 1, size do
+          local is_single = random(3) == 1 and i - 1 ~= (timed or size) % size
+          links[i] = {
+            own = is_single and ("ring %d %d"):format(round, i)
+                  or ids[(first + i) % 8 + 1],
+            in_coroutine = random(3) == 1,
+            timeout = i == timed and 0.01 or nil
+          }
         end
+        assert.same({
+          late = timed and 1 or 0,
+          deadlock = timed and 0 or 1,
+          ["in"] = size - 1
+        }, close_ring(links))
       end
-      assert.equals(1, found)
-      for i = 1, 3 do
-        assert.equals("leaf", states[i]:call("leaf"))
+      for i = 1, 8 do
+        assert.is_nil(states[i]:call())
       end
+    end)
+
+  -- 60 threads, 12 at a time: how often their paths ended with "in" and with
+  -- "deadlock".
+  local function wander(in_order)
+    local states, ids = new_states(6, waits.link)
+    local workers, reached, deadlocks = {}, 0, 0
+    local function start(i)
+      workers[i] = threads.start(function(...)
+        return require "waits".wander(...)
+      end, i, 30, in_order, helpers.unpack(ids))
+    end
+    for i = 1, 12 do
+      start(i)
+    end
+    for i = 1, 60 do
+      local count, count_deadlocks, other = workers[i]:results()
+      reached, deadlocks = reached + count, deadlocks + count_deadlocks
+      assert.is_nil(other)
+      if i + 12 <= 60 then
+        start(i + 12)
+      end
+    end
+    for i = 1, 6 do
+      assert.equals("in", states[i]:call(""))
+    end
+    return reached, deadlocks
+  end
+
+  it("is not raised in threads that come and go in one order of states",
+    function()
+      assert.same({60 * 30, 0}, {wander(true)})
+    end)
+
+  it("leaves nobody waiting where threads come and go in any order",
+    function()
+      local reached, deadlocks = wander(false)
+      assert.equals(60 * 30, reached + deadlocks)
     end)
 
   it("is not raised for a chain that ends", function()

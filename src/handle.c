@@ -171,7 +171,10 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   mts_State *s = handle->state;
   int top = lua_gettop(L);
   lua_State *outer = step_out(L);
-  mts_Status status = mts_newstate_run(s, setup, &error_text);
+  mts_Status status;
+  handle->calls++; /* the setup can have L closed: os.exit(true, true) */
+  status = mts_newstate_run(s, setup, &error_text);
+  handle->calls--;
   if (status == MTS_OK) {
     mts_registry_publish(s);
     handle->is_owner = true;

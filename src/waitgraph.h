@@ -23,8 +23,8 @@ typedef atomic_uintptr_t mts_Word;
 /* One thread that waits without timeout; lives on the stack of that thread. */
 typedef struct mts_Wait {
   uintptr_t thread;
-  const mts_Word *word; /* who holds what it waits for */
-  struct mts_Wait *next, *previous;
+  const mts_Word *word;  /* who holds what it waits for */
+  struct mts_Wait *next; /* in the same bucket */
 } mts_Wait;
 
 /*
@@ -37,6 +37,6 @@ typedef struct mts_Wait {
 bool mts_waitgraph_add(mts_Wait *wait, uintptr_t thread, const mts_Word *word);
 
 /* The wait is over.  Locks: as above. */
-void mts_waitgraph_remove(mts_Wait *wait);
+void mts_waitgraph_remove(const mts_Wait *wait);
 
 #endif

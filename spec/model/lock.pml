@@ -1,0 +1,419 @@
+/*
+** lock.pml - a model of src/lock.c for the model checker spin
+**
+** `make model` tries all interleavings of three threads.  Each does what it
+** likes, as often as it likes: enter (for ever, with a deadline, or without
+** waiting), leave, close, doom, interrupt.  It stops when it likes, but not
+** inside.
+**
+** The inlines have the names of the functions of lock.c and are to be read
+** side by side with those.  Each read or change of something that threads
+** share is a step of its own.  One step, too, are a compare-and-swap, taking
+** the mutex, and going to sleep together with releasing it.  A weak
+** compare-and-swap does not fail for no reason here: it would be repeated.
+**
+** Left open, so that all is tried: whether a waiter has waited for PATIENCE,
+** when a deadline passes, and how often a thread tries before it sleeps.
+**
+** Checked are
+** - the assertions: at most one thread is inside, and nobody once the Lua
+**   state is closed, which happens once; who was pinned stays in while the
+**   mutex is held; QUEUED is set while somebody is queued; at the end nobody
+**   is queued or inside, the mutex is free, and no flag but CLOSED is left;
+** - that nothing ends before all threads have stopped: no wake-up is lost and
+**   no waiter left behind.  The others can stop at any moment, and wake-ups
+**   without reason are limited, so they do not hide that;
+** - that no thread that gets its turns is kept busy for ever within these
+**   functions while nobody gets anything done (a run without progress).
+**
+** Not in the model: weak memory (all operations on the word are sequentially
+** consistent), the wait graph, nested calls (a thread that is inside does not
+** come to the lock), references, and that running threads may overtake those
+** that wait.
+*/
+
+#define THREADS 3
+#define NOBODY 0
+
+/* The word: the thread that holds the lock, or NOBODY, and flags. */
+#define HOLDER 3
+#define QUEUED 4
+#define DOOMED 8
+#define CLOSED 16
+
+/* As mts_Status. */
+#define OK 0
+#define BUSY 1
+#define IS_CLOSED 2
+
+/* mts_Lock */
+byte word;
+byte mutex; /* who has it */
+chan queue = [THREADS] of {byte};
+
+/* mts_Waiter of each thread */
+bool is_granted[THREADS + 1];
+bool is_woken[THREADS + 1];
+bool is_asleep[THREADS + 1]; /* on its condition wake_up */
+
+bool is_lua_closed; /* mts_state_finish_close has run */
+byte inside;        /* threads between enter and leave, */
+byte stopped;       /* and those at their end */
+
+#ifndef SPURIOUS
+#define SPURIOUS 1
+#endif
+byte spurious = SPURIOUS; /* wake-ups without reason that may still come */
+
+/* ======================================================================= */
+/* Atomic operations, mutex and condition                                  */
+/* ======================================================================= */
+
+/* old is the variable `word` of the C code. */
+inline compare_exchange(new)
+{
+  atomic {
+    is_swapped = word == old;
+    if
+    :: is_swapped -> word = new
+    :: else -> old = word
+    fi
+  }
+}
+
+inline mutex_lock()
+{
+  atomic {
+    mutex == NOBODY -> mutex = self;
+    assert(empty(queue) || (word & (QUEUED | CLOSED)))
+  }
+}
+
+inline mutex_unlock()
+{
+  assert(mutex == self);
+  mutex = NOBODY
+}
+
+inline cond_wait_until()
+{
+  atomic {
+    is_asleep[self] = true;
+    mutex_unlock()
+  }
+  if
+  :: atomic { !is_asleep[self] -> skip }
+  :: atomic { has_deadline -> is_in_time = false }
+  :: atomic { spurious > 0 -> spurious-- }
+  fi;
+  is_asleep[self] = false;
+  mutex_lock()
+}
+
+/* ======================================================================= */
+/* The queue; all under the mutex                                          */
+/* ======================================================================= */
+
+inline join_queue()
+{
+  queue!self;
+  word = word | QUEUED
+}
+
+inline quit_queue(thread)
+{
+  queue??eval(thread);
+  if
+  :: empty(queue) -> word = word & ~QUEUED
+  :: nempty(queue)
+  fi
+}
+
+inline wake(thread)
+{
+  is_asleep[thread] = is_asleep[thread] && is_woken[thread];
+  is_woken[thread] = true
+}
+
+inline wake_all()
+{
+  thread = 1;
+  do
+  :: thread <= THREADS ->
+     if
+     :: queue??[eval(thread)] -> wake(thread)
+     :: !queue??[eval(thread)]
+     fi;
+     thread++
+  :: thread > THREADS -> break
+  od;
+  thread = NOBODY
+}
+
+inline serve_queue()
+{
+  if
+  :: queue?<thread> -> /* it has waited for PATIENCE */
+     is_granted[thread] = true;
+     word = thread | QUEUED;
+     quit_queue(thread);
+     wake(thread)
+  :: queue?<thread> ->
+     word = QUEUED;
+     wake(thread)
+  :: empty(queue) ->
+     word = 0
+  fi;
+  thread = NOBODY
+}
+
+/* ======================================================================= */
+/* Enter and leave                                                         */
+/* ======================================================================= */
+
+inline try_to_enter()
+{
+  old = word;
+  do
+  :: old & (CLOSED | DOOMED) -> status = IS_CLOSED; break
+  :: else ->
+     if
+     :: old & HOLDER -> status = BUSY; break
+     :: else -> compare_exchange(old | self)
+     fi;
+     if
+     :: is_swapped -> status = OK; break
+     :: else
+     fi
+  od;
+  old = 0
+}
+
+inline wait_in_queue()
+{
+  is_in_time = true;
+  join_queue();
+  do
+  :: if
+     :: is_granted[self] -> status = OK
+     :: else -> try_to_enter()
+     fi;
+     if
+     :: status != BUSY || !is_in_time -> break
+     :: else
+     fi;
+     is_woken[self] = false;
+     cond_wait_until()
+  od;
+  if
+  :: !is_granted[self] -> quit_queue(self)
+  :: else
+  fi;
+  is_granted[self] = false;
+  is_woken[self] = false;
+  is_in_time = false
+}
+
+inline wait_to_enter()
+{
+  mutex_lock();
+  wait_in_queue();
+  mutex_unlock()
+}
+
+inline lock_enter()
+{
+  old = 0;
+  compare_exchange(self);
+  if
+  :: is_swapped -> status = OK
+  :: !is_swapped ->
+     do
+     :: try_to_enter();
+        if
+        :: status == BUSY && can_wait
+        :: status == BUSY && can_wait -> wait_to_enter(); break
+        :: status != BUSY || !can_wait -> break
+        fi
+     od
+  fi
+}
+
+inline lock_leave()
+{
+  old = self;
+  compare_exchange(0);
+  if
+  :: is_swapped -> old = 0
+  :: !is_swapped ->
+     old = 0;
+     mutex_lock();
+     is_doomed = (word & DOOMED) != 0;
+     if
+     :: is_doomed -> word = CLOSED
+     :: !is_doomed -> serve_queue()
+     fi;
+     mutex_unlock();
+     if
+     :: is_doomed -> finish_close()
+     :: !is_doomed
+     fi;
+     is_doomed = false
+  fi
+}
+
+/* Leaves its result in pinned. */
+inline lock_pin()
+{
+  old = word;
+  do
+  :: old & HOLDER ->
+     compare_exchange(old | QUEUED);
+     if
+     :: is_swapped -> break
+     :: else
+     fi
+  :: else -> break
+  od;
+  pinned = old & HOLDER;
+  old = 0
+}
+
+/* ======================================================================= */
+/* Close                                                                   */
+/* ======================================================================= */
+
+inline close_if_free()
+{
+  old = word;
+  do
+  :: old & CLOSED -> status = IS_CLOSED; break
+  :: else ->
+     if
+     :: old & HOLDER -> status = BUSY; break
+     :: else -> compare_exchange(CLOSED)
+     fi;
+     if
+     :: is_swapped -> wake_all(); status = OK; break
+     :: else
+     fi
+  od;
+  old = 0
+}
+
+inline lock_close()
+{
+  mutex_lock();
+  close_if_free();
+  mutex_unlock();
+  if
+  :: status == OK -> finish_close()
+  :: else
+  fi
+}
+
+inline lock_doom()
+{
+  mutex_lock();
+  do
+  :: close_if_free();
+     if
+     :: status != BUSY -> break
+     :: status == BUSY -> lock_pin()
+     fi;
+     if
+     :: pinned != NOBODY -> break
+     :: pinned == NOBODY
+     fi
+  od;
+  if
+  :: status == BUSY ->
+     word = word | DOOMED;
+     wake_all()
+  :: status != BUSY
+  fi;
+  pinned = NOBODY;
+  mutex_unlock();
+  if
+  :: status == OK -> finish_close()
+  :: else
+  fi
+}
+
+/* ======================================================================= */
+/* The threads                                                             */
+/* ======================================================================= */
+
+/* mts_state_finish_close */
+inline finish_close()
+{
+  assert(inside == 0 && !is_lua_closed);
+  is_lua_closed = true
+}
+
+/* mts_interrupt_request */
+inline interrupt()
+{
+  mutex_lock();
+  if
+  :: !(word & CLOSED) ->
+     lock_pin();
+     if
+     :: pinned != NOBODY -> assert((word & HOLDER) == pinned)
+     :: pinned == NOBODY -> assert(!(word & CLOSED))
+     fi
+  :: else
+  fi;
+  pinned = NOBODY;
+  mutex_unlock()
+}
+
+active [THREADS] proctype thread_that_calls()
+{
+  byte self = _pid + 1;
+  byte old, status, thread, pinned;
+  bool is_swapped, is_inside, can_wait, has_deadline, is_in_time, is_doomed;
+progress:
+  do
+  :: !is_inside ->
+     if
+     :: can_wait = false
+     :: can_wait = true; has_deadline = false
+     :: can_wait = true; has_deadline = true
+     fi;
+     lock_enter();
+     atomic {
+       if
+       :: status == OK ->
+          is_inside = true;
+          inside++;
+          assert(inside == 1 && !is_lua_closed)
+       :: else
+       fi;
+       status = 0;
+       can_wait = false;
+       has_deadline = false
+     }
+  :: is_inside ->
+     atomic {
+       assert(inside == 1 && !is_lua_closed && (word & HOLDER) == self);
+       is_inside = false;
+       inside--
+     }
+     lock_leave()
+  :: lock_close(); status = 0
+  :: lock_doom(); status = 0
+  :: interrupt()
+  :: !is_inside -> break
+  od;
+  atomic {
+    stopped++;
+    if
+    :: stopped == THREADS ->
+       assert(empty(queue) && mutex == NOBODY && inside == 0);
+       assert(word == 0 || word == CLOSED);
+       assert(is_lua_closed == (word == CLOSED))
+    :: else
+    fi
+  }
+}
