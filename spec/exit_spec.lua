@@ -115,6 +115,32 @@ describe("the end of the main program", function()
     run(busy:gsub("host%.at_exit.*$", "") .. "os.exit(3)", "", 3)
   end)
 
+  it("lets threads go on that interrupt and are interrupted", function()
+    run([[
+      local s = mtstates.newstate("interrupted", function()
+        require "interruptible"
+        return function()
+          while true do end
+        end
+      end)
+      for _, method in ipairs({"call", "interrupt"}) do
+        host.start(([=[
+          local gates = require "handoff"
+          local mtstates = require "mtstates"
+          local s = mtstates.state("interrupted")
+          gates.add("started")
+          local ok, err
+          repeat
+            ok, err = pcall(s.%s, s)
+          until not ok and err:find(mtstates.error.object_closed, 1, true)
+          gates.add("left")
+        ]=]):format(method))
+      end
+      host.at_exit("require 'handoff'.wait('left', 2) print('left')")
+      handoff.wait("started", 2)
+    ]], "left\n", 0)
+  end)
+
   it("leaves threads alone that create states", function()
     run([[
       for _ = 1, 3 do
@@ -168,7 +194,8 @@ describe("the end of the main program", function()
           gates.wait("never", 1)
         end
       end)
-      host.start("require 'mtstates'.state('busy'):call()")
+      host.start("local s = require 'mtstates'.state('busy') " ..
+        "pcall(s.call, s)")
       handoff.wait("entered", 1)
       idle:interrupt()
       idle:interrupt(true)
@@ -403,10 +430,13 @@ describe("a host in C", function()
     ]], "closed\n", 0)
   end)
 
-  -- Here the main program does not load the module itself.
-  it("closes the last Lua state with the module while a thread is in a call",
-    function()
-      local output, status = helpers.run_program([[
+  -- Here the main program does not load the module itself.  The Lua state
+  -- that is closed while it is in use is the last one that has loaded it, or
+  -- the state that is in use loads it, too, and is closed inside the module.
+  for _, who in ipairs({"another", "the same"}) do
+    it("unloads the module while a thread is in a call of " .. who ..
+       " Lua state", function()
+      local output, status = helpers.run_program(([[
         local handoff = require "handoff"
         local host = require "host"
         local function load_module()
@@ -417,17 +447,21 @@ describe("a host in C", function()
         assert(not host.is_loaded("/mtstates.so"))
         local lua = load_module()
         assert(host.run(lua, [=[
-          s = mtstates.newstate(false, function()
+          s = mtstates.newstate(function(who)
             local gates = require "handoff"
             guard = require "on_collect"(function() gates.add("closed") end)
+            if who == "the same" then
+              require "mtstates"
+            end
             return function()
               gates.add("entered")
               gates.wait("leave", 1)
             end
-          end)
+          end, "%s")
           require "handoff".put("id", s:id())
           notifier = require "capidriver".notifier(s)
           job = notifier:start()
+          require "handoff".put("tid", job:tid())
           notifier:release()
         ]=]))
         handoff.wait("entered", 1)
@@ -435,12 +469,15 @@ describe("a host in C", function()
         assert(host.is_loaded("/mtstates.so"))
         handoff.set("leave", 1)
         handoff.wait("closed", 1)
+        local tid = handoff.take("tid")
+        while handoff.wait_asleep(tid) do end -- until it is gone
         lua = load_module()
         assert(host.run(lua, "id = mtstates.newstate('return print'):id()" ..
           "require 'handoff'.put('id', id)"))
         print(handoff.take("id") < handoff.take("id"))
         host.close(lua)
-      ]])
+      ]]):format(who))
       assert.same({"true\n", 0}, {output, status})
     end)
+  end
 end)

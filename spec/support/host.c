@@ -8,15 +8,15 @@
 **   close(n)              lua_close
 **   t = start(code [, stack])  a native thread with this much C stack that
 **                         opens a Lua state, runs code in it and closes it
-**   start_bare(code)      the same, but the thread is detached and leaves its
-**                         Lua state open
-**   join(t)               waits for the thread's end
+**   start_bare(code)      the same, but the Lua state is left open
+**   join(t)               waits until the thread has done so
 **   at_exit(code)         runs code in a Lua state of its own during exit()
 **   is_loaded(name)       whether a shared object with this in its path is
 **                         mapped into the process
 **
 ** States and threads are numbered and never reused; the program that uses
-** them has few.  The module pins itself: its threads outlive Lua states.
+** them has few.  Threads are detached, as nobody joins those that are left
+** when the process ends.  The module pins itself: they outlive Lua states.
 */
 #define _GNU_SOURCE
 
@@ -32,11 +32,14 @@ SUPPORT_EXPORT int luaopen_host(lua_State *L);
 #define MOST 64
 
 typedef struct Thread {
-  pthread_t handle;
   lua_State *L; /* here it does not count as leaked */
   char *code;
   int is_bare;
+  int is_done; /* guarded by lock */
 } Thread;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done = PTHREAD_COND_INITIALIZER; /* used with lock */
 
 /* For the thread that runs the program. */
 static lua_State *states[MOST];
@@ -109,51 +112,55 @@ static void *run_thread(void *data)
   if (!thread->is_bare) {
     lua_close(thread->L);
   }
+  pthread_mutex_lock(&lock);
+  thread->is_done = 1;
+  pthread_cond_broadcast(&done);
+  pthread_mutex_unlock(&lock);
   return NULL;
 }
 
-static Thread *new_thread(lua_State *L)
+static int start(lua_State *L, int is_bare)
 {
-  Thread *thread = &threads[thread_count];
-  luaL_argcheck(L, thread_count < MOST, 1, "too many");
-  thread->code = strdup(luaL_checkstring(L, 1));
-  check(thread->code != NULL, "strdup");
-  return thread;
-}
-
-static int host_start(lua_State *L)
-{
-  Thread *thread = new_thread(L);
+  const char *code = luaL_checkstring(L, 1);
   size_t stack = (size_t)luaL_optnumber(L, 2, 0);
+  Thread *thread = &threads[thread_count];
   pthread_attr_t attributes;
+  pthread_t handle;
+  luaL_argcheck(L, thread_count < MOST, 1, "too many");
+  thread->code = strdup(code);
+  thread->is_bare = is_bare;
+  check(thread->code != NULL, "strdup");
   check(pthread_attr_init(&attributes) == 0, "pthread_attr_init");
   if (stack > 0) {
     check(pthread_attr_setstacksize(&attributes, stack) == 0, "stack size");
   }
-  check(pthread_create(&thread->handle, &attributes, run_thread, thread) == 0,
+  check(pthread_create(&handle, &attributes, run_thread, thread) == 0 &&
+            pthread_detach(handle) == 0,
         "pthread_create");
   pthread_attr_destroy(&attributes);
   lua_pushnumber(L, thread_count++);
   return 1;
 }
 
+static int host_start(lua_State *L)
+{
+  return start(L, 0);
+}
+
 static int host_start_bare(lua_State *L)
 {
-  Thread *thread = new_thread(L);
-  thread->is_bare = 1;
-  check(pthread_create(&thread->handle, NULL, run_thread, thread) == 0 &&
-            pthread_detach(thread->handle) == 0,
-        "pthread_create");
-  thread_count++;
-  return 0;
+  return start(L, 1);
 }
 
 static int host_join(lua_State *L)
 {
   int n = (int)luaL_checknumber(L, 1);
-  luaL_argcheck(L, n >= 0 && n < thread_count && !threads[n].is_bare, 1,
-                "no thread");
-  check(pthread_join(threads[n].handle, NULL) == 0, "pthread_join");
+  luaL_argcheck(L, n >= 0 && n < thread_count, 1, "no thread");
+  pthread_mutex_lock(&lock);
+  while (!threads[n].is_done) {
+    pthread_cond_wait(&done, &lock);
+  }
+  pthread_mutex_unlock(&lock);
   return 0;
 }
 
