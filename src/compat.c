@@ -31,6 +31,58 @@ const luaL_Reg mts_compat_libs[] = {
 #endif
     {NULL, NULL}};
 
+#if LUA_VERSION_NUM >= 502
+
+/* The size of a step is added to what the collector lags behind. */
+static void add_debt(lua_State *L, int kb)
+{
+#if LUA_VERSION_NUM >= 505
+  lua_gc(L, LUA_GCSTEP, (size_t)kb * 1024);
+#else
+  lua_gc(L, LUA_GCSTEP, kb);
+#endif
+}
+
+#else
+
+/* In KB. */
+#define LARGEST_BLOCK 1024
+
+static int make_garbage(lua_State *L)
+{
+  int kb = *(const int *)lua_touserdata(L, 1);
+  for (; kb > 0; kb -= LARGEST_BLOCK) {
+    int block = kb < LARGEST_BLOCK ? kb : LARGEST_BLOCK;
+    lua_newuserdata(L, 1024 * (size_t)block);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+/*
+** Before 5.2 a step comes on top of what is due, and restarts a collector that
+** was stopped.  So that much garbage is made; nobody touches its pages.
+*/
+static void add_debt(lua_State *L, int kb)
+{
+  int status = lua_cpcall(L, make_garbage, &kb);
+  if (status == LUA_ERRMEM)
+    lua_pop(L, 1);
+  else if (status != LUA_OK) /* a finalizer has raised an error */
+    lua_error(L);
+}
+
+#endif
+
+void mts_compat_gcweigh(lua_State *L, int kb)
+{
+#if defined(LUA_GCISRUNNING) /* Lua 5.1 has no answer */
+  if (lua_gc(L, LUA_GCISRUNNING, 0) <= 0)
+    return;
+#endif
+  add_debt(L, kb);
+}
+
 #if LUA_VERSION_NUM < 504
 
 int mts_compat_typeerror(lua_State *L, int arg, const char *expected)

@@ -50,6 +50,14 @@
 /* The standard libraries besides the basic one and package; ends with NULL. */
 extern const luaL_Reg mts_compat_libs[];
 
+/*
+** Tells the collector of L about kb KB that its objects keep and that it does
+** not see: it has as much work to do as if L had allocated them.  A collector
+** that was stopped stays so.  No error for want of memory.
+** Stack: [-0, +0, e]
+*/
+void mts_compat_gcweigh(lua_State *L, int kb);
+
 /* Whether coroutine.wrap puts a position in front of an error value. */
 #if LUA_VERSION_NUM < 503 && !MTS_LUAJIT
 #define mts_compat_iserrortext(L, index) lua_isstring(L, index)

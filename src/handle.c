@@ -8,9 +8,15 @@
 ** can be raised, nothing is held that the garbage collector would not clean
 ** up: no lock, no state, no plain memory.
 **
-** Every function has two upvalues: the metatable of state objects, so that
-** checking one needs no look-up, and the box of the state that the running
-** Lua state is (see home.h).
+** Every function has three upvalues: the metatable of state objects, so that
+** checking one needs no look-up, the box of the state that the running Lua
+** state is (see home.h), and the account of the states that were made here.
+**
+** The garbage collector sees of a state only its small object, and would let
+** many pile up.  So before a state is made, the collector is told what others
+** weigh that it does not know of, but only if that is half as much again as
+** what it knows: many open states are not to keep it busy.  States that are
+** closed in time it never hears of.
 */
 #include "handle.h"
 
@@ -23,13 +29,24 @@
 
 #define METATABLE lua_upvalueindex(1)
 #define BOX lua_upvalueindex(2)
+#define ACCOUNT lua_upvalueindex(3)
+
+/* Amounts (KB) that are not worth telling the garbage collector. */
+#define SMALL_WEIGHT 256
 
 typedef struct Handle {
   mts_State *state; /* NULL: not yet, or released */
   bool is_owner;
   bool is_finalized; /* then the state is released at the end of all calls */
   int calls;         /* in progress through this object */
+  int weight;        /* of the state when it was new, until it is closed */
 } Handle;
+
+/* In KB. */
+typedef struct Account {
+  int open;   /* the weight of all states that were made here and are open */
+  int untold; /* what the garbage collector does not know yet */
+} Account;
 
 /* ======================================================================= */
 /* State objects                                                           */
@@ -117,12 +134,42 @@ static void step_in(lua_State *L, lua_State *outer)
   mts_interrupt_switch(mts_home_unbox(L, BOX), outer);
 }
 
+static void put_on_account(lua_State *L, Handle *handle, int weight)
+{
+  Account *account = lua_touserdata(L, ACCOUNT);
+  handle->weight = weight;
+  account->open += weight;
+  account->untold += weight;
+}
+
+static void take_off_account(lua_State *L, Handle *handle)
+{
+  Account *account = lua_touserdata(L, ACCOUNT);
+  account->open -= handle->weight;
+  handle->weight = 0;
+  if (account->untold > account->open)
+    account->untold = account->open;
+}
+
+/* Stack: [-0, +0, e] */
+static void tell_collector(lua_State *L)
+{
+  Account *account = lua_touserdata(L, ACCOUNT);
+  int weight = account->untold;
+  if (weight > SMALL_WEIGHT && weight > account->open / 3) {
+    account->untold = 0;
+    mts_compat_gcweigh(L, weight);
+  }
+}
+
 /* Closes the state, if it is not in use. */
-static mts_Status close_state(lua_State *L, mts_State *s)
+static mts_Status close_state(lua_State *L, Handle *handle)
 {
   lua_State *outer = step_out(L);
-  mts_Status status = mts_registry_close(s);
+  mts_Status status = mts_registry_close(handle->state);
   step_in(L, outer);
+  if (status == MTS_OK)
+    take_off_account(L, handle);
   return status;
 }
 
@@ -137,6 +184,7 @@ static void disown(lua_State *L, Handle *handle)
     handle->is_owner = false;
     mts_registry_drop_owner(handle->state);
     step_in(L, outer);
+    take_off_account(L, handle);
   }
 }
 
@@ -176,6 +224,7 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   status = mts_newstate_run(s, setup, &error_text);
   handle->calls--;
   if (status == MTS_OK) {
+    put_on_account(L, handle, lua_gc(s->L, LUA_GCCOUNT, 0));
     mts_registry_publish(s);
     handle->is_owner = true;
     mts_state_leave(s);
@@ -200,7 +249,9 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
 static void create(lua_State *L, Handle *handle, const char *name,
                    size_t length)
 {
-  mts_Status status = mts_registry_new_state(name, length, &handle->state);
+  mts_Status status;
+  tell_collector(L);
+  status = mts_registry_new_state(name, length, &handle->state);
   if (status != MTS_OK)
     mts_error_raise_status(L, status, "new state");
 }
@@ -430,9 +481,9 @@ static int state_interrupt(lua_State *L)
 /* state:close() */
 static int state_close(lua_State *L)
 {
-  mts_State *s = check_state(L);
-  mts_Status status = close_state(L, s);
-  return status == MTS_OK ? 0 : raise_about(L, status, s);
+  Handle *handle = check_open_handle(L);
+  mts_Status status = close_state(L, handle);
+  return status == MTS_OK ? 0 : raise_about(L, status, handle->state);
 }
 
 static int state_tostring(lua_State *L)
@@ -462,7 +513,7 @@ static int state_gc(lua_State *L)
 static int state_close_variable(lua_State *L)
 {
   Handle *handle = check_handle(L);
-  if (handle->is_owner && close_state(L, handle->state) != MTS_OK)
+  if (handle->is_owner && close_state(L, handle) != MTS_OK)
     disown(L, handle); /* it closes when the call in progress returns */
   return 0;
 }
@@ -489,14 +540,15 @@ static const luaL_Reg metamethods[] = {{"__tostring", state_tostring},
                                        {NULL, NULL}};
 
 /*
-** Adds functions to the table at index; the two upvalues are on top.
+** Adds functions to the table at index; the three upvalues are on top.
 */
 static void set_functions(lua_State *L, int index, const luaL_Reg *list)
 {
   lua_pushvalue(L, index);
-  lua_pushvalue(L, -3);
-  lua_pushvalue(L, -3);
-  luaL_setfuncs(L, list, 2);
+  lua_pushvalue(L, -4);
+  lua_pushvalue(L, -4);
+  lua_pushvalue(L, -4);
+  luaL_setfuncs(L, list, 3);
   lua_pop(L, 1);
 }
 
@@ -508,10 +560,11 @@ void mts_handle_open(lua_State *L)
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   mts_home_push_box(L);
+  *(Account *)lua_newuserdatauv(L, sizeof(Account), 0) = (Account){0};
   set_functions(L, metatable + 1, methods);
   set_functions(L, metatable, metamethods);
   set_functions(L, module, functions);
-  lua_pop(L, 2);
+  lua_pop(L, 3);
   lua_setfield(L, metatable, "__index");
   lua_pop(L, 1);
 }

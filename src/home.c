@@ -3,16 +3,33 @@
 **
 ** The Lua registry of each state has a box, a full userdata with the address
 ** of its mts_State.  The box needs no reference: the mts_State outlives the
-** Lua state.  Takes no locks.
+** Lua state.
+**
+** Code that runs in a Lua state can close it: os.exit does.  Other threads go
+** on until the process is gone, so they must find the state closed.  The box
+** is older than all other objects, so it is finalized last.
 */
 #include "home.h"
 
 #define BOX_KEY "mtstates.home"
 
+/* Nothing is left to be done if this module closes the Lua state. */
+static int box_gc(lua_State *L)
+{
+  mts_State *s = mts_home_unbox(L, 1);
+  if (s && !mts_lock_is_closed(&s->lock))
+    mts_lock_abandon(&s->lock);
+  return 0;
+}
+
 void mts_home_set(lua_State *L, mts_State *s)
 {
   mts_State **box = lua_newuserdatauv(L, sizeof(s), 0);
   *box = s;
+  lua_newtable(L);
+  lua_pushcfunction(L, box_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
   lua_setfield(L, LUA_REGISTRYINDEX, BOX_KEY);
 }
 

@@ -265,3 +265,11 @@ bool mts_lock_doom(mts_Lock *lock)
   mts_mutex_unlock(&lock->mutex);
   return status == MTS_OK;
 }
+
+void mts_lock_abandon(mts_Lock *lock)
+{
+  mts_mutex_lock(&lock->mutex);
+  atomic_store(&lock->word, MTS_WORD_CLOSED);
+  wake_all(lock);
+  mts_mutex_unlock(&lock->mutex);
+}

@@ -51,6 +51,12 @@ mts_Status mts_lock_close(mts_Lock *lock);
 bool mts_lock_doom(mts_Lock *lock);
 
 /*
+** Closes the lock that the calling thread holds and does not leave any more.
+** Locks: takes lock->mutex.
+*/
+void mts_lock_abandon(mts_Lock *lock);
+
+/*
 ** The thread that holds the lock, or 0.  It will not leave the lock as long
 ** as the caller has lock->mutex.
 */

@@ -159,7 +159,9 @@ typedef struct Job {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t started;
-  long tid; /* guarded by lock */
+  long tid;         /* guarded by lock */
+  int is_over;      /* guarded by lock; whoever comes second, the thread */
+  int is_forgotten; /* or the collector of the Lua object, frees the job */
   Notifier notifier;
   Receiver receiver;
   Writer writer;
@@ -211,6 +213,14 @@ static void run_receiver(Job *job)
   api->releaseReceiver(job->receiver.object);
 }
 
+static void free_job(Job *job)
+{
+  pthread_cond_destroy(&job->started);
+  pthread_mutex_destroy(&job->lock);
+  free(job->report.text);
+  free(job);
+}
+
 static void *run_job(void *arg)
 {
   Job *job = arg;
@@ -223,6 +233,13 @@ static void *run_job(void *arg)
   }
   else {
     run_receiver(job);
+  }
+  pthread_mutex_lock(&job->lock);
+  int is_forgotten = job->is_forgotten;
+  job->is_over = 1;
+  pthread_mutex_unlock(&job->lock);
+  if (is_forgotten) {
+    free_job(job);
   }
   return NULL;
 }
@@ -255,14 +272,6 @@ static void start_job(Job *job)
   if (pthread_create(&job->thread, NULL, run_job, job) != 0) {
     abort();
   }
-}
-
-static void free_job(Job *job)
-{
-  pthread_cond_destroy(&job->started);
-  pthread_mutex_destroy(&job->lock);
-  free(job->report.text);
-  free(job);
 }
 
 static int push_job(lua_State *L, Job *job)
@@ -304,12 +313,20 @@ static int job_join(lua_State *L)
   return 3;
 }
 
-/* Only failing specs leave jobs unjoined: their threads may still run. */
+/* The thread of a job that nobody joins may still run. */
 static int job_gc(lua_State *L)
 {
   Job **slot = luaL_checkudata(L, 1, JOB);
-  if (*slot != NULL) {
-    pthread_detach((*slot)->thread);
+  Job *job = *slot;
+  if (job != NULL) {
+    pthread_detach(job->thread);
+    pthread_mutex_lock(&job->lock);
+    int is_over = job->is_over;
+    job->is_forgotten = 1;
+    pthread_mutex_unlock(&job->lock);
+    if (is_over) {
+      free_job(job);
+    }
     *slot = NULL;
   }
   return 0;

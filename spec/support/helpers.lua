@@ -168,20 +168,21 @@ function helpers.interpreter()
   return arg[i]
 end
 
--- Runs Lua code as a program of its own: what it prints, errors included.
+-- Runs Lua code as a program of its own: what it prints, errors included, and
+-- its exit status: 124 if it took too long, more than 128 after a crash.
 -- setting: in the environment ("NAME=value") of that program only, or nil.
 function helpers.run_program(code, setting)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   assert(file:write(code))
   file:close()
-  local command = (setting or "") .. " " .. helpers.interpreter() .. " " ..
-    path .. " 2>&1"
+  local command = ("%s timeout 100 %s %s 2>&1; echo status $?"):format(
+    setting or "", helpers.interpreter(), path)
   local pipe = assert(io.popen(command))
-  local output = pipe:read("*a")
+  local output, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
   pipe:close()
   os.remove(path)
-  return output
+  return output, tonumber(status)
 end
 
 return helpers
