@@ -295,3 +295,12 @@ check-cppcheck:
 # What clang-tidy finds goes to stdout; stderr only counts what it left out.
 check-tidy:
 	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'
+
+##@ Fail
+
+.PHONY: sweep
+SWEEP = $(patsubst %,$(BUILD)/support/%.so,failmalloc sweephost carray)
+
+sweep: $(MODULE) $(SWEEP) ## let each allocation fail (STEP="..." MODE=... N=...)
+	@LD_PRELOAD='$(CURDIR)/$(BUILD)/support/failmalloc.so' \
+	  $(LUA) spec/sweep/sweep.lua $(if $(STEP),'$(STEP)' $(MODE) $(N))
