@@ -323,14 +323,16 @@ static void *run_job(void *arg)
 }
 
 /*
-** sweephost.start(object, "notify" | "send" | "probe", armed): armed: instead
-** of the calling thread, if that is.
+** sweephost.start(object, "notify" | "send" | "probe", armed [, stack size]):
+** armed: instead of the calling thread, if that is.
 */
 static int start_job(lua_State *L)
 {
   static const char *const names[] = {"notify", "send", "probe", NULL};
   static void (*const all[])(void) = {notify, send_values, probe};
   int function = luaL_checkoption(L, 2, NULL, names);
+  size_t stack_size = (size_t)luaL_optnumber(L, 4, 1000000);
+  pthread_attr_t attributes;
   luaL_argcheck(L, !job.is_running, 2, "another thread is still running");
   memset(&job, 0, sizeof(job));
   job.function = all[function];
@@ -347,9 +349,12 @@ static int start_job(lua_State *L)
   if (lua_toboolean(L, 3)) {
     job.role = job.starter_role;
   }
-  if (pthread_create(&job.thread, NULL, run_job, NULL) != 0) {
+  if (pthread_attr_init(&attributes) != 0 ||
+      pthread_attr_setstacksize(&attributes, stack_size) != 0 ||
+      pthread_create(&job.thread, &attributes, run_job, NULL) != 0) {
     abort();
   }
+  pthread_attr_destroy(&attributes);
   job.is_running = 1;
   failmalloc_role(job.role == FAILMALLOC_ARMED ? FAILMALLOC_WATCHED
                                                : job.starter_role);

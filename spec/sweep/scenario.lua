@@ -241,7 +241,7 @@ end, raises("mtstates.error.invoking_state: state(name=\"late\",id=",
 
 step("newstate, setup does not compile", function()
   return pcall(mtstates.newstate, "late", false, "x x")
-end, raises("bad argument #3 to ", "syntax error near 'x'"))
+end, raises("bad argument #3 to ", "near 'x'"))
 
 step("newstate, setup returns no function", function()
   return pcall(mtstates.newstate, "late", false, "return 'text'")
@@ -626,6 +626,27 @@ step("notify, error", function()
   return host.join()
 end, has_failed("mtstates.error.invoking_state: state(id=", "failing",
   "\nstack traceback:\n\t", "in function "))
+
+-- Without the callback's pcall each level would add to the error.
+prepare(function()
+  opens("recursive", nil)(mtstates.newstate(function()
+    local mt = require "mtstates"
+    local s
+    return function(depth)
+      s = s or mt.state(mt.id())
+      local ok, err = pcall(s.call, s, (depth or 1) + 1)
+      if not ok and not err:find("too many nested calls", 1, true) then
+        error(err, 0)
+      end
+      return depth
+    end
+  end))
+end)
+
+step("notify, as deep as a small C stack allows", function()
+  host.start(states["recursive"], "notify", true, 65536)
+  return host.join()
+end, is_done)
 
 step("receiver", function()
   host.start(states["receiver"], "send", true)
