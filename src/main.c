@@ -52,7 +52,7 @@ int luaopen_mtstates(lua_State *L)
 {
   mts_module_pin();
   if (mts_protect_open(L) != LUA_OK)
-    return luaL_error(L, "%s", mts_error_no_memory);
+    return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);
   mts_handle_open(L);
   mts_notify_open(L);

@@ -18,8 +18,8 @@ local host = require "sweephost"
 
 local ONLY_STEP, ONLY_MODE, ONLY_N = arg[1], arg[2], tonumber(arg[3])
 local JOBS = tonumber(os.getenv("JOBS")) or 2
-local TIME_LIMIT = 60 -- seconds for one process
-local MANY = 10 -- failures of a step in a mode, then it is given up
+local TIME_LIMIT = 30 -- seconds for one process
+local MANY = 4 -- failures of a step in a mode, then it is given up
 
 local modes = {{name = "one", count = 1}, {name = "two", count = 2},
                {name = "all", count = 1000000000}}
