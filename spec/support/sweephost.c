@@ -218,7 +218,8 @@ typedef struct Job {
   receiver_object *receiver;
   failmalloc_Role role, starter_role;
   pthread_t thread;
-  long starter; /* the kernel's number of that thread */
+  long number;  /* the kernel's, of that thread */
+  long starter; /* and of the one that has started it */
   int code;
   int code_again; /* of what failed, without failures */
   int calls;      /* of the error handler */
@@ -312,6 +313,7 @@ static void probe(void)
 static void *run_job(void *arg)
 {
   (void)arg;
+  job.number = syscall(SYS_gettid);
   failmalloc_role(job.role);
   job.function();
   failmalloc_role(FAILMALLOC_OTHERS);
@@ -430,15 +432,16 @@ static int is_asleep(long tid)
 }
 
 /*
-** sweephost.hold(): enters and stays until the starter sleeps, which it does
-** in a call or in join; seen several times in a row.
+** sweephost.hold(): the thread that was started stays until its starter
+** sleeps, which that does in a call or in join; seen several times in a row.
+** Other threads do not stay.
 */
 static int hold(lua_State *L)
 {
   const struct timespec pause = {0, 500000};
   int seen = 0;
   (void)L;
-  if (syscall(SYS_gettid) == job.starter) {
+  if (syscall(SYS_gettid) != job.number) {
     return 0;
   }
   pthread_mutex_lock(&lock);
