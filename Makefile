@@ -299,7 +299,7 @@ check-tidy:
 
 ##@ Prove
 
-.PHONY: model
+.PHONY: model sweep
 
 # In two runs: the second one, for cycles without progress, takes more time, so
 # it does without wake-ups that have no reason.  pan ends with 0 even if it has
@@ -315,3 +315,9 @@ model: ## try all interleavings of the call lock's model (spin)
 	  gcc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && $(call CHECK_ALL)
 	@cd $(MODEL) && spin -DSPURIOUS=0 -a $(CURDIR)/spec/model/lock.pml && \
 	  gcc -O2 -DNP -DCOLLAPSE -o pan pan.c && $(call CHECK_ALL,-l -f)
+
+SWEEP = $(patsubst %,$(BUILD)/support/%.so,failmalloc sweephost carray)
+
+sweep: $(MODULE) $(SWEEP) ## let each allocation fail (STEP="..." MODE=... N=...)
+	@LD_PRELOAD='$(CURDIR)/$(BUILD)/support/failmalloc.so' \
+	  $(LUA) spec/sweep/sweep.lua $(if $(STEP),'$(STEP)' $(MODE) $(N))

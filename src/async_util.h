@@ -30,6 +30,19 @@
 #define MTS_RELEASES(...) MTS_ANNOTATE(release_capability(__VA_ARGS__))
 #define MTS_UNCHECKED MTS_ANNOTATE(no_thread_safety_analysis)
 
+/*
+** For variables of which each thread has its own.  In the way that compilers
+** choose for a library, glibc takes memory for them when a thread first uses
+** one, and ends the process if there is none.  So they are to lie, few bytes,
+** in the reserve that each thread has from its start.
+*/
+#if defined(__GLIBC__)
+#define MTS_THREAD_LOCAL                                                      \
+  __attribute__((tls_model("initial-exec"))) _Thread_local
+#else
+#define MTS_THREAD_LOCAL _Thread_local
+#endif
+
 typedef struct MTS_CAPABILITY mts_Mutex {
   pthread_mutex_t handle;
 } mts_Mutex;

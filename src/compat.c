@@ -140,10 +140,8 @@ lua_Integer mts_compat_tointegerx(lua_State *L, int index, int *is_integral)
 int mts_compat_newmetatable(lua_State *L, const char *name)
 {
   bool is_new = (luaL_newmetatable)(L, name);
-  if (is_new) {
-    lua_pushstring(L, name);
-    lua_setfield(L, -2, "__name");
-  }
+  lua_pushstring(L, name); /* always: last time memory may have been out */
+  lua_setfield(L, -2, "__name");
   return is_new;
 }
 

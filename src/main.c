@@ -56,7 +56,7 @@ int luaopen_mtstates(lua_State *L)
     return luaL_error(L, "environment variable " MTS_PREEMPT_VARIABLE
                          ": number of a signal or none expected");
   if (mts_protect_open(L) != LUA_OK)
-    return luaL_error(L, "%s", mts_error_no_memory);
+    return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);
   mts_handle_open(L);
   mts_notify_open(L);

@@ -15,13 +15,15 @@
 */
 #include "protect.h"
 
+#include "async_util.h"
+
 typedef struct Job {
   mts_Function function;
   void *data;
 } Job;
 
 /* Of each thread; a hook can bring in another one before it is taken. */
-static _Thread_local const Job *next_job;
+static MTS_THREAD_LOCAL const Job *next_job;
 
 static int trampoline(lua_State *L)
 {

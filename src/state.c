@@ -32,7 +32,7 @@
 #define MAX_CLOSING 8
 
 /* Of each thread; the address of the first field is its identity. */
-static _Thread_local struct {
+static MTS_THREAD_LOCAL struct {
   _Alignas(MTS_WORD_FLAGS + 1) mts_Thread thread; /* room for the flags */
   unsigned nesting;  /* states that the thread is in */
   unsigned closing;  /* levels of lua_close that it is in */

@@ -126,7 +126,7 @@ static carray *new_carray(lua_State *L, carray_type type, carray_attr attr,
     (*object)->data = malloc(count * type_sizes[type] + 1);
   }
   if (*object == NULL || (*object)->data == NULL) {
-    luaL_error(L, "carray: no memory");
+    luaL_error(L, "carray: not enough memory");
   }
   if (data != NULL) {
     *data = (*object)->data;
@@ -144,7 +144,7 @@ static carray *new_carray_ref(lua_State *L, carray_type type, carray_attr attr,
   carray **object = push_object(L);
   *object = alloc_carray(type, attr, count);
   if (*object == NULL) {
-    luaL_error(L, "carray: no memory");
+    luaL_error(L, "carray: not enough memory");
   }
   (*object)->data = data;
   (*object)->release_data = release_data;

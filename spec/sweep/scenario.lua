@@ -1,0 +1,935 @@
+-- What the memory failure sweep runs: a list of steps that use everything
+-- that mtstates offers. sweep.lua loads this in a Lua state of its own, and
+-- has each allocation of each step fail.
+--
+-- A step runs with failures, its check afterwards without. The check raises
+-- what the step raised because memory was out, and an error that begins with
+-- "wrong" if a result is not exactly what it has to be. A step can be run
+-- again after it failed. What only prepares is not swept: `prepare`.
+
+local host = require "sweephost"
+local carray = require "carray"
+
+local load_string = rawget(_G, "loadstring") or load
+local open_module = package.loadlib(
+  (package.cpath:match("[^;]+"):gsub("%?", "mtstates")), "luaopen_mtstates")
+
+local mtstates
+local steps = {}
+
+local function step(name, run, check)
+  steps[#steps + 1] = {name = name, run = run, check = check, is_swept = true}
+end
+
+local function prepare(run)
+  steps[#steps + 1] = {name = "prepare " .. #steps, run = run,
+                       check = function() end}
+end
+
+-- -------------------------------------------------------- expectations --
+
+local function wrong(format, ...)
+  error("wrong: " .. format:format(...), 0)
+end
+
+-- A check: these are the results, in this order and number, of that type.
+local function gives(...)
+  local expected = {n = select("#", ...), ...}
+  return function(...)
+    local count = select("#", ...)
+    if count ~= expected.n then
+      wrong("%d results instead of %d", count, expected.n)
+    end
+    for i = 1, count do
+      local result = select(i, ...)
+      if result ~= expected[i] or type(result) ~= type(expected[i])
+          or tostring(result) ~= tostring(expected[i]) then
+        wrong("result %d is %s", i, tostring(result))
+      end
+    end
+  end
+end
+
+-- A check of what pcall gave: an error that has each of these texts, in their
+-- order. Other errors are raised again: sweep.lua knows which are right.
+local function raises(...)
+  local texts = {...}
+  return function(ok, err)
+    if ok then
+      wrong("nothing was raised")
+    end
+    local from = 1
+    for i = 1, #texts do
+      local _, last = tostring(err):find(texts[i], from, true)
+      if not last then
+        error(err, 0)
+      end
+      from = last + 1
+    end
+  end
+end
+
+local NO_MEMORY = 6 -- a code of the Receiver C API
+
+-- A check of what join gave: the thread has done what it had to.
+local function is_done(code, text, code_again, calls)
+  if code_again ~= 0 then
+    wrong("without failures the code is %d", code_again)
+  elseif code == NO_MEMORY and calls == 0 then
+    error("not enough memory: no writer, or no room in it", 0)
+  elseif code ~= 0 and calls ~= 1 then
+    wrong("code %d, %d calls of the handler", code, calls)
+  elseif code ~= 0 then
+    error(text, 0)
+  end
+end
+
+-- A check of that: the handler got an error with these texts.
+local function has_failed(...)
+  local check = raises(...)
+  return function(code, text, _, calls)
+    if calls ~= 1 then
+      wrong("%d calls of the handler", calls)
+    end
+    check(code == 0, text)
+  end
+end
+
+-- ------------------------------------------------------------- states --
+
+local states = {} -- those that are open, by the name they have here
+local by_name = {} -- those that can be found by their name
+
+-- A check of newstate: keeps the state, compares the other results.
+local function opens(key, name, ...)
+  local check = gives(...)
+  return function(s, ...)
+    if mtstates.type(s) ~= "mtstates.state" then
+      wrong("no state but a %s", mtstates.type(s))
+    end
+    states[key] = s
+    if s:name() ~= name or not s:isowner() or tostring(s) == "" then
+      wrong("this is not %s", key)
+    end
+    if name then
+      by_name[name] = s
+    end
+    check(...)
+  end
+end
+
+-- Calls it from this thread and, without waiting, from another: the lock is
+-- free for all. Its callback has to be an echo.
+local function check_echo(s)
+  gives("probe", 1, true, nil)(s:call("probe", 1, true, nil))
+  host.start(s, "probe")
+  is_done(host.join())
+end
+
+local names = {"first", "second", "single", "late", "common", "waited"}
+
+-- All that has to be true whatever has failed before.
+local function check_all()
+  host.join() -- what a failed step has left
+  if states["creator"] then
+    states["creator"]:call("drop")
+  end
+  for i = 1, #names do
+    local ok, found = pcall(mtstates.state, names[i])
+    local state = by_name[names[i]]
+    if ok and (not state or found:id() ~= state:id()) then
+      wrong("%s is found", names[i])
+    elseif not ok and state then
+      error(found, 0)
+    end
+  end
+  for key, s in pairs(states) do
+    if key:find("echo", 1, true) then
+      check_echo(s)
+    end
+  end
+end
+
+local function close(key)
+  local s = states[key]
+  states[key] = nil
+  for name, state in pairs(by_name) do
+    if state == s then
+      by_name[name] = nil
+    end
+  end
+  s:close()
+end
+
+local ECHO = "return function(...) return ... end"
+local text = ("text"):rep(100)
+
+-- ----------------------------------------------------------- creation --
+
+step("open the module", function()
+  return open_module()
+end, function(module)
+  mtstates = module
+  if mtstates.type(module) ~= "table" then
+    wrong("no module")
+  end
+end)
+
+-- The 65th open state makes the registry grow.
+local crowd = {}
+
+prepare(function()
+  for i = 1, 64 do
+    crowd[i] = mtstates.newstate(false, ECHO)
+  end
+end)
+
+step("newstate when the registry grows", function()
+  return mtstates.newstate(false, ECHO)
+end, function(s)
+  opens("crowd", nil)(s)
+  check_echo(s)
+  mtstates.newstate(false, ECHO):close() -- if it did not grow, it does now
+  for i = 1, #crowd do
+    gives(i)(crowd[i]:call(i))
+  end
+end)
+
+prepare(function()
+  close("crowd")
+  for i = 1, #crowd do
+    crowd[i]:close()
+    crowd[i] = nil
+  end
+end)
+
+prepare(function() -- these two take part in no step
+  opens("bystander echo", nil)(mtstates.newstate(false, ECHO))
+  opens("second echo", "second", "x")(
+    mtstates.newstate("second", ECHO .. ", 'x'"))
+end)
+
+step("newstate, code", function()
+  return mtstates.newstate("first", false, [[
+    local text, number = ...
+    return function(...) return ... end, number, text, nil, true
+  ]], text, 17)
+end, opens("first echo", "first", 17, text, nil, true))
+
+step("newstate, function", function()
+  return mtstates.newstate(false, function(pointer)
+    return function(...)
+      if ... == "load" then
+        require "carray"
+      end
+      return ...
+    end, pointer
+  end, host.pointer())
+end, opens("echo", nil, host.pointer()))
+
+prepare(function()
+  states["echo"]:call("load")
+end)
+
+step("newstate, all libraries", function()
+  return mtstates.newstate(ECHO)
+end, opens("echo with libraries", nil))
+
+prepare(function()
+  close("echo with libraries")
+end)
+
+step("newstate, setup raises", function()
+  return pcall(mtstates.newstate, "late", false, "local x = nil; x()")
+end, raises("mtstates.error.invoking_state: state(name=\"late\",id=",
+  "attempt to call", "\nstack traceback:\n", "main chunk"))
+
+step("newstate, setup does not compile", function()
+  return pcall(mtstates.newstate, "late", false, "x x")
+end, raises("bad argument #3 to ", "near 'x'"))
+
+step("newstate, setup returns no function", function()
+  return pcall(mtstates.newstate, "late", false, "return 'text'")
+end, raises("mtstates.error.state_result: state(name=\"late\",id=",
+  "result #1 of the setup is not a function but string"))
+
+step("newstate, setup returns a table", function()
+  return pcall(mtstates.newstate, "late", false, ECHO .. ", {}")
+end, raises("mtstates.error.state_result: state(name=\"late\",id=",
+  "result #2 is a table, which cannot be transferred"))
+
+step("newstate, setup has an upvalue", function()
+  return pcall(mtstates.newstate, "late", false, function()
+    return load_string
+  end)
+end, raises("bad argument #3 to ", "'load_string'"))
+
+-- -------------------------------------------------------------- calls --
+
+step("call, plain values", function()
+  return states["echo"]:call(nil, true, false, 42, -0.5, 2 ^ 53, nil)
+end, gives(nil, true, false, 42, -0.5, 2 ^ 53, nil))
+
+step("call, light userdata", function()
+  return states["echo"]:call(host.pointer())
+end, gives(host.pointer()))
+
+step("call, strings", function()
+  return states["echo"]:call("", text, "\0\255", 1, "short")
+end, gives("", text, "\0\255", 1, "short"))
+
+local many = "1" .. (", 1"):rep(200)
+local call_many = load_string("local s = ... return s:call(" .. many .. ")")
+local call_strings =
+  load_string("local s = ... return s:call('x', " .. many .. ")")
+
+step("call, many values", function()
+  return call_many(states["echo"])
+end, load_string("return (...)(" .. many .. ")")(gives))
+
+step("call, many strings", function()
+  return call_strings(states["echo"])
+end, load_string("return (...)('x', " .. many .. ")")(gives))
+
+step("tcall", function()
+  return states["echo"]:tcall(1, text, 1)
+end, gives(true, text, 1))
+
+local array_sent = carray.new("double", 3)
+for i, element in ipairs {1, 2.5, 3} do
+  array_sent:set(i, element)
+end
+
+step("call, arrays", function()
+  return states["echo"]:call(array_sent, "text")
+end, function(array, rest)
+  gives("text")(rest)
+  gives(1.0, 2.5, 3.0)(array:get(1), array:get(2), array:get(3))
+end)
+
+step("call, wrong argument", function()
+  return pcall(function()
+    states["echo"]:call(1, {}) -- no tail call, which has no name
+  end)
+end, raises("bad argument #2 to ", "table cannot be transferred"))
+
+prepare(function()
+  opens("worker", nil)(mtstates.newstate(function()
+    local jobs = {}
+    function jobs.table()
+      return 1, "text", {}
+    end
+    function jobs.text()
+      return ("result"):rep(100), 1
+    end
+    function jobs.raise(what)
+      error(what)
+    end
+    function jobs.raise_object()
+      error(setmetatable({}, {__tostring = function()
+        return "an object"
+      end}))
+    end
+    function jobs.raise_nothing()
+      error()
+    end
+    function jobs.deep(n)
+      if n == 0 then
+        error("down here")
+      end
+      jobs.deep(n - 1)
+      return n
+    end
+    return function(job, ...)
+      return jobs[job](...)
+    end
+  end))
+end)
+
+local function work(...)
+  return pcall(states["worker"].call, states["worker"], ...)
+end
+
+step("call, wrong result", function()
+  return work("table")
+end, raises("mtstates.error.state_result: state(id=",
+  "result #3 is a table, which cannot be transferred"))
+
+step("call, results only", function()
+  return states["worker"]:call("text")
+end, gives(("result"):rep(100), 1))
+
+step("call, error", function()
+  return work("raise", text)
+end, raises("mtstates.error.invoking_state: state(id=", text,
+  "\nstack traceback:\n\t", "in function "))
+
+step("call, error object", function()
+  return work("raise_object")
+end, raises("mtstates.error.invoking_state: state(id=", "an object",
+  "\nstack traceback:\n\t", "in function "))
+
+step("call, error nil", function()
+  return work("raise_nothing")
+end, raises("mtstates.error.invoking_state: state(id=",
+  "(error object is a nil value)", "\nstack traceback:\n\t", "in function "))
+
+step("call, long traceback", function()
+  return work("deep", 40)
+end, raises("mtstates.error.invoking_state: state(id=", "down here",
+  "\nstack traceback:\n\t", "\n\t...", "in function "))
+
+-- What the error of the step before looks like, with one state around it.
+local err_text = "mtstates.error.invoking_state: state(id=100000001): " ..
+  "mtstates.error.interrupted: the text\nstack traceback:\n\t[C]: in ?"
+
+step("error objects", function()
+  local e = mtstates.error(err_text)
+  return e:name(), e:details(), e:traceback(), tostring(e),
+    e == mtstates.error(mtstates.error.invoking_state), mtstates.type(e)
+end, gives("mtstates.error.invoking_state",
+  "state(id=100000001): mtstates.error.interrupted: the text",
+  "stack traceback:\n\t[C]: in ?", err_text, true, "mtstates.error"))
+
+-- ------------------------------------------------------------- nesting --
+
+prepare(function()
+  local function setup(path, cpath)
+    package.path, package.cpath = path, cpath
+    local mt = require "mtstates"
+    local target
+    return function(job, id, ...)
+      if job == "aim" then
+        target = mt.state(id)
+        collectgarbage()
+      elseif job == "forward" then
+        return target:call(id, ...)
+      elseif job == "coroutine" then
+        return coroutine.wrap(function(...)
+          return target:call(...)
+        end)(id, ...)
+      else
+        return job, id, ...
+      end
+    end
+  end
+  opens("outer echo", nil)(
+    mtstates.newstate(setup, package.path, package.cpath))
+  opens("inner echo", nil)(
+    mtstates.newstate(setup, package.path, package.cpath))
+  states["outer echo"]:call("aim", states["inner echo"]:id())
+  states["inner echo"]:call("aim", states["outer echo"]:id())
+end)
+
+step("nested call", function()
+  return states["outer echo"]:call("forward", "forward", text, "x")
+end, gives(text, "x"))
+
+step("nested call from a coroutine", function()
+  return states["outer echo"]:call("coroutine", "coroutine", text, "x")
+end, gives(text, "x"))
+
+step("nested call, four levels", function()
+  return states["outer echo"]:call("forward", "coroutine", "forward",
+    "coroutine", "back", text, 3)
+end, gives("back", text, 3))
+
+prepare(function()
+  states["outer echo"]:call("aim", states["outer echo"]:id())
+end)
+
+step("nested call, self", function()
+  return states["outer echo"]:call("forward", "coroutine", text, 3)
+end, gives(text, 3))
+
+prepare(function()
+  states["outer echo"]:call("aim", states["worker"]:id())
+  states["inner echo"]:call("aim", states["outer echo"]:id())
+end)
+
+step("nested call, error", function()
+  return pcall(states["inner echo"].call, states["inner echo"], "forward",
+    "coroutine", "raise", text)
+end, raises("mtstates.error.invoking_state: state(id=",
+  "mtstates.error.invoking_state: state(id=",
+  "mtstates.error.invoking_state: state(id=", text, "\nstack traceback:\n\t"))
+
+-- ------------------------------------------------------------- look-up --
+
+step("state, id", function()
+  local s = mtstates.state(states["echo"]:id())
+  return s:id(), s:isowner(), s:call(text)
+end, function(id, is_owner, result)
+  gives(states["echo"]:id(), false, text)(id, is_owner, result)
+end)
+
+step("state, name", function()
+  local s = mtstates.state("first")
+  return s:name(), s:isowner(), s:call(text)
+end, gives("first", false, text))
+
+step("state, unknown id", function()
+  return pcall(mtstates.state, 5)
+end, raises("mtstates.error.unknown_object: id 5"))
+
+step("state, unknown name", function()
+  return pcall(mtstates.state, "nobody\n")
+end, raises("mtstates.error.unknown_object: name \"nobody"))
+
+prepare(function()
+  opens("twin echo", nil)(mtstates.newstate(false, ECHO))
+  states.twins = {mtstates.newstate("twin", false, ECHO),
+                  mtstates.newstate("twin", false, ECHO)}
+end)
+
+step("state, ambiguous name", function()
+  return pcall(mtstates.state, "twin")
+end, raises("mtstates.error.ambiguous_name: name \"twin\""))
+
+step("singleton, ambiguous name", function()
+  return pcall(mtstates.singleton, "twin", false, ECHO)
+end, raises("mtstates.error.ambiguous_name: name \"twin\""))
+
+prepare(function()
+  states.twins[1]:close()
+  states.twins[2]:close()
+  states.twins = nil
+end)
+
+step("properties", function()
+  local s = states["first echo"]
+  return s:id() > 100000000, s:name(), s:isowner(), mtstates.id(),
+    tostring(s):match("^mtstates%.state: %S+ (.*),"), mtstates.type(s),
+    mtstates.type(1)
+end, gives(true, "first", true, nil, "state(name=\"first\"",
+  "mtstates.state", "number"))
+
+-- ----------------------------------------------------------- singleton --
+
+step("singleton, created", function()
+  return mtstates.singleton("single", false, ECHO .. ", ...", text)
+end, opens("single echo", "single", text))
+
+step("singleton, found", function()
+  return mtstates.singleton("single")
+end, function(s)
+  gives(states["single echo"]:id(), true)(s:id(), s:isowner())
+  gives(text)(s:call(text))
+end)
+
+step("singleton, setup raises", function()
+  return pcall(mtstates.singleton, "late", false, "error('no', 0)")
+end, raises("mtstates.error.invoking_state: state(name=\"late\",id=", "no",
+  "\nstack traceback:\n"))
+
+step("singleton, setup wants itself", function()
+  return pcall(mtstates.singleton, "late", [[
+    local is_loaded, mt = pcall(require, "mtstates")
+    if not is_loaded then -- Lua says that there is no such module
+      error("not enough memory to load it")
+    end
+    return mt.singleton("late", "return print")
+  ]])
+end, raises("mtstates.error.invoking_state: state(name=\"late\",id=",
+  "mtstates.error.deadlock: name \"late\"", "\nstack traceback:\n"))
+
+-- Another thread creates it, while this one waits.
+prepare(function()
+  opens("creator", nil)(mtstates.newstate(function()
+    local mt = require "mtstates"
+    local single
+    return function(job)
+      if job then
+        single = nil
+        collectgarbage()
+        collectgarbage()
+        return single
+      end
+      single = mt.singleton("waited", function()
+        local is_loaded, h = pcall(require, "sweephost")
+        if not is_loaded then
+          error("not enough memory to load it")
+        end
+        h.hold()
+        return function(...)
+          return ...
+        end
+      end)
+    end
+  end))
+end)
+
+local function wait_for_singleton(is_armed)
+  host.start(states["creator"], "notify", is_armed)
+  host.wait_entered()
+  local ok, s = pcall(mtstates.singleton, "waited", false, ECHO)
+  if not ok then
+    host.join()
+    error(s, 0)
+  end
+  return s, host.join()
+end
+
+local function check_waited(s, ...)
+  gives("waited", true, text)(s:name(), s:isowner(), s:call(text))
+  s:close()
+  states["creator"]:call("drop")
+  is_done(...)
+end
+
+prepare(function()
+  package.loaded.mtstates = mtstates
+end)
+
+step("singleton, waiting thread fails", function()
+  return wait_for_singleton(false)
+end, check_waited)
+
+step("singleton, creating thread fails", function()
+  return wait_for_singleton(true)
+end, check_waited)
+
+-- ---------------------------------------------------- native threads --
+
+prepare(function()
+  opens("receiver", nil)(mtstates.newstate(function()
+    require "carray"
+    local count = 0
+    return function(...)
+      if select("#", ...) == 0 then
+        return ("a result that nobody wants"):rep(20)
+      elseif ... == "count" then
+        local before = count
+        count = 0
+        return before
+      end
+      local flag, integer, number, string, byte1, byte2, array, more = ...
+      if flag ~= true or integer ~= 42 or number ~= 0.5
+          or string ~= ("s"):rep(300) or byte1 ~= 1 or byte2 ~= 255
+          or array:get(1) ~= 1 or array:get(2) ~= 2.5 or array:get(3) ~= 3
+          or more ~= nil then
+        error("wrong values")
+      end
+      count = count + 1
+    end
+  end))
+  opens("failing", nil)(mtstates.newstate(false, function()
+    require "carray"
+    return function()
+      error("failing")
+    end
+  end))
+end)
+
+step("notify", function()
+  host.start(states["receiver"], "notify", true)
+  return host.join()
+end, is_done)
+
+step("notify, error", function()
+  host.start(states["failing"], "notify", true)
+  return host.join()
+end, has_failed("mtstates.error.invoking_state: state(id=", "failing",
+  "\nstack traceback:\n\t", "in function "))
+
+-- Without the callback's pcall each level would add to the error.
+prepare(function()
+  opens("recursive", nil)(mtstates.newstate(function()
+    local mt = require "mtstates"
+    local s
+    return function(depth)
+      s = s or mt.state(mt.id())
+      local ok, err = pcall(s.call, s, (depth or 1) + 1)
+      if not ok and not err:find("too many nested calls", 1, true) then
+        error(err, 0)
+      end
+      return depth
+    end
+  end))
+end)
+
+step("notify, as deep as a small C stack allows", function()
+  host.start(states["recursive"], "notify", true, 65536)
+  return host.join()
+end, is_done)
+
+step("receiver", function()
+  host.start(states["receiver"], "send", true)
+  return host.join()
+end, function(code, message, code_again, calls)
+  local received = states["receiver"]:call("count")
+  if received ~= 1 then
+    wrong("received %d times, code %d: %s", received, code, message)
+  end
+  if code ~= 0 and code ~= NO_MEMORY and message:find("out_of_memory") then
+    wrong("code %d: %s", code, message)
+  end
+  is_done(code, message, code_again, calls)
+end)
+
+step("receiver, error", function()
+  host.start(states["failing"], "send", true)
+  return host.join()
+end, has_failed("mtstates.error.invoking_state: state(id=", "failing",
+  "\nstack traceback:\n\t", "in function "))
+
+step("notify, closed", function()
+  local s = states["failing"]
+  s:close()
+  host.start(s, "notify", true)
+  return host.join()
+end, gives(1, "", 0, 0))
+
+-- ------------------------------------------------------------- waiting --
+
+prepare(function()
+  states["failing"] = nil
+  opens("held echo", nil)(mtstates.newstate(function()
+    local h = require "sweephost"
+    local is_holding
+    return function(...)
+      if ... == "hold" then
+        is_holding = true
+      elseif is_holding then
+        is_holding = false
+        h.hold()
+      end
+      return ...
+    end
+  end))
+end)
+
+local function wait_for_held(method, ...)
+  local s = states["held echo"]
+  s:call("hold")
+  host.start(s, "notify")
+  host.wait_entered()
+  local ok, a, b, c = pcall(s[method], s, ...)
+  host.join()
+  if not ok then
+    error(a, 0)
+  end
+  return a, b, c
+end
+
+step("call has to wait", function()
+  return wait_for_held("call", text, 1, 2)
+end, gives(text, 1, 2))
+
+step("tcall has to wait", function()
+  return wait_for_held("tcall", 20, text, 1)
+end, gives(true, text, 1))
+
+step("tcall does not wait", function()
+  return wait_for_held("tcall", 0, text)
+end, gives(false, nil, nil))
+
+step("close while another thread is in", function()
+  local ok, err = pcall(wait_for_held, "close")
+  return ok, err
+end, raises("mtstates.error.concurrent_access: state(id="))
+
+-- ----------------------------------------------------------- interrupt --
+
+prepare(function()
+  opens("looping", nil)(mtstates.newstate(function()
+    local h = require "sweephost"
+    return function(job)
+      local function loop()
+        h.enter()
+        while true do
+          job = job
+        end
+      end
+      if job == "coroutine" then
+        coroutine.wrap(loop)()
+      elseif job == "echo" then
+        return job
+      end
+      loop()
+    end
+  end))
+end)
+
+step("interrupt, pending", function()
+  local s = states["looping"]
+  s:interrupt()
+  return pcall(s.call, s)
+end, function(ok, err)
+  states["looping"]:interrupt(false)
+  gives("echo")(states["looping"]:call("echo"))
+  raises("mtstates.error.invoking_state: state(id=",
+    "mtstates.error.interrupted: ", "\nstack traceback:\n\t")(ok, err)
+end)
+
+step("interrupt, in a coroutine", function()
+  local s = states["looping"]
+  s:interrupt(true)
+  return pcall(s.call, s, "coroutine")
+end, function(ok, err)
+  states["looping"]:interrupt(false)
+  gives("echo")(states["looping"]:call("echo"))
+  raises("mtstates.error.invoking_state: state(id=",
+    "mtstates.error.interrupted: ", "\nstack traceback:\n\t")(ok, err)
+end)
+
+step("interrupt, another thread", function()
+  host.start(states["looping"], "notify", true)
+  host.wait_entered()
+  states["looping"]:interrupt()
+  return host.join()
+end, function(...)
+  states["looping"]:interrupt(false)
+  gives("echo")(states["looping"]:call("echo"))
+  has_failed("mtstates.error.invoking_state: state(id=",
+    "mtstates.error.interrupted: ", "\nstack traceback:\n\t")(...)
+end)
+
+-- --------------------------------------------------------------- close --
+
+local function open_chain()
+  return mtstates.newstate(function()
+    local mt = require "mtstates"
+    local collect = require "on_collect"
+    local owned = mt.newstate(function()
+      local is_owned = require "on_collect"(function()
+        return ("x"):rep(1000) .. require "mtstates".id()
+      end)
+      return function(...)
+        return is_owned and ...
+      end
+    end)
+    local guard = collect(function()
+      return owned:call("y") .. mt.id()
+    end)
+    return function(job)
+      return job and guard and owned:id()
+    end
+  end)
+end
+
+local chain, owned_id
+
+prepare(function()
+  chain = open_chain()
+  owned_id = chain:call("id")
+end)
+
+step("close, with finalizers", function()
+  local s = chain
+  return s and s:close()
+end, function()
+  raises("mtstates.error.object_closed: state(id=")(pcall(chain.call, chain))
+  collectgarbage()
+  raises("mtstates.error.unknown_object: id ")(pcall(mtstates.state, owned_id))
+end)
+
+step("call when it is closed", function()
+  return pcall(chain.call, chain, text)
+end, raises("mtstates.error.object_closed: state(id=", "closed"))
+
+prepare(function()
+  opens("keeper", nil)(mtstates.newstate(function()
+    local mt = require "mtstates"
+    local h = require "sweephost"
+    local owned
+    return function(job)
+      if job == "open" then
+        owned = mt.newstate(function()
+          local m = require "mtstates"
+          local back
+          return function(id)
+            if back then
+              back:call("drop")
+            end
+            back = back or m.state(id)
+          end
+        end)
+        owned:call(mt.id())
+        return owned:id()
+      elseif job == "drop" then
+        owned = nil
+        h.collect()
+      else
+        local s = owned
+        return s and mt.state(s:id())
+      end
+      return owned
+    end
+  end))
+  owned_id = states["keeper"]:call("open")
+end)
+
+-- The call ends, then the state is closed.
+step("owner is collected in a call", function()
+  local ok, s = pcall(mtstates.state, owned_id)
+  if ok then
+    return s:call()
+  elseif not s:find("unknown_object", 1, true) then
+    error(s, 0)
+  end
+end, function()
+  raises("mtstates.error.unknown_object: id ")(
+    pcall(mtstates.state, owned_id))
+end)
+
+local close_variable = load_string [[
+  local s <close> = ...
+  return s:call(s:id())
+]]
+
+if close_variable then
+  step("end of the scope", function()
+    return close_variable(mtstates.newstate(false, ECHO))
+  end, function(id)
+    raises("mtstates.error.unknown_object: id ")(pcall(mtstates.state, id))
+  end)
+end
+
+-- ---------------------------------------------------------- the driver --
+
+local scenario = {}
+
+-- The name of each step, or of those that are swept only.
+function scenario.names()
+  local lines = {}
+  for i = 1, #steps do
+    lines[i] = (steps[i].is_swept and "+" or "-") .. steps[i].name
+  end
+  return table.concat(lines, "\n")
+end
+
+function scenario.run(i)
+  return steps[i].run()
+end
+
+function scenario.check(i, ...)
+  return steps[i].check(...)
+end
+
+-- After a step has failed.
+function scenario.verify()
+  if mtstates then
+    check_all()
+  end
+end
+
+-- Closes all; no state may be left.
+function scenario.finish()
+  if not mtstates then
+    return
+  end
+  check_all()
+  local last = mtstates.newstate(false, ECHO)
+  states.last = last
+  for _, s in pairs(states) do
+    s:close()
+  end
+  for id = 100000001, last:id() do
+    if pcall(mtstates.state, id) then
+      wrong("%s is open", tostring(mtstates.state(id)))
+    end
+  end
+end
+
+return scenario

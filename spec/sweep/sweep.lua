@@ -1,0 +1,196 @@
+-- The memory failure sweep: has each single allocation of each step of
+-- scenario.lua fail, in each mode, and looks what comes of it.
+--
+--   LD_PRELOAD=failmalloc.so lua spec/sweep/sweep.lua [STEP [MODE [N]]]
+--
+-- The n-th allocation of a step fails, for n = 1, 2, 3 ... until the step
+-- passes untouched. The modes: in "one" only that allocation fails; in "two"
+-- the next one, too (Lua collects garbage and tries again); in "all" so does
+-- every later one, until the step has ended.
+--
+-- Each n has a process of its own, forked when all steps before have been run.
+-- There the step runs; what it raises has to be an error for memory. Then,
+-- with memory, all other states have to work, the step has to pass when it is
+-- run again, and so do all steps after it. In the end all is closed, and no
+-- block of memory may be left that is not left when nothing fails.
+
+local host = require "sweephost"
+
+local ONLY_STEP, ONLY_MODE, ONLY_N = arg[1], arg[2], tonumber(arg[3])
+local JOBS = tonumber(os.getenv("JOBS")) or 2
+local TIME_LIMIT = 30 -- seconds for one process
+local MANY = 4 -- failures of a step in a mode, then it is given up
+
+local modes = {{name = "one", count = 1}, {name = "two", count = 2},
+               {name = "all", count = 1000000000}}
+
+-- What can come of a step with a failure: what a process ends with.
+local kinds = {"untouched", "absorbed", "out_of_memory", "invoking_state",
+               "state_result", "not enough memory"}
+local FAILED = 100
+
+local function index_of(kind)
+  for i = 1, #kinds do
+    if kinds[i] == kind then
+      return i
+    end
+  end
+end
+
+-- Which kind of error this is; nil: none that may come when memory is out.
+local function kind_of(err)
+  local name, rest = err:match("^mtstates%.error%.([%w_]+): (.*)")
+  if not err:find("not enough memory", 1, true) then
+    return nil
+  elseif name == "out_of_memory" then
+    return name
+  elseif name == "invoking_state" and rest:find("^state%(") then
+    return name
+  elseif name == "state_result" and rest:find("carray: ", 1, true) then
+    return name
+  elseif err:find("^not enough memory") then
+    return "not enough memory"
+  end
+end
+
+local scenario = host.load("spec/sweep/scenario.lua")
+local steps = {}
+for flag, name in scenario:call("names"):gmatch("([+-])([^\n]+)") do
+  steps[#steps + 1] = {name = name, is_swept = flag == "+", kinds = {}}
+end
+
+local function run_untouched(i)
+  local ok, err = scenario:run(i)
+  if not ok then
+    error(("step '%s' without failures: %s"):format(steps[i].name, err), 0)
+  end
+end
+
+-- Runs the rest; gives how many blocks are left when all is closed.
+local function finish(first)
+  for i = first, #steps do
+    run_untouched(i)
+  end
+  scenario:call("finish")
+  return scenario:close()
+end
+
+-- Runs f in a process of its own; gives its number.
+local function spawn(f)
+  local pid = host.fork(TIME_LIMIT)
+  if pid == 0 then
+    local ok, result = pcall(f)
+    if not ok then
+      io.stderr:write(tostring(result), "\n")
+    end
+    host.exit(ok and result or FAILED)
+  end
+  return pid
+end
+
+-- How many blocks are left when nothing fails.
+spawn(function()
+  return finish(1)
+end)
+local _, left_untouched = host.wait()
+if left_untouched < 0 or left_untouched >= FAILED then
+  io.stderr:write("the scenario does not pass without failures\n")
+  os.exit(1)
+end
+
+-- In a process of its own: what becomes of the step, an index of kinds.
+local function attempt(i, mode, n)
+  local ok, err, failed = scenario:run(i, n, mode.count)
+  local kind = failed == 0 and "untouched" or "absorbed"
+  if not ok then
+    kind = failed > 0 and kind_of(err)
+    if not kind then
+      error("it raised: " .. err, 0)
+    end
+  end
+  scenario:call("verify")
+  if not ok then
+    run_untouched(i)
+    scenario:call("verify")
+  end
+  local left = finish(i + 1)
+  if left ~= left_untouched then
+    host.list()
+    error(("%d blocks are left instead of %d: see above; " ..
+      "the step gave: %s"):format(left, left_untouched, err or kind), 0)
+  end
+  return index_of(kind)
+end
+
+local function report_failure(step, mode, n, code)
+  local what = code == FAILED and "failed, see above"
+    or code < 0 and ("ended by signal %d%s"):format(
+      -code, code == -14 and ", it took too long" or "")
+    or ("ended with code %d"):format(code)
+  io.stderr:write(("FAILED: step '%s', mode %s, n = %d: %s\n" ..
+    "  repeat with: make sweep STEP='%s' MODE=%s N=%d\n"):format(
+    step.name, mode.name, n, what, step.name, mode.name, n))
+end
+
+-- Several processes at a time; true if none failed.
+local function sweep_step(i, mode)
+  local step = steps[i]
+  local running, count, failures = {}, 0, 0
+  local n = ONLY_N and ONLY_N - 1 or 0
+  local is_over = false
+  repeat
+    while count < JOBS and not is_over do
+      n = n + 1
+      local number = n
+      running[spawn(function()
+        return attempt(i, mode, number)
+      end)] = number
+      count = count + 1
+      is_over = ONLY_N ~= nil
+    end
+    local pid, code = host.wait()
+    local kind = kinds[code]
+    if kind then
+      step.kinds[kind] = (step.kinds[kind] or 0) + 1
+    else
+      report_failure(step, mode, running[pid], code)
+      failures = failures + 1
+    end
+    step.last = running[pid]
+    is_over = is_over or kind == "untouched" or failures == MANY
+    count = count - 1
+  until is_over and count == 0
+  return failures
+end
+
+local function describe(step)
+  local parts = {}
+  for i = 2, #kinds do
+    if step.kinds[kinds[i]] then
+      parts[#parts + 1] = step.kinds[kinds[i]] .. " " .. kinds[i]
+    end
+  end
+  return table.concat(parts, ", ")
+end
+
+local total, failures = 0, 0
+local started = os.time()
+for i = 1, #steps do
+  local step = steps[i]
+  if step.is_swept and (not ONLY_STEP or ONLY_STEP == step.name) then
+    for _, mode in ipairs(modes) do
+      if not ONLY_MODE or ONLY_MODE == mode.name then
+        failures = failures + sweep_step(i, mode)
+      end
+    end
+    for k = 2, #kinds do
+      total = total + (step.kinds[kinds[k]] or 0)
+    end
+    print(("%-36s %s"):format(step.name, describe(step)))
+    io.stdout:flush()
+  end
+  run_untouched(i)
+end
+print(("%d failing allocations, %d findings, %d blocks left each time, %d s")
+  :format(total, failures, left_untouched, os.time() - started))
+os.exit(failures == 0 and total > 0 and 0 or 1)
