@@ -132,7 +132,7 @@ describe("large numbers: #numbers", function()
   end)
 
   -- The heap makes the collector slow: it waits until there is twice as much.
-  it("100,000 states that are dropped and not closed need less than 150 MB",
+  it("100,000 states that are dropped and not closed need less than 100 MB",
     function()
       run([[
         local heap = {}
@@ -143,7 +143,7 @@ describe("large numbers: #numbers", function()
           mtstates.newstate(i % 10 == 0, "return function() end")
         end
         local most = resident("VmHWM")
-        print(most < 150 and "fine" or most)
+        print(most < 100 and "fine" or most)
       ]])
     end)
 end)
