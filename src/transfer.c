@@ -48,7 +48,11 @@ int mts_transfer_examine(mts_Values *values)
   lua_State *L = values->L;
   mts_Carray *array;
   int i;
-  luaL_checkstack(L, LUA_MINSTACK, "too many values");
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    /* luaL_checkstack would call that an overflow of the stack */
+    lua_pushliteral(L, "not enough memory");
+    lua_error(L);
+  }
   array = lua_newuserdatauv(L, (size_t)values->count * sizeof(*array), 0);
   values->arrays = array;
   for (i = 0; i < values->count; i++) {
