@@ -27,13 +27,13 @@ local prelude = [[
 ]]
 
 local function run(program)
-  local output, status = helpers.run_program(prelude .. program)
+  local output, status = helpers.run_program(prelude .. program, nil, 600)
   assert.equals("fine\n", output)
   assert.equals(0, status)
 end
 
 describe("large numbers: #numbers", function()
-  before_each(helpers.watch("numbers"))
+  before_each(helpers.watch("numbers", 700))
   after_each(helpers.unwatch)
 
   -- Each state owns the next one.  Of the module they keep the metatable only,

@@ -32,9 +32,9 @@ function helpers.it_needs(has_feature, feature)
 end
 
 -- A busted before_each that ends the process when a spec hangs.
-function helpers.watch(topic)
+function helpers.watch(topic, seconds)
   return function()
-    handoff.watchdog(120, topic)
+    handoff.watchdog(seconds or 120, topic)
   end
 end
 
@@ -171,13 +171,14 @@ end
 -- Runs Lua code as a program of its own: what it prints, errors included, and
 -- its exit status: 124 if it took too long, more than 128 after a crash.
 -- setting: in the environment ("NAME=value") of that program only, or nil.
-function helpers.run_program(code, setting)
+-- seconds: what is too long (100).
+function helpers.run_program(code, setting, seconds)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   assert(file:write(code))
   file:close()
-  local command = ("%s timeout 100 %s %s 2>&1; echo status $?"):format(
-    setting or "", helpers.interpreter(), path)
+  local command = ("%s timeout %d %s %s 2>&1; echo status $?"):format(
+    setting or "", seconds or 100, helpers.interpreter(), path)
   local pipe = assert(io.popen(command))
   local output, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
   pipe:close()
