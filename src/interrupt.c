@@ -48,7 +48,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
   mts_State *s = mts_home_of(L);
   int level;
-  if (is_call_of_c(L, ar))
+  if (is_call_of_c(L, ar) || !s) /* the debug library can hide it */
     return;
   mts_mutex_lock(&s->lock.mutex);
   level = atomic_load(&s->interrupt);
