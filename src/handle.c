@@ -10,13 +10,7 @@
 **
 ** Every function has three upvalues: the metatable of state objects, so that
 ** checking one needs no look-up, the box of the state that the running Lua
-** state is (see home.h), and the account of the states that were made here.
-**
-** The garbage collector sees of a state only its small object, and would let
-** many pile up.  So before a state is made, the collector is told what others
-** weigh that it does not know of, but only if that is half as much again as
-** what it knows: many open states are not to keep it busy.  States that are
-** closed in time it never hears of.
+** state is (see home.h), and the weights of the states that were made here.
 */
 #include "handle.h"
 
@@ -26,27 +20,19 @@
 #include "interrupt.h"
 #include "newstate.h"
 #include "registry.h"
+#include "weight.h"
 
 #define METATABLE lua_upvalueindex(1)
 #define BOX lua_upvalueindex(2)
-#define ACCOUNT lua_upvalueindex(3)
-
-/* Amounts (KB) that are not worth telling the garbage collector. */
-#define SMALL_WEIGHT 256
+#define WEIGHTS lua_upvalueindex(3)
 
 typedef struct Handle {
   mts_State *state; /* NULL: not yet, or released */
   bool is_owner;
   bool is_finalized; /* then the state is released at the end of all calls */
   int calls;         /* in progress through this object */
-  int weight;        /* of the state when it was new, until it is closed */
+  int weight;        /* of the state (KB); see weight.h */
 } Handle;
-
-/* In KB. */
-typedef struct Account {
-  int open;   /* the weight of all states that were made here and are open */
-  int untold; /* what the garbage collector does not know yet */
-} Account;
 
 /* ======================================================================= */
 /* State objects                                                           */
@@ -134,32 +120,16 @@ static void step_in(lua_State *L, lua_State *outer)
   mts_interrupt_switch(mts_home_unbox(L, BOX), outer);
 }
 
-static void put_on_account(lua_State *L, Handle *handle, int weight)
+static mts_Weights *weights(lua_State *L)
 {
-  Account *account = lua_touserdata(L, ACCOUNT);
-  handle->weight = weight;
-  account->open += weight;
-  account->untold += weight;
+  return lua_touserdata(L, WEIGHTS);
 }
 
-static void take_off_account(lua_State *L, Handle *handle)
+/* The state is closed, or no matter of this object any more. */
+static void remove_weight(lua_State *L, Handle *handle)
 {
-  Account *account = lua_touserdata(L, ACCOUNT);
-  account->open -= handle->weight;
+  mts_weight_remove(weights(L), handle->weight);
   handle->weight = 0;
-  if (account->untold > account->open)
-    account->untold = account->open;
-}
-
-/* Stack: [-0, +0, e] */
-static void tell_collector(lua_State *L)
-{
-  Account *account = lua_touserdata(L, ACCOUNT);
-  int weight = account->untold;
-  if (weight > SMALL_WEIGHT && weight > account->open / 3) {
-    account->untold = 0;
-    mts_compat_gcweigh(L, weight);
-  }
 }
 
 /* Closes the state, if it is not in use. */
@@ -169,7 +139,7 @@ static mts_Status close_state(lua_State *L, Handle *handle)
   mts_Status status = mts_registry_close(handle->state);
   step_in(L, outer);
   if (status == MTS_OK)
-    take_off_account(L, handle);
+    remove_weight(L, handle);
   return status;
 }
 
@@ -184,7 +154,7 @@ static void disown(lua_State *L, Handle *handle)
     handle->is_owner = false;
     mts_registry_drop_owner(handle->state);
     step_in(L, outer);
-    take_off_account(L, handle);
+    remove_weight(L, handle);
   }
 }
 
@@ -224,7 +194,8 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   status = mts_newstate_run(s, setup, &error_text);
   handle->calls--;
   if (status == MTS_OK) {
-    put_on_account(L, handle, lua_gc(s->L, LUA_GCCOUNT, 0));
+    handle->weight = lua_gc(s->L, LUA_GCCOUNT, 0);
+    mts_weight_add(weights(L), handle->weight);
     mts_registry_publish(s);
     handle->is_owner = true;
     mts_state_leave(s);
@@ -250,7 +221,7 @@ static void create(lua_State *L, Handle *handle, const char *name,
                    size_t length)
 {
   mts_Status status;
-  tell_collector(L);
+  mts_weight_tell(weights(L), L);
   status = mts_registry_new_state(name, length, &handle->state);
   if (status != MTS_OK)
     mts_error_raise_status(L, status, "new state");
@@ -560,7 +531,8 @@ void mts_handle_open(lua_State *L)
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   mts_home_push_box(L);
-  *(Account *)lua_newuserdatauv(L, sizeof(Account), 0) = (Account){0};
+  *(mts_Weights *)lua_newuserdatauv(L, sizeof(mts_Weights), 0) =
+      (mts_Weights){0};
   set_functions(L, metatable + 1, methods);
   set_functions(L, metatable, metamethods);
   set_functions(L, module, functions);
