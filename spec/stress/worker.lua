@@ -1,0 +1,468 @@
+-- A thread of the stress: does random things with states and keeps accounts.
+--
+-- For each state that it called there is an account: how many calls surely
+-- ran there, how many perhaps did (those that were interrupted), and the sum
+-- of the steps that the sure ones counted. Every other outcome of a call has
+-- to be one that tells that it did not run, and that the call can have.
+--
+-- What a round does is drawn from the seed, the thread and the round alone,
+-- whatever happened in the rounds before.
+
+local capidriver = require "capidriver"
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+
+local SETUP = 'return require "stress.member"'
+local FAILING_SETUPS = {
+  {'require "stress.member" error("boom")', "boom"},
+  {'require "stress.member" return 1', "mtstates.error.state_result"},
+  {"return return", "bad argument #"},
+}
+local MINE = 24       -- states that a thread has objects of
+local NAMES = 20      -- for states of all threads, and for singletons
+local SINGLETONS = 4
+local BOARD = 16      -- gates that hold ids, for all threads to find
+local MEETING = 20    -- rounds between two meetings of all threads
+
+local ACTIONS = {"echo", "echo", "echo", "count", "slow", "spin", "boom",
+                 "bad", "collect"}
+local TIMEOUTS = {0, -1, 1e-5, 1e-3, 0.02, math.huge}
+local ECHOES = {"", ("x"):rep(100), ("\0y"):rep(5000), 17, -0.5, true}
+
+local unpack = helpers.unpack
+local worker = {}
+local base          -- objects of states that nobody closes or interrupts
+local mine = {}     -- objects of states that come and go
+local accounts = {} -- of the id of a state: {sure, perhaps, sum}
+local tally = {calls = 0, timeouts = 0, errors = 0, interrupted = 0}
+
+-- ---------------------------------------------------------------- chance --
+
+local x
+
+-- x * 16807 is exact in a double.
+local function random(n)
+  x = x * 16807 % 2147483647
+  return x % n + 1
+end
+
+local function set_seed(seed, thread, round)
+  x = (seed * 7919 + thread * 104729 + round * 611953) % 2147483646 + 1
+  for _ = 1, 5 do
+    random(1)
+  end
+end
+
+local function chance(percent)
+  return random(100) <= percent
+end
+
+local function any(list)
+  return list[random(#list)]
+end
+
+-- -------------------------------------------------------------- accounts --
+
+local function book(id, sure, perhaps, sum)
+  local account = accounts[id] or {0, 0, 0}
+  account[1] = account[1] + sure
+  account[2] = account[2] + perhaps
+  account[3] = account[3] + sum
+  accounts[id] = account
+  tally.calls = tally.calls + sure
+end
+
+local function contains(err, text)
+  return tostring(err):find(text, 1, true)
+end
+
+-- The error must be one of those with these names.
+local function check(err, names)
+  for name in names:gmatch("%S+") do
+    if contains(err, "mtstates.error." .. name) then
+      tally.errors = tally.errors + 1
+      return
+    end
+  end
+  error("this should not be raised here: " .. tostring(err), 0)
+end
+
+-- An order is a call of the state with this id that counts, and the errors
+-- that can keep it from running.
+local function new_order(id, errors)
+  local action = any(ACTIONS)
+  local order = {id = id, errors = errors, step = random(1000)}
+  order.args = {action, order.step, n = 3}
+  if action == "echo" then
+    order.args[3] = any(ECHOES)
+    order.echo = order.args[3]
+  elseif action == "spin" then
+    order.args[3] = random(2000)
+  elseif action == "boom" then
+    order.proof = ("boom %d;"):format(order.step)
+    order.args[3] = order.proof
+    order.args[4], order.args.n = chance(30), 4
+  elseif action == "bad" then
+    order.proof = "mtstates.error.state_result"
+  end
+  return order
+end
+
+-- Books what has become of an order: what pcall gave, but false for a call
+-- that did not get in within its timeout.
+local function settle(order, ok, result, echo)
+  if ok and result == false and order.is_timed then
+    tally.timeouts = tally.timeouts + 1
+  elseif ok then
+    if result ~= order.id then
+      error("the call went to the wrong state")
+    elseif order.proof or echo ~= order.echo then
+      error("the call gave something else")
+    end
+    book(order.id, 1, 0, order.step)
+  elseif order.proof and contains(result, order.proof) then
+    book(order.id, 1, 0, order.step)
+  else
+    check(result, order.errors)
+    if contains(result, "mtstates.error.interrupted") then
+      tally.interrupted = tally.interrupted + 1
+      book(order.id, 0, 1, 0)
+    end
+  end
+end
+
+local function drop_true(ok, in_time, ...)
+  if ok and in_time == true then
+    return true, ...
+  end
+  return ok, in_time
+end
+
+local function call(s, timeout, args)
+  if timeout then
+    return drop_true(pcall(s.tcall, s, timeout, unpack(args, 1, args.n)))
+  end
+  return pcall(s.call, s, unpack(args, 1, args.n))
+end
+
+local function random_timeout(order)
+  local timeout = chance(30) and any(TIMEOUTS)
+  order.is_timed = order.is_timed or timeout
+  return timeout
+end
+
+local function carry_out(order, s)
+  settle(order, call(s, random_timeout(order), order.args))
+end
+
+-- Has the order passed on by further states.
+local function carry_out_through(order, vias)
+  local id, args = order.id, order.args
+  for _, via in ipairs(vias) do
+    local n = args.n
+    args = {"pass", id, random_timeout(order), unpack(args, 1, n)}
+    args.n, id = n + 3, via:id()
+  end
+  local ok, s = pcall(mtstates.state, id)
+  if ok then
+    settle(order, call(s, random_timeout(order), args))
+  else
+    check(s, order.errors)
+  end
+end
+
+-- ---------------------------------------------------------------- states --
+
+-- Some are used much more often than others.
+local function any_base()
+  local i = any {#base, 4}
+  return base[random(i)]
+end
+
+-- Keeps an object; the one in its place is dropped without being closed.
+local function keep(s)
+  mine[random(MINE)] = s
+  if chance(70) then
+    handoff.set("board " .. random(BOARD), s:id())
+  end
+end
+
+-- A state that comes and goes, perhaps gone; or nil.
+local function anyone()
+  local how = random(4)
+  local key = "board " .. random(BOARD)
+  if how == 1 then
+    key = "name " .. random(NAMES)
+  elseif how == 2 then
+    key = "singleton " .. random(SINGLETONS)
+  elseif how == 3 then
+    return mine[random(MINE)]
+  end
+  local id = how == 4 and handoff.get(key)
+  if id == 0 then
+    return nil
+  end
+  local ok, s = pcall(mtstates.state, id or key)
+  if ok then
+    return s
+  end
+  check(s, how == 1 and "unknown_object ambiguous_name" or "unknown_object")
+end
+
+local COMES_AND_GOES = "object_closed interrupted"
+
+-- --------------------------------------------------------------- actions --
+
+local actions = {}
+
+function actions.call_base()
+  for _ = 1, random(5) do
+    local s = any_base()
+    carry_out(new_order(s:id(), ""), s)
+  end
+end
+
+function actions.call()
+  local s = anyone()
+  if s then
+    carry_out(new_order(s:id(), COMES_AND_GOES), s)
+  end
+end
+
+function actions.call_base_through_others()
+  local vias = {}
+  for i = 1, random(4) do
+    vias[i] = any_base()
+  end
+  carry_out_through(new_order(any_base():id(), "deadlock"), vias)
+end
+
+function actions.call_through_others()
+  local s = anyone()
+  if s then
+    local order = new_order(s:id(), COMES_AND_GOES ..
+                            " deadlock unknown_object")
+    local vias = {}
+    for _ = 1, random(4) do
+      vias[#vias + 1] = chance(50) and any_base() or anyone()
+    end
+    carry_out_through(order, vias)
+  end
+end
+
+-- The state creates one that it owns, and drops the one before.
+function actions.create_inside()
+  local s, errors = any_base(), ""
+  if chance(70) then
+    s, errors = anyone(), COMES_AND_GOES
+  end
+  if s then
+    local order = new_order(s:id(), errors)
+    order.args, order.echo, order.proof = {"child", order.step, n = 2}, nil
+    carry_out(order, s)
+  end
+end
+
+function actions.create()
+  local name = chance(50) and "name " .. random(NAMES) or nil
+  keep((mtstates.newstate(name, chance(30), SETUP)))
+end
+
+function actions.create_singleton()
+  local name = "singleton " .. random(SINGLETONS)
+  keep((mtstates.singleton(name, chance(30), SETUP)))
+end
+
+-- As a singleton, it can be that another thread has created it.
+function actions.create_in_vain()
+  local failing = any(FAILING_SETUPS)
+  local create, name = mtstates.newstate, "name " .. random(NAMES)
+  if chance(50) then
+    create, name = mtstates.singleton, "singleton " .. random(SINGLETONS)
+  end
+  local ok, s = pcall(create, name, failing[1])
+  if ok and create == mtstates.singleton then
+    keep(s)
+  elseif ok or not contains(s, failing[2]) then
+    error("a bad setup gave: " .. tostring(s))
+  end
+end
+
+function actions.close()
+  local s = anyone()
+  if s then
+    local ok, err = pcall(s.close, s)
+    if not ok then
+      check(err, "concurrent_access")
+    elseif pcall(mtstates.state, s:id()) or pcall(s.call, s, "id") then
+      error("a closed state is still there")
+    end
+  end
+end
+
+function actions.drop()
+  for _ = 1, random(4) do
+    mine[random(MINE)] = nil
+  end
+  if chance(30) then
+    collectgarbage()
+  else
+    collectgarbage("step", random(50))
+  end
+end
+
+local function interrupt(s, flag)
+  local ok, err = pcall(s.interrupt, s, flag)
+  if not ok then
+    check(err, "object_closed")
+  end
+end
+
+function actions.interrupt()
+  local s = anyone()
+  if s then
+    interrupt(s)
+  end
+end
+
+function actions.interrupt_for_a_while()
+  local s = anyone()
+  if s then
+    interrupt(s, true)
+    for _ = 1, random(3) do
+      carry_out(new_order(s:id(), COMES_AND_GOES), s)
+    end
+    interrupt(s, false)
+  end
+end
+
+-- Native threads, all at once.
+function actions.storm()
+  local s = any_base()
+  local threads, times = random(3), random(3)
+  local n, codes = threads * times
+  if chance(50) then
+    codes = capidriver.notifier(s):storm(threads, times)
+    book(s:id(), n, 0, n)
+  else
+    codes = capidriver.receiver(s):storm(threads, times)
+    book(s:id(), n, 0, threads * times * (times - 1) / 2)
+  end
+  if codes[0] ~= n then
+    error("a storm's calls did not all succeed")
+  end
+end
+
+local function start_native(s, order, nonblock)
+  if order.args[1] == "bad" then -- results are dropped
+    order.proof = nil
+  end
+  if chance(30) then
+    order.step, order.echo, order.proof = 1, nil
+    return capidriver.notifier(s):start()
+  end
+  local r = capidriver.receiver(s)
+  local writer = r:writer(random(100), 2)
+  for i = 1, order.args.n do
+    local value = order.args[i]
+    if type(value) == "string" then
+      writer:string(value)
+    elseif type(value) == "number" then
+      writer:number(value)
+    else
+      writer:boolean(value)
+    end
+  end
+  return r:start(writer, nonblock)
+end
+
+-- A native thread calls, while this one does something else, perhaps with
+-- the same state.
+function actions.call_from_native_thread()
+  local s = anyone()
+  if s then
+    local order = new_order(s:id(), COMES_AND_GOES)
+    local nonblock = chance(30)
+    local job = start_native(s, order, nonblock)
+    actions[any {"close", "interrupt", "drop", "call"}]()
+    local code, message = job:join()
+    if code == 0 then
+      settle(order, true, order.id, order.echo)
+    elseif code == 3 and nonblock then
+      tally.timeouts = tally.timeouts + 1
+    elseif code ~= 1 then
+      settle(order, false, message)
+    end
+  end
+end
+
+local weights = {
+  call_base = 10, call = 10, call_base_through_others = 8,
+  call_through_others = 8, create_inside = 2, create = 6,
+  create_singleton = 3, create_in_vain = 1, close = 4, drop = 4,
+  interrupt = 3, interrupt_for_a_while = 2, storm = 1,
+  call_from_native_thread = 3,
+}
+
+-- In an order that is the same each time.
+local draw = {}
+for name, weight in pairs(weights) do
+  for _ = 1, weight do
+    draw[#draw + 1] = name
+  end
+end
+table.sort(draw)
+
+-- ------------------------------------------------------------------ life --
+
+-- What is left after all threads have stopped interrupting must work.
+local function finish()
+  for i = 1, MINE do
+    local s = mine[i]
+    if s then
+      interrupt(s, false)
+      carry_out(new_order(s:id(), "object_closed"), s)
+      if chance(50) then
+        mine[i] = nil
+      end
+    end
+  end
+  collectgarbage()
+end
+
+local function work(seed, thread, rounds, threads)
+  for round = 1, rounds do
+    set_seed(seed, thread, round)
+    actions[any(draw)]()
+    if round % MEETING == 0 then
+      handoff.add("met")
+      handoff.wait("met", threads * round / MEETING)
+    end
+  end
+  finish()
+end
+
+-- Hands the accounts in; gives how many, and the tally.
+function worker.run(base_ids, ...)
+  base = {}
+  for id in base_ids:gmatch("%d+") do
+    base[#base + 1] = mtstates.state(tonumber(id))
+  end
+  local args = helpers.pack(...)
+  local ok, err = xpcall(function()
+    work(unpack(args, 1, args.n))
+  end, debug.traceback)
+  if not ok then
+    handoff.set("met", math.huge) -- nobody has to wait for this thread
+    error(err, 0)
+  end
+  local count = 0
+  for id, account in pairs(accounts) do
+    handoff.put("accounts", id, unpack(account))
+    count = count + 1
+  end
+  return count, tally.calls, tally.timeouts, tally.errors, tally.interrupted
+end
+
+return worker
