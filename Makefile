@@ -295,3 +295,11 @@ check-cppcheck:
 # What clang-tidy finds goes to stdout; stderr only counts what it left out.
 check-tidy:
 	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'
+
+##@ Stress
+
+# Any other variables as for specs: LUA_VERSION, BUILD, RUN ...
+.PHONY: stress
+stress: all $(SUPPORT) ## do random things for SECONDS=60 from SEED=(the time) on
+	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
+	  $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED)

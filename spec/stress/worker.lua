@@ -32,7 +32,7 @@ local ECHOES = {"", ("x"):rep(100), ("\0y"):rep(5000), 17, -0.5, true}
 
 local unpack = helpers.unpack
 local worker = {}
-local base          -- objects of states that nobody closes or interrupts
+local base = {}     -- objects of states that nobody closes or interrupts
 local mine = {}     -- objects of states that come and go
 local accounts = {} -- of the id of a state: {sure, perhaps, sum}
 local tally = {calls = 0, timeouts = 0, errors = 0, interrupted = 0}
@@ -190,24 +190,22 @@ end
 
 -- A state that comes and goes, perhaps gone; or nil.
 local function anyone()
-  local how = random(4)
-  local key = "board " .. random(BOARD)
-  if how == 1 then
-    key = "name " .. random(NAMES)
-  elseif how == 2 then
-    key = "singleton " .. random(SINGLETONS)
-  elseif how == 3 then
+  local how = random(6)
+  local key, errors
+  if how <= 2 then
     return mine[random(MINE)]
+  elseif how <= 4 then
+    key, errors = handoff.get("board " .. random(BOARD)), "unknown_object"
+  elseif how == 5 then
+    key, errors = "singleton " .. random(SINGLETONS), "unknown_object"
+  else
+    key, errors = "name " .. random(NAMES), "unknown_object ambiguous_name"
   end
-  local id = how == 4 and handoff.get(key)
-  if id == 0 then
-    return nil
-  end
-  local ok, s = pcall(mtstates.state, id or key)
+  local ok, s = pcall(mtstates.state, key)
   if ok then
     return s
   end
-  check(s, how == 1 and "unknown_object ambiguous_name" or "unknown_object")
+  check(s, errors)
 end
 
 local COMES_AND_GOES = "object_closed interrupted"
@@ -259,7 +257,8 @@ function actions.create_inside()
   end
   if s then
     local order = new_order(s:id(), errors)
-    order.args, order.echo, order.proof = {"child", order.step, n = 2}, nil
+    order.args, order.echo = {"child", order.step, n = 2}, nil
+    order.proof = nil
     carry_out(order, s)
   end
 end
@@ -289,8 +288,8 @@ function actions.create_in_vain()
   end
 end
 
-function actions.close()
-  local s = anyone()
+function actions.close(s)
+  s = s or anyone()
   if s then
     local ok, err = pcall(s.close, s)
     if not ok then
@@ -301,9 +300,11 @@ function actions.close()
   end
 end
 
-function actions.drop()
-  for _ = 1, random(4) do
-    mine[random(MINE)] = nil
+function actions.drop(s)
+  for i = 1, MINE do
+    if chance(10) or s and mine[i] == s then
+      mine[i] = nil
+    end
   end
   if chance(30) then
     collectgarbage()
@@ -319,15 +320,15 @@ local function interrupt(s, flag)
   end
 end
 
-function actions.interrupt()
-  local s = anyone()
+function actions.interrupt(s)
+  s = s or anyone()
   if s then
     interrupt(s)
   end
 end
 
-function actions.interrupt_for_a_while()
-  local s = anyone()
+function actions.interrupt_for_a_while(s)
+  s = s or anyone()
   if s then
     interrupt(s, true)
     for _ = 1, random(3) do
@@ -354,12 +355,15 @@ function actions.storm()
   end
 end
 
+local MEANWHILE = {"close", "drop", "interrupt", "interrupt",
+                   "interrupt_for_a_while"}
+
 local function start_native(s, order, nonblock)
   if order.args[1] == "bad" then -- results are dropped
     order.proof = nil
   end
   if chance(30) then
-    order.step, order.echo, order.proof = 1, nil
+    order.step, order.echo, order.proof = 1, nil, nil
     return capidriver.notifier(s):start()
   end
   local r = capidriver.receiver(s)
@@ -377,15 +381,16 @@ local function start_native(s, order, nonblock)
   return r:start(writer, nonblock)
 end
 
--- A native thread calls, while this one does something else, perhaps with
--- the same state.
+-- A native thread calls, while this one does something else with the state.
 function actions.call_from_native_thread()
   local s = anyone()
   if s then
     local order = new_order(s:id(), COMES_AND_GOES)
     local nonblock = chance(30)
     local job = start_native(s, order, nonblock)
-    actions[any {"close", "interrupt", "drop", "call"}]()
+    for _ = 1, random(3) do
+      actions[any(MEANWHILE)](s)
+    end
     local code, message = job:join()
     if code == 0 then
       settle(order, true, order.id, order.echo)
@@ -399,10 +404,10 @@ end
 
 local weights = {
   call_base = 10, call = 10, call_base_through_others = 8,
-  call_through_others = 8, create_inside = 2, create = 6,
+  call_through_others = 8, create_inside = 2, create = 8,
   create_singleton = 3, create_in_vain = 1, close = 4, drop = 4,
-  interrupt = 3, interrupt_for_a_while = 2, storm = 1,
-  call_from_native_thread = 3,
+  interrupt = 4, interrupt_for_a_while = 3, storm = 1,
+  call_from_native_thread = 5,
 }
 
 -- In an order that is the same each time.
@@ -443,9 +448,9 @@ local function work(seed, thread, rounds, threads)
   finish()
 end
 
--- Hands the accounts in; gives how many, and the tally.
+-- Hands in the accounts; then the mailbox "finished" gets true, how many
+-- they are and the tally, or false and the error.
 function worker.run(base_ids, ...)
-  base = {}
   for id in base_ids:gmatch("%d+") do
     base[#base + 1] = mtstates.state(tonumber(id))
   end
@@ -453,16 +458,13 @@ function worker.run(base_ids, ...)
   local ok, err = xpcall(function()
     work(unpack(args, 1, args.n))
   end, debug.traceback)
-  if not ok then
-    handoff.set("met", math.huge) -- nobody has to wait for this thread
-    error(err, 0)
-  end
   local count = 0
   for id, account in pairs(accounts) do
     handoff.put("accounts", id, unpack(account))
     count = count + 1
   end
-  return count, tally.calls, tally.timeouts, tally.errors, tally.interrupted
+  handoff.put("finished", ok, ok and count or err, tally.calls,
+              tally.timeouts, tally.errors, tally.interrupted)
 end
 
 return worker
