@@ -30,8 +30,10 @@ function actions.echo(...)
 end
 
 -- Others come meanwhile and queue up.
-function actions.slow()
-  handoff.breathe()
+function actions.slow(times)
+  for _ = 1, times do
+    handoff.breathe()
+  end
 end
 
 function actions.collect()
@@ -77,6 +79,10 @@ function actions.child()
   if child:call("id") ~= child:id() then
     error("call went to the wrong state")
   end
+end
+
+function actions.stop()
+  mtstates.state(id):interrupt()
 end
 
 local function passed(in_time, ...)

@@ -24,7 +24,7 @@ local threads = require "threads"
 
 local SECONDS = tonumber(arg[1]) or 0
 local SEED = tonumber(arg[2]) or os.time()
-local THREADS, ROUNDS, BASE = 8, 200, 150
+local THREADS, ROUNDS, BASE = 8, 200, 200
 local PATIENCE = 100 -- a hang shows earlier: the threads' meeting fails
 
 -- How much the memory may grow: the tables of the registry can double once,
@@ -45,7 +45,7 @@ end
 local function work(seed)
   local base, ids, running = {}, {}, {}
   for i = 1, BASE do
-    base[i] = mtstates.newstate(nil, i % 3 == 0,
+    base[i] = mtstates.newstate("base " .. i, i % 3 == 0,
                                 'return require "stress.member"')
     ids[i] = ("%d"):format(base[i]:id())
   end

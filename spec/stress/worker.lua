@@ -90,8 +90,8 @@ end
 
 -- An order is a call of the state with this id that counts, and the errors
 -- that can keep it from running.
-local function new_order(id, errors)
-  local action = any(ACTIONS)
+local function new_order(id, errors, action)
+  action = action or any(ACTIONS)
   local order = {id = id, errors = errors, step = random(1000)}
   order.args = {action, order.step, n = 3}
   if action == "echo" then
@@ -99,6 +99,8 @@ local function new_order(id, errors)
     order.echo = order.args[3]
   elseif action == "spin" then
     order.args[3] = random(2000)
+  elseif action == "slow" then
+    order.args[3] = any {1, 1, 1, 5}
   elseif action == "boom" then
     order.proof = ("boom %d;"):format(order.step)
     order.args[3] = order.proof
@@ -176,8 +178,8 @@ end
 
 -- Some are used much more often than others.
 local function any_base()
-  local i = any {#base, 4}
-  return base[random(i)]
+  local i = random(any {#base, 4})
+  return chance(10) and mtstates.state("base " .. i) or base[i]
 end
 
 -- Keeps an object; the one in its place is dropped without being closed.
@@ -206,6 +208,13 @@ local function anyone()
     return s
   end
   check(s, errors)
+end
+
+-- The same through an object that is no owner.
+local function anyone_not_owned()
+  local s = anyone()
+  local ok, reference = pcall(mtstates.state, s and s:id() or 0)
+  return ok and reference or nil
 end
 
 local COMES_AND_GOES = "object_closed interrupted"
@@ -249,17 +258,15 @@ function actions.call_through_others()
   end
 end
 
--- The state creates one that it owns, and drops the one before.
-function actions.create_inside()
-  local s, errors = any_base(), ""
+-- The state creates one that it owns and drops the one before, or interrupts
+-- itself.
+function actions.call_for_trouble()
+  local s, errors, action = any_base(), "", "child"
   if chance(70) then
-    s, errors = anyone(), COMES_AND_GOES
+    s, errors, action = anyone(), COMES_AND_GOES, any {"child", "stop"}
   end
   if s then
-    local order = new_order(s:id(), errors)
-    order.args, order.echo = {"child", order.step, n = 2}, nil
-    order.proof = nil
-    carry_out(order, s)
+    carry_out(new_order(s:id(), errors, action), s)
   end
 end
 
@@ -294,19 +301,32 @@ function actions.close(s)
     local ok, err = pcall(s.close, s)
     if not ok then
       check(err, "concurrent_access")
-    elseif pcall(mtstates.state, s:id()) or pcall(s.call, s, "id") then
-      error("a closed state is still there")
+    elseif pcall(mtstates.state, s:id()) or pcall(s.call, s, "id")
+           or not tostring(s):find(("id=%d"):format(s:id()), 1, true) then
+      error("this is no closed state: " .. tostring(s))
     end
   end
 end
 
-function actions.drop(s)
+-- What the end of the scope of a to-be-closed variable does.
+function actions.leave_scope()
+  local s = anyone()
+  if s then
+    getmetatable(s).__close(s)
+    if s:isowner() and pcall(s.call, s, "id") then
+      error("this owner's state is not closed: " .. tostring(s))
+    end
+  end
+end
+
+-- Drops some objects, and those of the state with this id.
+function actions.drop(id)
   for i = 1, MINE do
-    if chance(10) or s and mine[i] == s then
+    if chance(10) or id and mine[i] and mine[i]:id() == id then
       mine[i] = nil
     end
   end
-  if chance(30) then
+  if id or chance(30) then
     collectgarbage()
   else
     collectgarbage("step", random(50))
@@ -355,9 +375,6 @@ function actions.storm()
   end
 end
 
-local MEANWHILE = {"close", "drop", "interrupt", "interrupt",
-                   "interrupt_for_a_while"}
-
 local function start_native(s, order, nonblock)
   if order.args[1] == "bad" then -- results are dropped
     order.proof = nil
@@ -381,33 +398,41 @@ local function start_native(s, order, nonblock)
   return r:start(writer, nonblock)
 end
 
--- A native thread calls, while this one does something else with the state.
-function actions.call_from_native_thread()
-  local s = anyone()
+local function settle_native(order, nonblock, code, message)
+  if code == 0 then
+    settle(order, true, order.id, order.echo)
+  elseif code == 3 and nonblock then
+    tally.timeouts = tally.timeouts + 1
+  elseif code ~= 1 then
+    settle(order, false, message)
+  end
+end
+
+-- Native threads call, while this one does something with the state.
+function actions.call_from_native_threads()
+  local s = anyone_not_owned()
   if s then
-    local order = new_order(s:id(), COMES_AND_GOES)
-    local nonblock = chance(30)
-    local job = start_native(s, order, nonblock)
-    for _ = 1, random(3) do
-      actions[any(MEANWHILE)](s)
+    local id, jobs, orders, nonblock = s:id(), {}, {}, chance(20)
+    for i = 1, random(4) do
+      orders[i] = new_order(id, COMES_AND_GOES, i == 1 and "slow" or nil)
+      jobs[i] = start_native(s, orders[i], nonblock)
     end
-    local code, message = job:join()
-    if code == 0 then
-      settle(order, true, order.id, order.echo)
-    elseif code == 3 and nonblock then
-      tally.timeouts = tally.timeouts + 1
-    elseif code ~= 1 then
-      settle(order, false, message)
+    if chance(50) then
+      handoff.breathe() -- so that they are in the state or in its queue
+    end
+    local action = any {"close", "interrupt", "interrupt_for_a_while", "drop"}
+    actions[action](action == "drop" and id or s)
+    for i = 1, #jobs do
+      settle_native(orders[i], nonblock, jobs[i]:join())
     end
   end
 end
 
 local weights = {
   call_base = 10, call = 10, call_base_through_others = 8,
-  call_through_others = 8, create_inside = 2, create = 8,
-  create_singleton = 3, create_in_vain = 1, close = 4, drop = 4,
-  interrupt = 4, interrupt_for_a_while = 3, storm = 1,
-  call_from_native_thread = 5,
+  call_through_others = 8, call_for_trouble = 3, call_from_native_threads = 5,
+  storm = 1, create = 8, create_singleton = 3, create_in_vain = 1, close = 3,
+  leave_scope = 1, drop = 4, interrupt = 4, interrupt_for_a_while = 3,
 }
 
 -- In an order that is the same each time.
@@ -436,13 +461,20 @@ local function finish()
   collectgarbage()
 end
 
+-- All threads meet, so that one that was forgotten in a queue is not saved by
+-- the next who passes. Then all want the same new singleton.
+local function meet(threads, round)
+  handoff.add("met")
+  handoff.wait("met", threads * round / MEETING)
+  keep((mtstates.singleton("meeting " .. round, SETUP)))
+end
+
 local function work(seed, thread, rounds, threads)
   for round = 1, rounds do
     set_seed(seed, thread, round)
     actions[any(draw)]()
     if round % MEETING == 0 then
-      handoff.add("met")
-      handoff.wait("met", threads * round / MEETING)
+      meet(threads, round)
     end
   end
   finish()
