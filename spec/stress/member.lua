@@ -81,8 +81,12 @@ function actions.child()
   end
 end
 
+-- Not if it has just lost its last owner.
 function actions.stop()
-  mtstates.state(id):interrupt()
+  local ok, this = pcall(mtstates.state, id)
+  if ok then
+    this:interrupt()
+  end
 end
 
 local function passed(in_time, ...)
