@@ -4,7 +4,8 @@
 --   callback(action, step, ...)       counts step, does the action; gives the
 --                                     state's id and results of the action
 --   callback()                        the same with step 1 and no action
---   callback("id")                    counts nothing; the state's id
+--   callback("own", depth)            counts nothing; the state owns one that
+--                                     owns one ...; gives the state's id
 --   callback("pass", id, timeout, ...)   counts nothing, calls another state
 --                                     with the rest; gives what that gave, or
 --                                     false if that stayed busy
@@ -73,12 +74,19 @@ function actions.bad()
   return {}
 end
 
--- A state that this one owns; the one before is dropped.
-function actions.child()
-  child = mtstates.newstate(nil, false, 'return require "stress.member"')
-  if child:call("id") ~= child:id() then
-    error("call went to the wrong state")
+-- The state that was owned before is dropped.
+local function own(depth)
+  if depth > 0 then
+    child = mtstates.newstate(nil, false, 'return require "stress.member"')
+    if child:call("own", depth - 1) ~= child:id() then
+      error("the call went to the wrong state")
+    end
   end
+  return id
+end
+
+function actions.child(depth)
+  own(depth)
 end
 
 -- Not if it has just lost its last owner.
@@ -107,8 +115,8 @@ end
 return function(action, step, ...)
   if action == "pass" then
     return pass(step, ...)
-  elseif action == "id" then
-    return id
+  elseif action == "own" then
+    return own(step)
   end
   calls = calls + 1
   sum = sum + (step or 1)

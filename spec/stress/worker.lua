@@ -101,6 +101,8 @@ local function new_order(id, errors, action)
     order.args[3] = random(2000)
   elseif action == "slow" then
     order.args[3] = any {1, 1, 1, 5}
+  elseif action == "child" then
+    order.args[3] = any {1, 1, 1, 12}
   elseif action == "boom" then
     order.proof = ("boom %d;"):format(order.step)
     order.args[3] = order.proof
@@ -301,7 +303,7 @@ function actions.close(s)
     local ok, err = pcall(s.close, s)
     if not ok then
       check(err, "concurrent_access")
-    elseif pcall(mtstates.state, s:id()) or pcall(s.call, s, "id")
+    elseif pcall(mtstates.state, s:id()) or pcall(s.call, s, "own", 0)
            or not tostring(s):find(("id=%d"):format(s:id()), 1, true) then
       error("this is no closed state: " .. tostring(s))
     end
@@ -313,7 +315,7 @@ function actions.leave_scope()
   local s = anyone()
   if s then
     getmetatable(s).__close(s)
-    if s:isowner() and pcall(s.call, s, "id") then
+    if s:isowner() and pcall(s.call, s, "own", 0) then
       error("this owner's state is not closed: " .. tostring(s))
     end
   end
