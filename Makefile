@@ -298,8 +298,8 @@ check-tidy:
 
 ##@ Stress
 
-# Any other variables as for specs: LUA_VERSION, BUILD, RUN ...
+# What a thread has in malloc's cache would count as leaked.
 .PHONY: stress
-stress: all $(SUPPORT) ## do random things for SECONDS=60 from SEED=(the time) on
+stress: all $(SUPPORT) ## run a random program for SECONDS=60 from SEED on
 	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
 	  $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED)

@@ -282,7 +282,7 @@ function actions.create_singleton()
   keep((mtstates.singleton(name, chance(30), SETUP)))
 end
 
--- As a singleton, it can be that another thread has created it.
+-- A singleton can be there already, with a setup that is good.
 function actions.create_in_vain()
   local failing = any(FAILING_SETUPS)
   local create, name = mtstates.newstate, "name " .. random(NAMES)
@@ -448,7 +448,7 @@ table.sort(draw)
 
 -- ------------------------------------------------------------------ life --
 
--- What is left after all threads have stopped interrupting must work.
+-- After the last meeting nobody interrupts: what is left must work.
 local function finish()
   for i = 1, MINE do
     local s = mine[i]
