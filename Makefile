@@ -299,7 +299,7 @@ check-tidy:
 
 ##@ Prove
 
-.PHONY: model sweep
+.PHONY: model sweep stress
 
 # In two runs: the second one, for cycles without progress, takes more time, so
 # it does without wake-ups that have no reason.  pan ends with 0 even if it has
@@ -321,3 +321,8 @@ SWEEP = $(patsubst %,$(BUILD)/support/%.so,failmalloc sweephost carray)
 sweep: $(MODULE) $(SWEEP) ## let each allocation fail (STEP="..." MODE=... N=...)
 	@LD_PRELOAD='$(CURDIR)/$(BUILD)/support/failmalloc.so' \
 	  $(LUA) spec/sweep/sweep.lua $(if $(STEP),'$(STEP)' $(MODE) $(N))
+
+# What a thread has in malloc's cache would count as leaked.
+stress: all $(SUPPORT) ## run a random program for SECONDS=60 from SEED on
+	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
+	  $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED)

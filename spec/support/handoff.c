@@ -55,6 +55,7 @@ typedef struct Slot {
   double counter;
   Message *first;
   Message *last;
+  int waiting; /* threads that keep a pointer to this slot */
   char name[];
 } Slot;
 
@@ -114,6 +115,30 @@ static Slot *slot_locked(const char *name)
   return s;
 }
 
+/* Waits for a change of the slots; what pthread_cond_timedwait gives. */
+static int wait_locked(Slot *s, const struct timespec *deadline)
+{
+  int rc;
+  s->waiting++;
+  rc = pthread_cond_timedwait(&changed, &lock, deadline);
+  s->waiting--;
+  return rc;
+}
+
+/* Frees a slot that is as if it was new: most names are used only once. */
+static void drop_if_new_locked(Slot *s)
+{
+  Slot **link = &slots;
+  if (s->counter != 0 || s->first != NULL || s->waiting > 0) {
+    return;
+  }
+  while (*link != s) {
+    link = &(*link)->next;
+  }
+  *link = s->next;
+  free(s);
+}
+
 /* ------------------------------------------------------------- gates -- */
 
 /* handoff.set(name, n): moves the gate to n. */
@@ -126,6 +151,7 @@ static int set_gate(lua_State *L)
   if (s != NULL) {
     s->counter = value;
     pthread_cond_broadcast(&changed);
+    drop_if_new_locked(s);
   }
   pthread_mutex_unlock(&lock);
   return s != NULL ? 0 : luaL_error(L, "handoff: no memory");
@@ -155,6 +181,9 @@ static int get_gate(lua_State *L)
   pthread_mutex_lock(&lock);
   Slot *s = slot_locked(name);
   double value = s != NULL ? s->counter : 0;
+  if (s != NULL) {
+    drop_if_new_locked(s);
+  }
   pthread_mutex_unlock(&lock);
   lua_pushnumber(L, (lua_Number)value);
   return 1;
@@ -171,7 +200,7 @@ static int wait_gate(lua_State *L)
   pthread_mutex_lock(&lock);
   Slot *s = slot_locked(name);
   while (s != NULL && s->counter < value && rc != ETIMEDOUT) {
-    rc = pthread_cond_timedwait(&changed, &lock, &deadline);
+    rc = wait_locked(s, &deadline);
   }
   double seen = s != NULL ? s->counter : 0;
   pthread_mutex_unlock(&lock);
@@ -291,11 +320,12 @@ static int take_message(lua_State *L)
   pthread_mutex_lock(&lock);
   Slot *s = slot_locked(name);
   while (s != NULL && s->first == NULL && rc != ETIMEDOUT) {
-    rc = pthread_cond_timedwait(&changed, &lock, &deadline);
+    rc = wait_locked(s, &deadline);
   }
   if (s != NULL && s->first != NULL) {
     m = s->first;
     s->first = m->next;
+    drop_if_new_locked(s);
   }
   pthread_mutex_unlock(&lock);
   if (m == NULL) {

@@ -69,6 +69,7 @@ end
 
 -- Waits for the thread's end: true and the body's results, or false, error.
 function Thread:join()
+  self:tid() -- so that nothing is left of it in handoff
   local outcome = helpers.pack(handoff.take(self.key .. " done"))
   luv.thread_join(self.handle)
   threads.running[self] = nil
