@@ -733,6 +733,7 @@ end, raises("mtstates.error.concurrent_access: state(id="))
 
 prepare(function()
   opens("looping", nil)(mtstates.newstate(function()
+    require "interruptible"
     local h = require "sweephost"
     return function(job)
       local function loop()

@@ -13,6 +13,9 @@
 -- with memory, all other states have to work, the step has to pass when it is
 -- run again, and so do all steps after it. In the end all is closed, and no
 -- block of memory may be left that is not left when nothing fails.
+--
+-- LuaJIT does not allocate by malloc: there only what the module itself takes
+-- fails.
 
 local host = require "sweephost"
 
