@@ -173,46 +173,55 @@ void mts_spin_pause(void)
 /* Threads and the module                                                  */
 /* ======================================================================= */
 
-/* The end of the calling thread's C stack and its size; 0: not known. */
-static size_t find_stack(uintptr_t *end)
+/*
+** The end of the calling thread's C stack and its size; 0: not known.  False
+** if there was no memory to find out.
+*/
+static bool find_stack(uintptr_t *end, size_t *size)
 {
+  *size = 0;
 #if defined(__linux__)
   pthread_attr_t attributes;
   void *stack;
-  size_t size = 0;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-    return 0;
-  if (pthread_attr_getstack(&attributes, &stack, &size) == 0)
+  int error = pthread_getattr_np(pthread_self(), &attributes);
+  if (error != 0)
+    return error != ENOMEM;
+  if (pthread_attr_getstack(&attributes, &stack, size) == 0)
     *end = (uintptr_t)stack;
   CHECK(pthread_attr_destroy(&attributes));
-  return size;
 #elif defined(__APPLE__)
-  size_t size = pthread_get_stacksize_np(pthread_self());
-  *end = (uintptr_t)pthread_get_stackaddr_np(pthread_self()) - size;
-  return size;
+  *size = pthread_get_stacksize_np(pthread_self());
+  *end = (uintptr_t)pthread_get_stackaddr_np(pthread_self()) - *size;
 #elif defined(_WIN32)
   ULONG_PTR low, high;
   GetCurrentThreadStackLimits(&low, &high);
   *end = low;
-  return high - low;
+  *size = high - low;
 #else
   (void)end;
-  return 0;
 #endif
+  return true;
 }
 
 void mts_thread_init(mts_Thread *thread, size_t reserve)
 {
-  size_t half = find_stack(&thread->stack) / 2;
-  thread->reserve = half < reserve ? half : reserve;
+  thread->reserve = reserve;
   thread->handle = pthread_self();
   thread->is_ready = true;
 }
 
-bool mts_thread_is_stack_low(const mts_Thread *thread)
+bool mts_thread_is_stack_low(mts_Thread *thread)
 {
   /* Coroutines of other libraries can have stacks elsewhere. */
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  if (!thread->knows_stack) {
+    size_t size;
+    if (!find_stack(&thread->stack, &size))
+      return false;
+    if (thread->reserve > size / 2)
+      thread->reserve = size / 2;
+    thread->knows_stack = true;
+  }
   return here - thread->stack < thread->reserve;
 }
 

@@ -54,9 +54,10 @@ typedef struct mts_Cond {
 /* One for each thread, in storage that lives as long as the thread. */
 typedef struct mts_Thread {
   pthread_t handle;
-  bool is_ready;   /* after mts_thread_init */
-  uintptr_t stack; /* the end of its C stack, and how much */
-  size_t reserve;  /* there is to be kept free; 0: not known */
+  bool is_ready;    /* after mts_thread_init */
+  bool knows_stack; /* after mts_thread_is_stack_low, if it had memory */
+  uintptr_t stack;  /* the end of its C stack, and how much */
+  size_t reserve;   /* there is to be kept free; 0: not known */
 
   /* See preempt.c. */
   long task;    /* how the kernel calls it */
@@ -117,7 +118,7 @@ void mts_spin_pause(void);
 void mts_thread_init(mts_Thread *thread, size_t reserve);
 
 /* Tells whether the calling thread has used up its C stack but the reserve. */
-bool mts_thread_is_stack_low(const mts_Thread *thread);
+bool mts_thread_is_stack_low(mts_Thread *thread);
 
 /*
 ** Keeps the shared object that holds this function in memory until the
