@@ -182,10 +182,19 @@ describe("the garbage collector", function()
   end
 
   it("knows that states are heavy", function()
-    local heap = large_heap()
-    local open = drop(3000)
-    assert.is_true(open < 1500, open .. " of 3000 are open")
-    assert.equals(20000, #heap)
+    run([[
+      local heap, ids, open = {}, {}, 0
+      for i = 1, 20000 do
+        heap[i] = {}
+      end
+      for i = 1, 3000 do
+        ids[i] = mtstates.newstate(false, "return function() end"):id()
+      end
+      for i = 1, 3000 do
+        open = open + (is_unknown(ids[i]) and 0 or 1)
+      end
+      print(open < 1500 and "fine" or open)
+    ]])
   end)
 
   it("need not care for states that are closed", function()
