@@ -169,54 +169,51 @@ test: ## run all specs and examples, with each Lua or LUA_VERSION only
 # keeps the results in a file, together with what is unfinished, and they are
 # taken from there when the interpreter is gone.  The specs of the installation
 # build with the same headers.
-specs: all $(SUPPORT)
+specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 	@echo stopped before the first spec > $(BUILD)/result; \
 	LUA_INCDIR='$(LUA_INCDIR)' \
 	$(RUN) $(LUA) $(BUSTED) --output=spec/support/report.lua \
 	  -Xoutput $(BUILD)/result $(SPECS) spec; \
 	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)
 
-# Only our modules are instrumented, Lua is Debian's.  So the run-time library
-# has to be in the process before them: it is preloaded.  And with it a little
-# library, for two reasons.  Modules stay loaded when Lua closes, or else the
-# reports could not name their functions, and what they refer to would count
-# as leaked.  And it starts tsan before main: a program that calls setjmp
-# first, as sh does, would crash.
-#
-# Left to `test` are the specs of the installation, and those that limit the
-# address space: sanitizers need plenty.
-SANITIZE = $(MAKE) --no-print-directory test LUA_VERSION=$(LUA_VERSION) \
-             CC=gcc SPECS='--exclude-tags=install,rlimit $(SPECS)'
-PRELOAD  = LD_PRELOAD="$(shell gcc -print-file-name=$(1)) $(CURDIR)/$(2)"
-define BUILD_PRELOAD
-	@mkdir -p $(BUILD)-$@
-	@echo 'int dlclose(void *module) { return !module; }' | \
-	  gcc $(1) -fPIC -shared -x c -o $(BUILD)-$@/preload.so -
+# The sanitizers look into Lua, too: it is built from Debian's source with the
+# same flags as our modules, and with headers of its own.  Each process, also
+# those that specs start, writes what it finds to a file of its own, and none
+# may be there at the end.  (nodelete: the reports name functions of modules
+# that Lua has closed.)
+LUA_SOURCE = build/lua-source/src
+REPORTS    = $(CURDIR)/build/$@/report
+define SANITIZE
+@rm -f $(REPORTS)*
+@$(MAKE) --no-print-directory test BUILD=build/$@ CC=gcc LUA_VERSION=5.4 \
+  LUA=$(CURDIR)/build/$@/lua LUA_INCDIR=$(LUA_SOURCE) \
+  LDFLAGS=-Wl,-z,nodelete CFLAGS='$(1)' RUN='$(2)'; \
+status=$$?; ! cat $(REPORTS)* 2>/dev/null && exit $$status
 endef
 
-asan: ## run the specs with address, leak and undefined behaviour checks
-	$(call BUILD_PRELOAD)
-	@$(SANITIZE) BUILD=$(BUILD)-asan CFLAGS='$(ASAN_FLAGS)' RUN='$(ASAN_RUN)'
+$(LUA_SOURCE)/lua.h:
+	@sh spec/support/fetch_lua.sh build/lua-source
+
+$(CURDIR)/$(BUILD)/lua: $(LUA_SOURCE)/lua.h $(BUILD)/flags
+	ls $(LUA_SOURCE)/*.c | grep -v luac | xargs $(CC) -std=gnu99 -o $@ \
+	  -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -Wl,-E -lm
+
+asan: $(LUA_SOURCE)/lua.h ## run the specs with address, leak and undefined behaviour checks
+	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN))
 
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
              -fno-sanitize-recover=all
-ASAN_RUN   = env ASAN_OPTIONS=allocator_may_return_null=1:exitcode=66 \
-             UBSAN_OPTIONS=print_stacktrace=1 \
-             $(call PRELOAD,libasan.so,$(BUILD)-asan/preload.so)
+ASAN_RUN   = env UBSAN_OPTIONS=print_stacktrace=1:log_path=$(REPORTS) \
+  ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1:exitcode=66:log_path=$(REPORTS)
 
-tsan: ## run the specs with data race checks
-	$(call BUILD_PRELOAD,-fsanitize=thread)
-	@$(SANITIZE) BUILD=$(BUILD)-tsan CFLAGS='$(TSAN_FLAGS)' RUN='$(TSAN_RUN)'
+tsan: $(LUA_SOURCE)/lua.h ## run the specs with data race checks
+	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN))
 
-# What Lua and libuv do among themselves is not looked at, since their own
-# synchronisation is not seen either.
-TSAN_FLAGS = -g -O1 -fsanitize=thread
-TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 \
-             ignore_noninstrumented_modules=1" \
-             $(call PRELOAD,libtsan.so,$(BUILD)-tsan/preload.so)
+TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)"
+TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 log_path=$(REPORTS)"
 
-valgrind: ## run the specs with valgrind's memory checks
-	@$(SANITIZE) BUILD=$(BUILD)-valgrind CFLAGS='-g -O1' RUN='$(VALGRIND_RUN)'
+valgrind: $(LUA_SOURCE)/lua.h ## run the specs with valgrind's memory checks
+	$(call SANITIZE,-g -O1,$(VALGRIND_RUN))
 
 VALGRIND_RUN = valgrind --quiet --error-exitcode=66 --leak-check=full \
                --keep-debuginfo=yes --fair-sched=yes
