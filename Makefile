@@ -181,22 +181,22 @@ specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 # those that specs start, writes what it finds to a file of its own, and none
 # may be there at the end.  (nodelete: the reports name functions of modules
 # that Lua has closed.)
-LUA_SOURCE = build/lua-source/src
+LUA_SOURCE = $(CURDIR)/build/lua-source/src
 REPORTS    = $(CURDIR)/build/$@/report
 define SANITIZE
 @rm -f $(REPORTS)*
 @$(MAKE) --no-print-directory test BUILD=build/$@ CC=gcc LUA_VERSION=5.4 \
   LUA=$(CURDIR)/build/$@/lua LUA_INCDIR=$(LUA_SOURCE) \
-  LDFLAGS=-Wl,-z,nodelete CFLAGS='$(1)' RUN='$(2)'; \
-status=$$?; ! cat $(REPORTS)* 2>/dev/null && exit $$status
+  CFLAGS='$(1)' RUN='$(2)'; \
+status=$$?; ! grep -hsv 'failed to allocate' $(REPORTS)* && exit $$status
 endef
 
 $(LUA_SOURCE)/lua.h:
-	@sh spec/support/fetch_lua.sh build/lua-source
+	@sh spec/sanitize/fetch_lua.sh build/lua-source
 
-$(CURDIR)/$(BUILD)/lua: $(LUA_SOURCE)/lua.h $(BUILD)/flags
+$(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h $(BUILD)/flags
 	ls $(LUA_SOURCE)/*.c | grep -v luac | xargs $(CC) -std=gnu99 -o $@ \
-	  -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -Wl,-E -lm
+	  spec/sanitize/program.c -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -Wl,-E -lm
 
 asan: $(LUA_SOURCE)/lua.h ## run the specs with address, leak and undefined behaviour checks
 	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN))
@@ -204,13 +204,14 @@ asan: $(LUA_SOURCE)/lua.h ## run the specs with address, leak and undefined beha
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
              -fno-sanitize-recover=all
 ASAN_RUN   = env UBSAN_OPTIONS=print_stacktrace=1:log_path=$(REPORTS) \
-  ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1:exitcode=66:log_path=$(REPORTS)
+  ASAN_OPTIONS=use_sigaltstack=0:detect_stack_use_after_return=1:allocator_may_return_null=1:exitcode=66:log_path=$(REPORTS)
 
 tsan: $(LUA_SOURCE)/lua.h ## run the specs with data race checks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN))
 
-TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)"
-TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 log_path=$(REPORTS)"
+TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" -D_longjmp=longjmp
+TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 \
+  suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 
 valgrind: $(LUA_SOURCE)/lua.h ## run the specs with valgrind's memory checks
 	$(call SANITIZE,-g -O1,$(VALGRIND_RUN))
