@@ -73,8 +73,8 @@ export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
 export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
 
-.PHONY: all deps demo test specs lint format cross-check check-format asan \
-        tsan valgrind bench install uninstall clean help FORCE
+.PHONY: all deps demo test specs lint format cross-check check-format analyze \
+        asan tsan apicheck valgrind bench install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # `make -j deps test`: the packages come first
@@ -115,7 +115,7 @@ demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
-PACKAGES = gcc libc6-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
+PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
            liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
            clang-format clang-tidy cppcheck valgrind libc6-dbg \
@@ -187,7 +187,7 @@ define SANITIZE
 @rm -f $(REPORTS)*
 @$(MAKE) --no-print-directory test BUILD=build/$@ CC=gcc LUA_VERSION=5.4 \
   LUA=$(CURDIR)/build/$@/lua LUA_INCDIR=$(LUA_SOURCE) \
-  CFLAGS='$(1)' RUN='$(2)'; \
+  CFLAGS='$(1)' RUN='$(2)' SPECS='$(3) $(SPECS)'; \
 status=$$?; ! grep -hsv 'failed to allocate' $(REPORTS)* && exit $$status
 endef
 
@@ -195,8 +195,8 @@ $(LUA_SOURCE)/lua.h:
 	@sh spec/sanitize/fetch_lua.sh build/lua-source
 
 $(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h $(BUILD)/flags
-	ls $(LUA_SOURCE)/*.c | grep -v luac | xargs $(CC) -std=gnu99 -o $@ \
-	  spec/sanitize/program.c -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -Wl,-E -lm
+	$(CC) -w -std=gnu99 -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -o $@ $< \
+	  $$(ls $(LUA_SOURCE)/*.c | grep -v luac) -Wl,-E -lm
 
 asan: $(LUA_SOURCE)/lua.h ## run the specs with address, leak and undefined behaviour checks
 	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN))
@@ -213,6 +213,18 @@ TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" -D_longjmp=long
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 \
   suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 
+# LUAI_ASSERT has the core of Lua check itself, HARDMEMTESTS collect whenever
+# it could.  Not so its auxiliary library (lua_assert), since luv misuses the
+# buffers there, and not the main state of a program, or else busted would take
+# hours: only states and threads collect all the time.  Left out is what that
+# makes quadratic: endless recursion.
+apicheck: $(LUA_SOURCE)/lua.h ## run the specs with a Lua that checks its use, and collects all the time
+	$(call SANITIZE,$(APICHECK_FLAGS),$(APICHECK_RUN),--filter-out=endless.recursion)
+
+APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
+                 "-Dlua_assert(c)"
+APICHECK_RUN   = env LUA_INIT="collectgarbage[[stop]]"
+
 valgrind: $(LUA_SOURCE)/lua.h ## run the specs with valgrind's memory checks
 	$(call SANITIZE,-g -O1,$(VALGRIND_RUN))
 
@@ -225,22 +237,24 @@ bench: all $(BENCH) ## measure against what bare Lua needs
 
 ##@ Check the source
 
-C_SOURCES = $(wildcard src/*.c spec/support/*.c examples/native/*.c bench/*.c)
+C_SOURCES = $(wildcard src/*.c spec/support/*.c spec/sanitize/*.c examples/native/*.c bench/*.c)
 C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec
-CHECKS    = check-format check-lists check-lua check-api check-compile \
-            check-cppcheck check-tidy
+CHECKS    = check-format check-lists check-lua check-api check-compile
+ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
-.PHONY: $(CHECKS) compile compile-for-windows
+.PHONY: $(CHECKS) $(ANALYSERS) compile compile-for-windows
 
 # $(call EACH_VERSION,target): makes it with the headers of each version.
 EACH_VERSION = for version in $(VERSIONS); do \
     $(MAKE) --no-print-directory $(1) LUA_VERSION=$$version || exit; \
   done
 
-lint: $(CHECKS) ## run all checkers; prints only what they find
+lint: $(CHECKS) ## check style, lists and warnings; prints only what it finds
+
+analyze: $(ANALYSERS) ## run the analysers of gcc, clang and cppcheck; likewise
 
 format: ## lay out the C code as .clang-format says
 	clang-format -i $(C_FILES)
@@ -283,13 +297,23 @@ check-compile:
 # gcc down to the assembly: some warnings come from the optimizer.
 compile:
 	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
+	@clang $(DIALECT) -Werror -fsyntax-only $(C_SOURCES)
+
+analyze-locks:
 	@clang $(DIALECT) -Wthread-safety -Werror -fsyntax-only $(C_SOURCES)
 
-check-cppcheck:
+# Lua's headers don't tell that these never return; .clang-tidy says the same.
+NEVER     = $(foreach f,lua_error luaL_error luaL_argerror luaL_typeerror, \
+              "-D$(f)(...)=(($(f))(__VA_ARGS__),__builtin_unreachable(),0)")
+analyze-paths:
+	@$(EACH_FILE) gcc $(DIALECT) $(NEVER) -Wno-unused-value -O2 \
+	  -fanalyzer -Werror -S -o /dev/null
+
+analyze-cppcheck:
 	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc --error-exitcode=1 \
 	  --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem $(C_SOURCES)
 
 # What clang-tidy finds goes to stdout; stderr only counts what it left out.
-check-tidy:
+analyze-tidy:
 	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'
