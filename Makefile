@@ -229,7 +229,7 @@ APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
 APICHECK_RUN   = env LUA_INIT="collectgarbage[[stop]]"
 
 valgrind: $(LUA_SOURCE)/lua.h ## run the specs with valgrind's memory checks
-	$(call SANITIZE,-g -O1,$(VALGRIND_RUN))
+	$(call SANITIZE,-g -O1 -include spec/sanitize/atomics.h,$(VALGRIND_RUN))
 
 VALGRIND_RUN = valgrind --quiet --error-exitcode=66 --fair-sched=yes \
                --trace-children=yes \
