@@ -228,12 +228,21 @@ APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
                  "-Dlua_assert(c)"
 APICHECK_RUN   = env LUA_INIT="collectgarbage[[stop]]"
 
-valgrind: $(LUA_SOURCE)/lua.h ## run the specs with valgrind's memory checks
-	$(call SANITIZE,-g -O1 -include spec/sanitize/atomics.h,$(VALGRIND_RUN))
+# A minute each.  Both look into all processes that specs start, be it a
+# compiler, so only specs that start none or small ones are run.
+valgrind: $(LUA_SOURCE)/lua.h ## run the specs of threads and memory with memcheck and helgrind
+	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
+	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 
-VALGRIND_RUN = valgrind --quiet --error-exitcode=66 --fair-sched=yes \
-               --trace-children=yes \
-               --log-file=$(REPORTS).%p $(TOOL)
+VALGRIND_FLAGS = -g -O1 -include spec/sanitize/atomics.h
+VALGRIND_SPECS = --exclude-tags=rlimit $(addprefix -p ,call_ capi carray \
+                   close deadlock interrupt libs lookup memory nesting \
+                   notify ownership receiver singleton threads)
+VALGRIND       = valgrind --quiet --fair-sched=yes --trace-children=yes \
+                   --error-exitcode=66 --log-file=$(REPORTS).%p
+MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
+                   --errors-for-leak-kinds=definite
+HELGRIND       = $(VALGRIND) --tool=helgrind
 
 bench: all $(BENCH) ## measure against what bare Lua needs
 	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BUILD)/bench/?.so' \

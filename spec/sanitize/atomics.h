@@ -62,6 +62,11 @@
 #define atomic_fetch_sub(object, value)                                       \
   ATOMIC_CHANGE(object, __atomic_fetch_sub(object_, value, __ATOMIC_SEQ_CST))
 
+/* Acquire and release: as references are dropped. */
+#undef atomic_fetch_sub_explicit
+#define atomic_fetch_sub_explicit(object, value, order)                       \
+  ATOMIC_CHANGE(object, __atomic_fetch_sub(object_, value, order))
+
 #undef atomic_fetch_or
 #define atomic_fetch_or(object, value)                                        \
   ATOMIC_CHANGE(object, __atomic_fetch_or(object_, value, __ATOMIC_SEQ_CST))
