@@ -74,8 +74,8 @@ export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
 export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
 
-.PHONY: all deps demo test specs lint format cross-check check-format asan \
-        tsan valgrind bench install uninstall clean help FORCE
+.PHONY: all deps demo test specs lint format cross-check check-format analyze \
+        asan tsan apicheck valgrind bench install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # `make -j deps test`: the packages come first
@@ -116,7 +116,7 @@ demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
-PACKAGES = gcc libc6-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
+PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
            liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
            clang-format clang-tidy cppcheck valgrind libc6-dbg \
@@ -170,57 +170,80 @@ test: ## run all specs and examples, with each Lua or LUA_VERSION only
 # keeps the results in a file, together with what is unfinished, and they are
 # taken from there when the interpreter is gone.  The specs of the installation
 # build with the same headers.
-specs: all $(SUPPORT)
+specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 	@echo stopped before the first spec > $(BUILD)/result; \
 	LUA_INCDIR='$(LUA_INCDIR)' \
 	$(RUN) $(LUA) $(BUSTED) --output=spec/support/report.lua \
 	  -Xoutput $(BUILD)/result $(SPECS) spec; \
 	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)
 
-# Only our modules are instrumented, Lua is Debian's.  So the run-time library
-# has to be in the process before them: it is preloaded.  And with it a little
-# library, for two reasons.  Modules stay loaded when Lua closes, or else the
-# reports could not name their functions, and what they refer to would count
-# as leaked.  And it starts tsan before main: a program that calls setjmp
-# first, as sh does, would crash.
-#
-# Left to `test` are the specs of the installation, and those that limit the
-# address space: sanitizers need plenty.
-SANITIZE = $(MAKE) --no-print-directory test LUA_VERSION=$(LUA_VERSION) \
-             CC=gcc SPECS='--exclude-tags=install,rlimit $(SPECS)'
-PRELOAD  = LD_PRELOAD="$(shell gcc -print-file-name=$(1)) $(CURDIR)/$(2)"
-define BUILD_PRELOAD
-	@mkdir -p $(BUILD)-$@
-	@echo 'int dlclose(void *module) { return !module; }' | \
-	  gcc $(1) -fPIC -shared -x c -o $(BUILD)-$@/preload.so -
+# The sanitizers look into Lua, too: it is built from Debian's source with the
+# same flags as our modules, and with headers of its own.  Each process, also
+# those that specs start, writes what it finds to a file of its own, and none
+# may be there at the end.  (nodelete: the reports name functions of modules
+# that Lua has closed.)
+LUA_SOURCE = $(CURDIR)/build/lua-source/src
+REPORTS    = $(CURDIR)/build/$@/report
+define SANITIZE
+@rm -f $(REPORTS)*
+@$(MAKE) --no-print-directory test BUILD=build/$@ CC=gcc LUA_VERSION=5.4 \
+  LUA=$(CURDIR)/build/$@/lua LUA_INCDIR=$(LUA_SOURCE) \
+  CFLAGS='$(1)' RUN='$(2)' SPECS='$(3) $(SPECS)'; \
+status=$$?; ! grep -hsv 'failed to allocate' $(REPORTS)* && exit $$status
 endef
 
-asan: ## run the specs with address, leak and undefined behaviour checks
-	$(call BUILD_PRELOAD)
-	@$(SANITIZE) BUILD=$(BUILD)-asan CFLAGS='$(ASAN_FLAGS)' RUN='$(ASAN_RUN)'
+$(LUA_SOURCE)/lua.h:
+	@sh spec/sanitize/fetch_lua.sh build/lua-source
 
+$(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h $(BUILD)/flags
+	$(CC) -w -std=gnu99 -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -o $@ $< \
+	  $$(ls $(LUA_SOURCE)/*.c | grep -v luac) -Wl,-E -lm
+
+asan: $(LUA_SOURCE)/lua.h ## run the specs with address, leak and undefined behaviour checks
+	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN))
+
+# Undefined behaviour traps, since only address reports go to files.  A signal
+# handler on a stack of its own would confuse the check for use after return.
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
-             -fno-sanitize-recover=all
-ASAN_RUN   = env ASAN_OPTIONS=allocator_may_return_null=1:exitcode=66 \
-             UBSAN_OPTIONS=print_stacktrace=1 \
-             $(call PRELOAD,libasan.so,$(BUILD)-asan/preload.so)
+             -fsanitize-undefined-trap-on-error
+ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
+  handle_abort=1 detect_stack_use_after_return=1 use_sigaltstack=0 \
+  log_path=$(REPORTS)"
 
-tsan: ## run the specs with data race checks
-	$(call BUILD_PRELOAD,-fsanitize=thread)
-	@$(SANITIZE) BUILD=$(BUILD)-tsan CFLAGS='$(TSAN_FLAGS)' RUN='$(TSAN_RUN)'
+tsan: $(LUA_SOURCE)/lua.h ## run the specs with data race checks
+	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN))
 
-# What Lua and libuv do among themselves is not looked at, since their own
-# synchronisation is not seen either.
-TSAN_FLAGS = -g -O1 -fsanitize=thread
-TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 \
-             ignore_noninstrumented_modules=1" \
-             $(call PRELOAD,libtsan.so,$(BUILD)-tsan/preload.so)
+TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" -D_longjmp=longjmp
+TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
+  suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 
-valgrind: ## run the specs with valgrind's memory checks
-	@$(SANITIZE) BUILD=$(BUILD)-valgrind CFLAGS='-g -O1' RUN='$(VALGRIND_RUN)'
+# LUAI_ASSERT has the core of Lua check itself, HARDMEMTESTS collect whenever
+# it could.  Not so its auxiliary library (lua_assert), since luv misuses the
+# buffers there, and not the main state of a program, or else busted would take
+# hours: only states and threads collect all the time.  Left out is what that
+# makes quadratic: endless recursion.
+apicheck: $(LUA_SOURCE)/lua.h ## run the specs with a Lua that checks its use, and collects all the time
+	$(call SANITIZE,$(APICHECK_FLAGS),$(APICHECK_RUN),--filter-out=endless.recursion)
 
-VALGRIND_RUN = valgrind --quiet --error-exitcode=66 --leak-check=full \
-               --keep-debuginfo=yes --fair-sched=yes
+APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
+                 "-Dlua_assert(c)"
+APICHECK_RUN   = env LUA_INIT="collectgarbage[[stop]]"
+
+# A minute each.  Both look into all processes that specs start, be it a
+# compiler, so only specs that start none or small ones are run.
+valgrind: $(LUA_SOURCE)/lua.h ## run the specs of threads and memory with memcheck and helgrind
+	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
+	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
+
+VALGRIND_FLAGS = -g -O1 -include spec/sanitize/atomics.h
+VALGRIND_SPECS = --exclude-tags=rlimit $(addprefix -p ,call_ capi carray \
+                   close deadlock interrupt libs lookup memory nesting \
+                   notify ownership receiver singleton threads)
+VALGRIND       = valgrind --quiet --fair-sched=yes --trace-children=yes \
+                   --error-exitcode=66 --log-file=$(REPORTS).%p
+MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
+                   --errors-for-leak-kinds=definite
+HELGRIND       = $(VALGRIND) --tool=helgrind
 
 bench: all $(BENCH) ## measure against what bare Lua needs
 	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BUILD)/bench/?.so' \
@@ -228,22 +251,24 @@ bench: all $(BENCH) ## measure against what bare Lua needs
 
 ##@ Check the source
 
-C_SOURCES = $(wildcard src/*.c spec/support/*.c examples/native/*.c bench/*.c)
+C_SOURCES = $(wildcard src/*.c spec/support/*.c spec/sanitize/*.c examples/native/*.c bench/*.c)
 C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec
-CHECKS    = check-format check-lists check-lua check-api check-compile \
-            check-cppcheck check-tidy
+CHECKS    = check-format check-lists check-lua check-api check-compile
+ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
-.PHONY: $(CHECKS) compile compile-for-windows
+.PHONY: $(CHECKS) $(ANALYSERS) compile compile-for-windows
 
 # $(call EACH_VERSION,target): makes it with the headers of each version.
 EACH_VERSION = for version in $(VERSIONS); do \
     $(MAKE) --no-print-directory $(1) LUA_VERSION=$$version || exit; \
   done
 
-lint: $(CHECKS) ## run all checkers; prints only what they find
+lint: $(CHECKS) ## check style, lists and warnings; prints only what it finds
+
+analyze: $(ANALYSERS) ## run the analysers of gcc, clang and cppcheck; likewise
 
 format: ## lay out the C code as .clang-format says
 	clang-format -i $(C_FILES)
@@ -286,15 +311,25 @@ check-compile:
 # gcc down to the assembly: some warnings come from the optimizer.
 compile:
 	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
+	@clang $(DIALECT) -Werror -fsyntax-only $(C_SOURCES)
+
+analyze-locks:
 	@clang $(DIALECT) -Wthread-safety -Werror -fsyntax-only $(C_SOURCES)
 
-check-cppcheck:
+# Lua's headers don't tell that these never return; .clang-tidy says the same.
+NEVER     = $(foreach f,lua_error luaL_error luaL_argerror luaL_typeerror, \
+              "-D$(f)(...)=(($(f))(__VA_ARGS__),__builtin_unreachable(),0)")
+analyze-paths:
+	@$(EACH_FILE) gcc $(DIALECT) $(NEVER) -Wno-unused-value -O2 \
+	  -fanalyzer -Werror -S -o /dev/null
+
+analyze-cppcheck:
 	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc --error-exitcode=1 \
 	  --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem $(C_SOURCES)
 
 # What clang-tidy finds goes to stdout; stderr only counts what it left out.
-check-tidy:
+analyze-tidy:
 	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'
 
 ##@ Prove
