@@ -114,8 +114,8 @@ static bool has_handler(int number, void (*handler)(int))
 static bool is_blocked_here(int number)
 {
   sigset_t blocked;
-  return pthread_sigmask(SIG_BLOCK, NULL, &blocked) != 0 ||
-         sigismember(&blocked, number);
+  return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 &&
+         sigismember(&blocked, number) == 1; /* there is no signal 0 */
 }
 
 /*
