@@ -9,10 +9,9 @@
 **
 ** One request is under way at a time, and the next signal is not sent before
 ** the last one was taken.  A thread that blocks the signal would never take
-** it.  Whether it does is known when it gets ready, and is not asked again:
-** only a thread that blocked it, or did not take it in time, is `deaf` and has
-** to be looked at before each request (Linux tells in /proc), as signals that
-** are not taken would pile up.
+** it, and signals would pile up.  So one that blocked it when it got ready, or
+** did not take it in time, is `deaf`: it is asked for its signal mask (Linux
+** tells in /proc) before each request.
 **
 ** Windows has no signals that could do that: no request is ever taken.
 */
@@ -64,8 +63,12 @@ bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
 #define LAST_SIGNAL SIGURG
 #endif
 
-/* How long a thread may take to take the signal (seconds). */
+/*
+** How long a thread may take to take the signal (seconds), and how often again
+** if it does not block it.
+*/
 #define PATIENCE 0.5
+#define MAX_WAITS 20
 
 /* request.thread when the function is being run. */
 #define REQUEST_RUNS ((uintptr_t)1)
@@ -198,7 +201,7 @@ void mts_preempt_init_thread(mts_Thread *thread)
   thread->is_deaf = is_blocked_here(atomic_load(&chosen.number));
 }
 
-/* Whether a deaf thread still is; where the system does not tell, it is. */
+/* As the kernel says now; where it does not tell, it is so. */
 static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 {
   bool is_blocked = true;
@@ -222,13 +225,22 @@ static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
   return is_blocked;
 }
 
-static void wait_for_handler(void) MTS_REQUIRES(requests)
+static bool is_taken_in_time(void) MTS_REQUIRES(requests)
 {
   /* A handler may not signal a condition. */
   const struct timespec nap = {.tv_nsec = 20000};
   double deadline = mts_clock_now() + PATIENCE;
   while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)
     nanosleep(&nap, NULL);
+  return atomic_load(&request.thread) == 0;
+}
+
+/* A thread that does not block the signal can be waiting for a processor. */
+static void wait_for_handler(const mts_Thread *thread) MTS_REQUIRES(requests)
+{
+  int waits = 0;
+  while (!is_taken_in_time() && ++waits < MAX_WAITS && !blocks_signal(thread))
+    ;
 }
 
 static bool run(mts_Thread *thread, void (*function)(void *), void *data)
@@ -242,7 +254,7 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
   request.data = data;
   atomic_store(&request.thread, waiting);
   if (pthread_kill(thread->handle, atomic_load(&chosen.number)) == 0)
-    wait_for_handler();
+    wait_for_handler(thread);
   has_run = !atomic_compare_exchange_strong(&request.thread, &waiting, 0);
   while (atomic_load(&request.thread) != 0)
     mts_spin_pause();
