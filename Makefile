@@ -1,8 +1,8 @@
 # mtstates: build, test, check and install.  `make help` lists the targets.
 #
 # Everything built for one Lua version goes to build/<version>.  A sanitizer
-# build is the same build with other flags in a folder of its own: asan, tsan
-# and valgrind run this Makefile's `test` again.
+# build is the same build with other flags in a folder of its own: asan, tsan,
+# apicheck and valgrind run this Makefile's `test` again.
 
 # What test, lint and cross-check go through: LUA_VERSION if it is given, the
 # default version if LUA or LUA_INCDIR is, else all that Debian 12 has.
@@ -116,8 +116,8 @@ demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
-PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 luajit \
-           liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
+PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 \
+           luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
            clang-format clang-tidy cppcheck valgrind libc6-dbg \
            gcc-mingw-w64-x86-64-posix spin
@@ -177,11 +177,11 @@ specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 	  -Xoutput $(BUILD)/result $(SPECS) spec; \
 	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)
 
-# The sanitizers look into Lua, too: it is built from Debian's source with the
-# same flags as our modules, and with headers of its own.  Each process, also
-# those that specs start, writes what it finds to a file of its own, and none
-# may be there at the end.  (nodelete: the reports name functions of modules
-# that Lua has closed.)
+# $(call SANITIZE,flags,environment,specs): the specs with a Lua 5.4 of our
+# own, built from Debian's source with the same flags as the modules, so that
+# what is wrong within Lua counts, too.  Each process, also those that specs
+# start, writes its reports to a file of its own; none may be there at the end,
+# but for notes that a huge block, as some specs want, was not to be had.
 LUA_SOURCE = $(CURDIR)/build/lua-source/src
 REPORTS    = $(CURDIR)/build/$@/report
 define SANITIZE
@@ -195,11 +195,12 @@ endef
 $(LUA_SOURCE)/lua.h:
 	@sh spec/sanitize/fetch_lua.sh build/lua-source
 
-$(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h $(BUILD)/flags
+$(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
+    $(BUILD)/flags
 	$(CC) -w -std=gnu99 -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -o $@ $< \
 	  $$(ls $(LUA_SOURCE)/*.c | grep -v luac) -Wl,-E -lm
 
-asan: $(LUA_SOURCE)/lua.h ## run the specs with address, leak and undefined behaviour checks
+asan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: address, leaks, undefined behaviour
 	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN))
 
 # Undefined behaviour traps, since only address reports go to files.  A signal
@@ -210,10 +211,16 @@ ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
   handle_abort=1 detect_stack_use_after_return=1 use_sigaltstack=0 \
   log_path=$(REPORTS)"
 
-tsan: $(LUA_SOURCE)/lua.h ## run the specs with data race checks
+tsan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN))
 
-TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" -D_longjmp=longjmp
+# ThreadSanitizer hands a signal to its handler when the thread does something
+# that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
+# atomic; without that no interrupt would arrive by signal (see interrupt.c).
+# And gcc 12 does not know _longjmp: each error would leave calls on its shadow
+# stack until that overflows into other memory.
+TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
+             -D_longjmp=longjmp
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
   suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 
@@ -222,7 +229,7 @@ TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
 # buffers there, and not the main state of a program, or else busted would take
 # hours: only states and threads collect all the time.  Left out is what that
 # makes quadratic: endless recursion.
-apicheck: $(LUA_SOURCE)/lua.h ## run the specs with a Lua that checks its use, and collects all the time
+apicheck: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: use of its API, collection all the time
 	$(call SANITIZE,$(APICHECK_FLAGS),$(APICHECK_RUN),--filter-out=endless.recursion)
 
 APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
@@ -231,7 +238,7 @@ APICHECK_RUN   = env LUA_INIT="collectgarbage[[stop]]"
 
 # A minute each.  Both look into all processes that specs start, be it a
 # compiler, so only specs that start none or small ones are run.
-valgrind: $(LUA_SOURCE)/lua.h ## run the specs of threads and memory with memcheck and helgrind
+valgrind: $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 
@@ -251,8 +258,10 @@ bench: all $(BENCH) ## measure against what bare Lua needs
 
 ##@ Check the source
 
-C_SOURCES = $(wildcard src/*.c spec/support/*.c spec/sanitize/*.c examples/native/*.c bench/*.c)
+C_SOURCES = $(wildcard src/*.c spec/support/*.c spec/sanitize/*.c \
+              examples/native/*.c bench/*.c)
 C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
+              spec/sanitize/*.h \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec

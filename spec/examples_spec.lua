@@ -28,14 +28,6 @@ local function shell(command)
   return output
 end
 
--- Sanitizers are preloaded (LD_PRELOAD), and a shell may not survive that:
--- only the interpreters get them, and not what these start.
-local PRELOAD = os.getenv("LD_PRELOAD")
-if PRELOAD == "" then
-  PRELOAD = nil
-end
-local FORGET_PRELOAD = "require('luv').os_unsetenv('LD_PRELOAD')\n"
-
 -- What is said in LUA_INIT to have an example run with one thread library.
 -- lua-llthreads2 is hardly ever there, so something with its functions has to
 -- do instead.
@@ -74,9 +66,6 @@ describe("the examples", function()
   local here, scratch, search_paths
 
   setup(function()
-    if PRELOAD then
-      require("luv").os_unsetenv("LD_PRELOAD")
-    end
     here = shell("pwd"):gsub("\n$", "")
     scratch = shell("mktemp -d"):gsub("\n$", "")
     -- Absolute, for programs that run elsewhere.
@@ -90,20 +79,15 @@ describe("the examples", function()
 
   teardown(function()
     shell("rm -rf " .. quote(scratch))
-    if PRELOAD then
-      require("luv").os_setenv("LD_PRELOAD", PRELOAD)
-    end
   end)
 
   -- The command that runs a Lua program.  options: init (code for LUA_INIT),
   -- from (folder), env (more of the environment).
   local function command_line(path, arguments, options)
-    local init = (PRELOAD and FORGET_PRELOAD or "") .. (options.init or "")
     local words = {
       "cd " .. quote(options.from or here) .. " &&",
       "timeout 300 env -u LUA_INIT_" .. _VERSION:gsub("%D+", "_"):sub(2),
-      "LC_ALL=C", search_paths, "LUA_INIT=" .. quote(init),
-      PRELOAD and "LD_PRELOAD=" .. quote(PRELOAD) or "",
+      "LC_ALL=C", search_paths, "LUA_INIT=" .. quote(options.init or ""),
       options.env or "", quote(helpers.interpreter()), quote(path),
     }
     for _, argument in ipairs(arguments) do

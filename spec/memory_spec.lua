@@ -232,7 +232,7 @@ describe("when memory is out", function()
     assert.is_true(failures > 0)
   end)
 
-  -- Sanitizers cannot live with a limited address space: hence the tag.
+  -- valgrind cannot live with a limited address space: hence the tag.
   describe("for the process #rlimit", function()
     local program = [[
       local mtstates = require "mtstates"
