@@ -64,11 +64,11 @@ bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
 #endif
 
 /*
-** How long a thread may take to take the signal (seconds), and how often again
-** if it does not block it.
+** How long a thread may take to take the signal (seconds), and how often it
+** is sent to a thread that does not block it.
 */
 #define PATIENCE 0.5
-#define MAX_WAITS 20
+#define MAX_SIGNALS 20
 
 /* request.thread when the function is being run. */
 #define REQUEST_RUNS ((uintptr_t)1)
@@ -235,11 +235,16 @@ static bool is_taken_in_time(void) MTS_REQUIRES(requests)
   return atomic_load(&request.thread) == 0;
 }
 
-/* A thread that does not block the signal can be waiting for a processor. */
-static void wait_for_handler(const mts_Thread *thread) MTS_REQUIRES(requests)
+/*
+** A thread that does not block the signal is waiting for a processor.  Or the
+** signal was lost, as ThreadSanitizer does it, so it is sent again.
+*/
+static void send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 {
-  int waits = 0;
-  while (!is_taken_in_time() && ++waits < MAX_WAITS && !blocks_signal(thread))
+  int number = atomic_load(&chosen.number);
+  int sent = 0;
+  while (pthread_kill(thread->handle, number) == 0 && !is_taken_in_time() &&
+         ++sent < MAX_SIGNALS && !blocks_signal(thread))
     ;
 }
 
@@ -253,8 +258,7 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
   request.function = function;
   request.data = data;
   atomic_store(&request.thread, waiting);
-  if (pthread_kill(thread->handle, atomic_load(&chosen.number)) == 0)
-    wait_for_handler(thread);
+  send_signal(thread);
   has_run = !atomic_compare_exchange_strong(&request.thread, &waiting, 0);
   while (atomic_load(&request.thread) != 0)
     mts_spin_pause();
