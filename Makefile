@@ -238,7 +238,7 @@ APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
                  "-Dlua_assert(c)"
 APICHECK_RUN   = env LUA_INIT="collectgarbage[[stop]]"
 
-# A minute each.  Both look into all processes that specs start, be it a
+# Some minutes.  Both look into all processes that specs start, be it a
 # compiler, so only specs that start none or small ones are run.
 valgrind: $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
