@@ -101,7 +101,7 @@ describe("the signal of interrupts", function()
     ]], "MTSTATES_SIGNAL=" .. LAST - 3))
   end)
 
-  it("does not end a system call that waits", function()
+  it("does not end a system call that waits #read", function()
     assert.equals("true\t1", run [[
       local from, to = signals.pipe()
       local mtstates = require "mtstates"
