@@ -7,12 +7,11 @@
 ** time, and again if the default action has come back.  Who has a handler of
 ** his own for the signal keeps it.  No thread's signal mask is changed.
 **
-** One request is under way at a time, and the next signal is not sent before
-** the last one was taken.  A thread that blocks the signal would never take
-** it.  Whether it does is known when it gets ready, and is not asked again:
-** only a thread that blocked it, or did not take it in time, is `deaf` and has
-** to be looked at before each request (Linux tells in /proc), as signals that
-** are not taken would pile up.
+** One request is under way at a time.  A thread that blocks the signal would
+** never take it, and signals that are not taken would pile up.  Whether it
+** does is known when it gets ready, and is not asked again: only a thread that
+** blocked it then, or did not take it in time, is `deaf` and has to be looked
+** at before each request (Linux tells in /proc).
 **
 ** Windows has no signals that could do that: no request is ever taken.
 */
@@ -97,12 +96,11 @@ static void handle_signal(int number)
 /* Which signal                                                            */
 /* ======================================================================= */
 
-/* Written by mts_preempt_open, and with `requests` held. */
+/* Written by mts_preempt_open, then with `requests` held. */
 static struct {
-  atomic_int number; /* 0: none */
-  bool is_sensible;  /* what the environment says */
-  bool is_named;     /* there; or else chosen */
-} chosen = {.is_sensible = true};
+  atomic_int number; /* 0: none; -1: the environment makes no sense */
+  bool is_named;     /* in the environment: there is no other choice */
+} chosen;
 
 static bool has_handler(int number, void (*handler)(int))
 {
@@ -136,7 +134,7 @@ static int find_free_signal(void)
   return blocked;
 }
 
-/* A signal that can have a handler, by its number; "none" is 0.  Else -1. */
+/* The number of a signal that can have a handler; "none": 0; else -1. */
 static int parse(const char *text)
 {
   char *end;
@@ -154,17 +152,15 @@ static int parse(const char *text)
 static void settle(void)
 {
   const char *text = getenv(MTS_PREEMPT_VARIABLE);
-  int number;
   chosen.is_named = text && *text != '\0';
-  number = chosen.is_named ? parse(text) : find_free_signal();
-  chosen.is_sensible = number >= 0;
-  atomic_store(&chosen.number, chosen.is_sensible ? number : 0);
+  atomic_store(&chosen.number,
+               chosen.is_named ? parse(text) : find_free_signal());
 }
 
 bool mts_preempt_open(void)
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  return pthread_once(&once, settle) == 0 && chosen.is_sensible;
+  return pthread_once(&once, settle) == 0 && atomic_load(&chosen.number) >= 0;
 }
 
 /* False if there is no signal that is nobody else's. */

@@ -39,8 +39,8 @@ static int trampoline(lua_State *L)
 #if LUA_VERSION_NUM == 502
 
 /*
-** To open libraries luaL_setfuncs wants this room, and if there is no memory
-** for it, that says that the stack overflows.  So it is made beforehand.
+** luaL_setfuncs makes sure of room on the stack; without memory for it, it
+** says that the stack overflows.  So the module makes that room beforehand.
 */
 int mts_protect_open(lua_State *L)
 {
