@@ -103,7 +103,7 @@ describe("deadlock", function()
   it("is found in rings of calls and singletons, unless one is timed",
     function()
       local states, ids = new_states(8, waits.member)
-      local random = waits.random(1)
+      local random = helpers.random(1)
       for round = 1, 40 do
         local size, first = random(7) + 1, random(8)
         local timed = random(2) == 1 and random(size)
