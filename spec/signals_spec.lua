@@ -10,7 +10,6 @@ local _, LAST = signals.range()
 -- that waits for an interrupt after its setup has done what it has to.
 local PRELUDE = [[
   local handoff = require "handoff"
-  local helpers = require "helpers"
   local signals = require "signals"
   local threads = require "threads"
   local first, last = signals.range()

@@ -28,6 +28,7 @@
 SUPPORT_EXPORT int luaopen_sweephost(lua_State *L);
 
 #define SCENARIO "spec.scenario"
+#define NO_MEMORY 6 /* of the Receiver C API */
 
 /* ---------------------------------------------------- the scenario -- */
 
@@ -297,7 +298,7 @@ static void send_values(void)
         api->msgToReceiver(job.receiver, writer, 0, 0, NULL, NULL);
   }
   else if (has_failed) {
-    job.code = 6;
+    job.code = NO_MEMORY;
   }
   api->freeWriter(writer);
 }
