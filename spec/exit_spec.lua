@@ -16,11 +16,7 @@ local function run(program, expected_output, expected_status)
   assert.same({expected_output, expected_status}, {output, status})
 end
 
--- Since Lua 5.2 os.exit can close the Lua state.
-local exit_closes = helpers.run_program([[
-  local guard = require "on_collect"(function() print("closed") end)
-  os.exit(guard and 0, true)
-]]) == "closed\n"
+local it_closes = helpers.it_needs_closing_exit()
 
 describe("the end of the main program", function()
   before_each(helpers.watch("exit"))
@@ -87,13 +83,11 @@ describe("the end of the main program", function()
     ]=])
   ]]
 
-  local it_closes = helpers.it_needs(exit_closes, "os.exit that closes")
-
   it("lets threads finish their calls of states that it owns", function()
     run(busy, "closed\n", 0)
   end)
 
-  it("by an error does so, too", function()
+  it("by an error lets threads finish, too", function()
     local output, status = helpers.run_program(prelude .. busy .. [[
       error("the end", 0)
     ]])
@@ -102,11 +96,11 @@ describe("the end of the main program", function()
     assert.equals("closed\n", output:match("[^\n]*\n$"))
   end)
 
-  it_closes("by os.exit does so, too", function()
+  it_closes("by os.exit lets threads finish, too", function()
     run(busy .. "os.exit(3, true)", "closed\n", 3)
   end)
 
-  it_closes("by os.exit in a coroutine does so, too", function()
+  it_closes("by os.exit in a coroutine lets them finish, too", function()
     run(busy .. "coroutine.wrap(function() os.exit(3, true) end)()",
       "closed\n", 3)
   end)
@@ -141,7 +135,7 @@ describe("the end of the main program", function()
     ]], "left\n", 0)
   end)
 
-  it("leaves threads alone that create states", function()
+  it("comes while threads create states", function()
     run([[
       for _ = 1, 3 do
         host.start([=[
@@ -164,7 +158,7 @@ describe("the end of the main program", function()
     ]], "", 3)
   end)
 
-  it("is not kept up by a setup that waits, and who waits for that", function()
+  it("is not held up by a setup that waits or who waits for it", function()
     run([[
       host.start([=[
         require "mtstates".singleton("slow", function()
@@ -184,7 +178,7 @@ describe("the end of the main program", function()
     ]], "", 3)
   end)
 
-  it("comes with interrupts that nobody has taken", function()
+  it("comes although interrupts are pending", function()
     run([[
       local idle = mtstates.newstate("return function() end")
       local busy = mtstates.newstate("busy", function()
@@ -290,33 +284,32 @@ describe("os.exit in a callback", function()
 
   -- The Lua state that is being closed runs finalizers, which call others,
   -- which call it back.
-  helpers.it_needs(exit_closes, "os.exit that closes")(
-    "lets finalizers of the state use it and others", function()
-      run([[
-        local other = mtstates.newstate("other", function()
-          local mt = require "mtstates"
-          return function(id)
-            return mt.state(id):call("back")
-          end
+  it_closes("lets finalizers of the state use it and others", function()
+    run([[
+      local other = mtstates.newstate("other", function()
+        local mt = require "mtstates"
+        return function(id)
+          return mt.state(id):call("back")
+        end
+      end)
+      local s = mtstates.newstate(function()
+        local mt = require "mtstates"
+        local other = mt.state("other")
+        local owned = mt.newstate("return function() return 'owned' end")
+        guard = require "on_collect"(function()
+          print(other:call(mt.id()), owned:call())
         end)
-        local s = mtstates.newstate(function()
-          local mt = require "mtstates"
-          local other = mt.state("other")
-          local owned = mt.newstate("return function() return 'owned' end")
-          guard = require "on_collect"(function()
-            print(other:call(mt.id()), owned:call())
-          end)
-          return function(what)
-            if what == "exit" then
-              coroutine.wrap(function() os.exit(3, true) end)()
-            end
-            return what
+        return function(what)
+          if what == "exit" then
+            coroutine.wrap(function() os.exit(3, true) end)()
           end
-        end)
-        pcall(s.call, s, "exit")
-        print("not reached", other)
-      ]], "back\towned\n", 3)
-    end)
+          return what
+        end
+      end)
+      pcall(s.call, s, "exit")
+      print("not reached", other)
+    ]], "back\towned\n", 3)
+  end)
 end)
 
 describe("the end of a thread", function()
@@ -380,7 +373,7 @@ describe("a host in C", function()
   before_each(helpers.watch("host"))
   after_each(helpers.unwatch)
 
-  it("closes independent Lua states with the module in any order", function()
+  it("closes Lua states that have loaded the module in any order", function()
     run([[
       local orders = {
         {1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}

@@ -1,6 +1,5 @@
 -- Code that does what nobody should, where it could leave a state unusable.
 
-local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local threads = require "threads"
@@ -178,31 +177,5 @@ describe("a state is as usable as before after", function()
     for _, timeout in ipairs {-math.huge, 5e-324, 2 ^ 63, 1e308} do
       assert.same({true, "text"}, {s:tcall(timeout, nil, nil, "text")})
     end
-  end)
-end)
-
-describe("os.exit in a callback", function()
-  it("ends the program", function()
-    local gate = handoff.unique()
-    local output = helpers.run_program(([[
-      local mt = require "mtstates"
-      local s = mt.newstate("hostile", [=[
-        local mt = require "mtstates"
-        local inner = mt.newstate("inner", function()
-          local mt = require "mtstates"
-          return function() mt.state("hostile"):call("exit") end
-        end)
-        return function(what)
-          if what == "exit" then
-            print("exit of %s")
-            os.exit(0, true)
-          end
-          coroutine.wrap(function() inner:call() end)()
-        end
-      ]=])
-      s:call()
-      print("not reached")
-    ]]):format(gate))
-    assert.equals("exit of " .. gate .. "\n", output)
   end)
 end)

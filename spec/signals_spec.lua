@@ -10,7 +10,6 @@ local _, LAST = signals.range()
 -- that waits for an interrupt after its setup has done what it has to.
 local PRELUDE = [[
   local handoff = require "handoff"
-  local helpers = require "helpers"
   local signals = require "signals"
   local threads = require "threads"
   local first, last = signals.range()
@@ -127,7 +126,7 @@ describe("the signal of interrupts", function()
     ]])
   end)
 
-  it("is not one that cannot be had", function()
+  it("must be one that can have a handler, else nothing is loaded", function()
     for _, setting in ipairs {"x", "12x", "-1", "0", "9", "1000", "1e1"} do
       assert.truthy(run([[
         print(select(2, pcall(require, "mtstates")))
@@ -137,7 +136,7 @@ describe("the signal of interrupts", function()
     end
   end)
 
-  it("is chosen when the environment names nothing", function()
+  it("is chosen when the variable is empty", function()
     assert.equals("1 other", run([[
       interrupt(looping())
       print(handled())

@@ -55,9 +55,9 @@ typedef struct mts_Cond {
 typedef struct mts_Thread {
   pthread_t handle;
   bool is_ready;    /* after mts_thread_init */
-  bool knows_stack; /* after mts_thread_is_stack_low, if it had memory */
-  uintptr_t stack;  /* the end of its C stack, and how much */
-  size_t reserve;   /* there is to be kept free; 0: not known */
+  bool knows_stack; /* found out at the first look that has memory for it */
+  uintptr_t stack;  /* the end of its C stack */
+  size_t reserve;   /* to be kept free there; 0: that end is not known */
 
   /* See preempt.c. */
   long task;    /* how the kernel calls it */

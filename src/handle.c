@@ -4,9 +4,9 @@
 ** A state object is a full userdata with a reference to a state; if it is an
 ** owner it counts among the owners of the state, too.  The functions newstate,
 ** state, singleton and id and all methods are here: they check arguments, call
-** the rooms below, and raise what those report.  Whenever an error
-** can be raised, nothing is held that the garbage collector would not clean
-** up: no lock, no state, no plain memory.
+** the rooms below, and raise what those report.  Whenever an error can be
+** raised, nothing is held that the garbage collector would not clean up: no
+** lock, no state, no plain memory.
 **
 ** Every function has three upvalues: the metatable of state objects, so that
 ** checking one needs no look-up, the box of the state that the running Lua
@@ -190,7 +190,7 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   int top = lua_gettop(L);
   lua_State *outer = step_out(L);
   mts_Status status;
-  handle->calls++; /* the setup can have L closed: os.exit(true, true) */
+  handle->calls++; /* os.exit in the setup can finalize the handle */
   status = mts_newstate_run(s, setup, &error_text);
   handle->calls--;
   if (status == MTS_OK) {
@@ -510,9 +510,7 @@ static const luaL_Reg metamethods[] = {{"__tostring", state_tostring},
                                        {"__close", state_close_variable},
                                        {NULL, NULL}};
 
-/*
-** Adds functions to the table at index; the three upvalues are on top.
-*/
+/* Adds functions to the table at index; the three upvalues are on top. */
 static void set_functions(lua_State *L, int index, const luaL_Reg *list)
 {
   lua_pushvalue(L, index);

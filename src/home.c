@@ -7,13 +7,13 @@
 **
 ** Code that runs in a Lua state can close it: os.exit does.  Other threads go
 ** on until the process is gone, so they must find the state closed.  The box
-** is older than all other objects, so it is finalized last.
+** sees to that in its finalizer, which is older than all others and runs last.
 */
 #include "home.h"
 
 #define BOX_KEY "mtstates.home"
 
-/* Nothing is left to be done if this module closes the Lua state. */
+/* If this module closes the Lua state, the lock is closed already. */
 static int box_gc(lua_State *L)
 {
   mts_State *s = mts_home_unbox(L, 1);

@@ -21,10 +21,9 @@
 **
 ** If the holder does not take the signal (it is blocked in that thread, or
 ** there is none to be used, as on Windows), the interrupter sets the hook
-** itself, which is the best that is left.  Even then no Lua thread
-** dies while its hook is being set: a runner that is about to leave it sees
-** the level and comes to the mutex first; so does the hook before it takes the
-** level back.
+** itself, which is the best that is left.  Even then no Lua thread dies while
+** its hook is being set: a runner that is about to leave it sees the level and
+** comes to the mutex first; so does the hook before it takes the level back.
 **
 ** lua_sethook is the only Lua function that is called with a mutex held.
 */
@@ -48,7 +47,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
   mts_State *s = mts_home_of(L);
   int level;
-  if (is_call_of_c(L, ar) || !s) /* the debug library can hide it */
+  if (!s || is_call_of_c(L, ar)) /* code can have cleared the Lua registry */
     return;
   mts_mutex_lock(&s->lock.mutex);
   level = atomic_load(&s->interrupt);

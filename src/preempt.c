@@ -7,11 +7,10 @@
 ** time, and again if the default action has come back.  Who has a handler of
 ** his own for the signal keeps it.  No thread's signal mask is changed.
 **
-** One request is under way at a time, and the next signal is not sent before
-** the last one was taken.  A thread that blocks the signal would never take
-** it, and signals would pile up.  So one that blocked it when it got ready, or
-** did not take it in time, is `deaf`: it is asked for its signal mask (Linux
-** tells in /proc) before each request.
+** One request is under way at a time.  A thread that blocks the signal would
+** never take it, and signals would pile up.  So one that blocked it when it
+** got ready, or did not take it in time, is `deaf`: it is asked for its signal
+** mask (Linux tells in /proc) before each request.
 **
 ** Windows has no signals that could do that: no request is ever taken.
 */
@@ -100,12 +99,11 @@ static void handle_signal(int number)
 /* Which signal                                                            */
 /* ======================================================================= */
 
-/* Written by mts_preempt_open, and with `requests` held. */
+/* Written by mts_preempt_open, then with `requests` held. */
 static struct {
-  atomic_int number; /* 0: none */
-  bool is_sensible;  /* what the environment says */
-  bool is_named;     /* there; or else chosen */
-} chosen = {.is_sensible = true};
+  atomic_int number; /* 0: none; -1: the environment makes no sense */
+  bool is_named;     /* in the environment: there is no other choice */
+} chosen;
 
 static bool has_handler(int number, void (*handler)(int))
 {
@@ -139,7 +137,7 @@ static int find_free_signal(void)
   return blocked;
 }
 
-/* A signal that can have a handler, by its number; "none" is 0.  Else -1. */
+/* The number of a signal that can have a handler; "none": 0; else -1. */
 static int parse(const char *text)
 {
   char *end;
@@ -157,17 +155,15 @@ static int parse(const char *text)
 static void settle(void)
 {
   const char *text = getenv(MTS_PREEMPT_VARIABLE);
-  int number;
   chosen.is_named = text && *text != '\0';
-  number = chosen.is_named ? parse(text) : find_free_signal();
-  chosen.is_sensible = number >= 0;
-  atomic_store(&chosen.number, chosen.is_sensible ? number : 0);
+  atomic_store(&chosen.number,
+               chosen.is_named ? parse(text) : find_free_signal());
 }
 
 bool mts_preempt_open(void)
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  return pthread_once(&once, settle) == 0 && chosen.is_sensible;
+  return pthread_once(&once, settle) == 0 && atomic_load(&chosen.number) >= 0;
 }
 
 /* False if there is no signal that is nobody else's. */
@@ -253,7 +249,7 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
 {
   uintptr_t waiting = (uintptr_t)thread->handle;
   bool has_run;
-  if ((thread->is_deaf && blocks_signal(thread)) || !install_handler())
+  if (!install_handler() || (thread->is_deaf && blocks_signal(thread)))
     return false;
   request.function = function;
   request.data = data;

@@ -11,16 +11,16 @@
 
 /*
 ** Settles which signal is used; the first call in the process decides.  False
-** if the environment variable has no sense.
+** if the environment variable makes no sense; then nothing else is called.
 */
 bool mts_preempt_open(void);
 
-/* To be called by the thread itself, after mts_thread_init. */
+/* To be called by the thread itself, as is mts_thread_init. */
 void mts_preempt_init_thread(mts_Thread *thread);
 
 /*
 ** Has another thread run function(data) in a signal handler, wherever it is
-** just now, and returns when it has: true.  Or false, if the thread blocks the
+** just now, and returns true when it has.  False if the thread blocks the
 ** signal or there is none to be used; then the function will not be run.  The
 ** thread has to live until this returns.  It takes PATIENCE (see preempt.c) to
 ** find out that a thread has begun to block the signal.

@@ -36,26 +36,14 @@ static int trampoline(lua_State *L)
 
 #if LUA_VERSION_NUM >= 502
 
-#if LUA_VERSION_NUM == 502
-
 /*
-** To open libraries luaL_setfuncs wants this room, and if there is no memory
-** for it, that says that the stack overflows.  So it is made beforehand.
+** In 5.2 luaL_setfuncs makes sure of room on the stack, and without memory for
+** it, says that the stack overflows.  So the module makes it beforehand.
 */
 int mts_protect_open(lua_State *L)
 {
   return lua_checkstack(L, 3 * LUA_MINSTACK) ? LUA_OK : LUA_ERRMEM;
 }
-
-#else
-
-int mts_protect_open(lua_State *L)
-{
-  (void)L;
-  return LUA_OK;
-}
-
-#endif
 
 static void push_trampoline(lua_State *L)
 {

@@ -3,10 +3,10 @@
 **
 ** The garbage collector sees of a state only its small object, and would let
 ** many pile up.  So before a state is made, the collector is told what others
-** weigh that it does not know of; but only if that is half as much again as
-** what it knows, since many open states are not to keep it busy.  States that
-** are closed in time it never hears of.  A state's weight is what it had when
-** it was new.
+** weigh that it does not know of; but only if that is more than half of what
+** it knows, since many open states are not to keep it busy.  It never hears of
+** states that are closed in time.  A state's weight is what it had when it was
+** new.
 **
 ** Used by the thread that runs the Lua state; takes no locks.
 */

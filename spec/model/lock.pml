@@ -3,8 +3,8 @@
 **
 ** `make model` tries all interleavings of three threads.  Each does what it
 ** likes, as often as it likes: enter (for ever, with a deadline, or without
-** waiting), leave, close, doom, interrupt.  It stops when it likes, but not
-** inside.
+** waiting), leave, abandon, close, doom, interrupt.  It stops when it likes,
+** but not inside.
 **
 ** The inlines have the names of the functions of lock.c and are to be read
 ** side by side with those.  Each read or change of something that threads
@@ -340,6 +340,19 @@ inline lock_doom()
   fi
 }
 
+inline lock_abandon()
+{
+  mutex_lock();
+  atomic {
+    word = CLOSED;
+    is_inside = false;
+    inside--;
+    finish_close()
+  }
+  wake_all();
+  mutex_unlock()
+}
+
 /* ======================================================================= */
 /* The threads                                                             */
 /* ======================================================================= */
@@ -401,6 +414,9 @@ progress:
        inside--
      }
      lock_leave()
+  :: is_inside ->
+     assert(inside == 1 && !is_lua_closed && (word & HOLDER) == self);
+     lock_abandon()
   :: lock_close(); status = 0
   :: lock_doom(); status = 0
   :: interrupt()

@@ -4,7 +4,7 @@
 
 local helpers = require "helpers"
 
-describe("a callback that ends the process", function()
+describe("a state whose callback ends the process", function()
   before_each(helpers.watch("exit in a callback"))
   after_each(helpers.unwatch)
 

@@ -5,15 +5,8 @@
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 
-local function closes_on_exit()
-  return helpers.run_program([[
-    require "on_collect"(function() print("closed") end)
-    os.exit(0, true)
-  ]]):find("closed", 1, true) ~= nil
-end
-
 describe("a state object that is finalized during the setup", function()
-  local it = helpers.it_needs(closes_on_exit(), "os.exit that closes")
+  local it = helpers.it_needs_closing_exit()
 
   it("by os.exit keeps the state in creation", function()
     local output = helpers.run_program([[

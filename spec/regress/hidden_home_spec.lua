@@ -2,7 +2,7 @@
 
 local mtstates = require "mtstates"
 
-describe("the interrupt of a state that is nowhere noted", function()
+describe("the interrupt of a state that has cleared its registry", function()
   it("does nothing", function()
     local s = mtstates.newstate([[
       for key in pairs(debug.getregistry()) do

@@ -39,16 +39,11 @@ local tally = {calls = 0, timeouts = 0, errors = 0, interrupted = 0}
 
 -- ---------------------------------------------------------------- chance --
 
-local x
-
--- x * 16807 is exact in a double.
-local function random(n)
-  x = x * 16807 % 2147483647
-  return x % n + 1
-end
+local random
 
 local function set_seed(seed, thread, round)
-  x = (seed * 7919 + thread * 104729 + round * 611953) % 2147483646 + 1
+  random = helpers.random(
+    (seed * 7919 + thread * 104729 + round * 611953) % 2147483646 + 1)
   for _ = 1, 5 do
     random(1)
   end

@@ -159,9 +159,9 @@ typedef struct Job {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t started;
-  long tid;         /* guarded by lock */
-  int is_over;      /* guarded by lock; whoever comes second, the thread */
-  int is_forgotten; /* or the collector of the Lua object, frees the job */
+  long tid;         /* guarded by lock, as are the next two */
+  int is_over;      /* the thread is done; and */
+  int is_forgotten; /* nobody joins it: who comes second frees the job */
   Notifier notifier;
   Receiver receiver;
   Writer writer;

@@ -362,21 +362,6 @@ static int thread_id(lua_State *L)
   return 1;
 }
 
-/* 'S' sleeping, 'R' running, ...; 0 if there is no such thread. */
-static char thread_status(long tid)
-{
-  char path[64], line[512];
-  snprintf(path, sizeof path, "/proc/self/task/%ld/stat", tid);
-  FILE *f = fopen(path, "r");
-  size_t n = f != NULL ? fread(line, 1, sizeof line - 1, f) : 0;
-  if (f != NULL) {
-    fclose(f);
-  }
-  line[n] = '\0';
-  const char *end = strrchr(line, ')');
-  return end != NULL && end[1] == ' ' ? end[2] : 0;
-}
-
 static void pause_ms(long milliseconds)
 {
   struct timespec t = {0, milliseconds * 1000000L};
@@ -394,7 +379,7 @@ static int wait_asleep(lua_State *L)
   double end = now() + PATIENCE;
   int seen = 0;
   while (seen < ASLEEP_SAMPLES) {
-    char status = thread_status(tid);
+    char status = support_thread_status(tid);
     if (status == 0) {
       lua_pushboolean(L, 0);
       return 1;

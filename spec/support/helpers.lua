@@ -59,6 +59,16 @@ function helpers.wait_until(condition)
   end
 end
 
+-- Numbers from 1 to n, the same for the same seed in every Lua: x * 16807 is
+-- exact in a double.
+function helpers.random(seed)
+  local x = seed
+  return function(n)
+    x = x * 16807 % 2147483647
+    return x % n + 1
+  end
+end
+
 -- Calls f, which must raise; gives what it raised.
 function helpers.raises(f, ...)
   local ok, err = pcall(f, ...)
@@ -184,6 +194,15 @@ function helpers.run_program(code, setting, seconds)
   pipe:close()
   os.remove(path)
   return output, tonumber(status)
+end
+
+-- busted's `it` for specs that need os.exit to close the Lua state.
+function helpers.it_needs_closing_exit()
+  local output = helpers.run_program([[
+    guard = require "on_collect"(function() print("closed") end)
+    os.exit(0, true)
+  ]])
+  return helpers.it_needs(output == "closed\n", "os.exit that closes")
 end
 
 return helpers

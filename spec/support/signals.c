@@ -1,7 +1,7 @@
 /*
-** signals: what specs about signals need. Who has the handler of a signal,
+** signals: what specs about signals need: who has the handler of a signal,
 ** taking one like any other library would, blocking all signals in the
-** calling thread, and a blocking system call.
+** calling thread, and a system call that waits.
 */
 #define _GNU_SOURCE
 
@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <unistd.h>
 
 SUPPORT_EXPORT int luaopen_signals(lua_State *L);
@@ -27,27 +26,23 @@ static void count_signal(int number)
 static int handler(lua_State *L)
 {
   struct sigaction action;
-  if (sigaction((int)luaL_checknumber(L, 1), NULL, &action) != 0)
+  if (sigaction((int)luaL_checknumber(L, 1), NULL, &action) != 0) {
     return luaL_error(L, "no such signal");
-  if (action.sa_handler == SIG_DFL)
-    lua_pushliteral(L, "default");
-  else if (action.sa_handler == SIG_IGN)
-    lua_pushliteral(L, "ignored");
-  else if (action.sa_handler == count_signal)
-    lua_pushliteral(L, "taken");
-  else
-    lua_pushliteral(L, "other");
+  }
+  lua_pushstring(L, action.sa_handler == SIG_DFL        ? "default"
+                    : action.sa_handler == SIG_IGN      ? "ignored"
+                    : action.sa_handler == count_signal ? "taken"
+                                                        : "other");
   return 1;
 }
 
 /* signals.take(number): a handler that counts */
 static int take(lua_State *L)
 {
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = count_signal;
-  if (sigaction((int)luaL_checknumber(L, 1), &action, NULL) != 0)
+  struct sigaction action = {.sa_handler = count_signal};
+  if (sigaction((int)luaL_checknumber(L, 1), &action, NULL) != 0) {
     return luaL_error(L, "no such signal");
+  }
   return 0;
 }
 
@@ -79,14 +74,18 @@ static int block(lua_State *L)
 static int make_pipe(lua_State *L)
 {
   int ends[2];
-  if (pipe(ends) != 0)
+  if (pipe(ends) != 0) {
     return luaL_error(L, "no pipe");
+  }
   lua_pushinteger(L, ends[0]);
   lua_pushinteger(L, ends[1]);
   return 2;
 }
 
-/* signals.read(pipe): waits for one byte */
+/*
+** signals.read(pipe): waits for one byte. What came is kept here: an interrupt
+** hits the caller as soon as this returns.
+*/
 static int read_byte(lua_State *L)
 {
   char byte;

@@ -1,7 +1,7 @@
 /*
-** What the small C modules of spec/support share: the Lua headers and the few
-** differences between Lua 5.1 and 5.5 that they meet. Header only; nothing
-** here belongs to mtstates.
+** What the small C modules of spec/support share: the Lua headers, the few
+** differences between Lua 5.1 and 5.5 that they meet, and what they want to
+** know from the system. Header only; nothing here belongs to mtstates.
 */
 #ifndef SPEC_SUPPORT_H
 #define SPEC_SUPPORT_H
@@ -11,11 +11,15 @@
 #endif
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #define SUPPORT_EXPORT __attribute__((visibility("default")))
 
@@ -44,6 +48,24 @@ static inline void support_pin(lua_State *L, void *address)
       dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE) == NULL) {
     luaL_error(L, "this module cannot stay loaded");
   }
+}
+
+/*
+** What a thread of this process does: 'S' sleeping, 'R' running, ...; 0 if
+** there is no such thread. Allocates nothing.
+*/
+static inline char support_thread_status(long tid)
+{
+  char path[64], line[512];
+  snprintf(path, sizeof path, "/proc/self/task/%ld/stat", tid);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t length = file >= 0 ? read(file, line, sizeof line - 1) : 0;
+  if (file >= 0) {
+    close(file);
+  }
+  line[length > 0 ? length : 0] = '\0';
+  const char *end = strrchr(line, ')');
+  return end != NULL && end[1] == ' ' ? end[2] : 0;
 }
 
 /* Puts the functions into the table on top of the stack. */

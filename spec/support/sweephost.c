@@ -17,7 +17,6 @@
 #include "failmalloc.h"
 #include "support.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@
 SUPPORT_EXPORT int luaopen_sweephost(lua_State *L);
 
 #define SCENARIO "spec.scenario"
+#define NO_MEMORY 6 /* of the Receiver C API */
 
 /* ---------------------------------------------------- the scenario -- */
 
@@ -181,8 +181,10 @@ static int fork_process(lua_State *L)
   return 1;
 }
 
-/* sweephost.wait(): a child that has ended; its exit code, or the signal that
-** ended it as a negative number. */
+/*
+** sweephost.wait(): a child that has ended; its exit code, or the signal that
+** ended it as a negative number.
+*/
 static int wait_process(lua_State *L)
 {
   int status;
@@ -296,7 +298,7 @@ static void send_values(void)
         api->msgToReceiver(job.receiver, writer, 0, 0, NULL, NULL);
   }
   else if (has_failed) {
-    job.code = 6;
+    job.code = NO_MEMORY;
   }
   api->freeWriter(writer);
 }
@@ -416,25 +418,10 @@ static int wait_entered(lua_State *L)
   return 0;
 }
 
-/* Whether the kernel says so; uses no memory. */
-static int is_asleep(long tid)
-{
-  char path[64], line[512];
-  snprintf(path, sizeof(path), "/proc/self/task/%ld/stat", tid);
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t length = file >= 0 ? read(file, line, sizeof(line) - 1) : 0;
-  if (file >= 0) {
-    close(file);
-  }
-  line[length > 0 ? length : 0] = '\0';
-  const char *end = strrchr(line, ')');
-  return end != NULL && end[1] == ' ' && end[2] == 'S';
-}
-
 /*
 ** sweephost.hold(): the thread that was started stays until its starter
-** sleeps, which that does in a call or in join; seen several times in a row.
-** Other threads do not stay.
+** sleeps, in a call or in join; seen several times in a row. Other threads do
+** not stay.
 */
 static int hold(lua_State *L)
 {
@@ -452,7 +439,7 @@ static int hold(lua_State *L)
   pthread_mutex_unlock(&lock);
   while (seen < 4) {
     nanosleep(&pause, NULL);
-    seen = is_asleep(job.starter) ? seen + 1 : 0;
+    seen = support_thread_status(job.starter) == 'S' ? seen + 1 : 0;
   }
   return 0;
 }

@@ -2,18 +2,10 @@
 -- telling in a word how that ended.
 
 local gates = require "handoff"
+local helpers = require "helpers"
 local mtstates = require "mtstates"
 
 local waits = {}
-
--- Numbers from 1 to n, the same for the same seed in every Lua.
-function waits.random(seed)
-  local x = seed
-  return function(n)
-    x = (x * 16807) % 2147483647
-    return x % n + 1
-  end
-end
 
 local function outcome(ok, result)
   if ok then
@@ -90,7 +82,7 @@ end
 -- in the order that they are in or in any order. Gives how often that ended
 -- with "in" and with "deadlock", and how it ended otherwise.
 function waits.wander(seed, rounds, in_order, ...)
-  local ids, random = {...}, waits.random(seed)
+  local ids, random = {...}, helpers.random(seed)
   local found = {["in"] = 0, deadlock = 0}
   local other
   for _ = 1, rounds do

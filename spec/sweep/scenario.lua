@@ -11,6 +11,7 @@ local host = require "sweephost"
 local carray = require "carray"
 
 local load_string = rawget(_G, "loadstring") or load
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local open_module = package.loadlib(
   (package.cpath:match("[^;]+"):gsub("%?", "mtstates")), "luaopen_mtstates")
 
@@ -459,8 +460,8 @@ end, raises("mtstates.error.invoking_state: state(id=",
 step("state, id", function()
   local s = mtstates.state(states["echo"]:id())
   return s:id(), s:isowner(), s:call(text)
-end, function(id, is_owner, result)
-  gives(states["echo"]:id(), false, text)(id, is_owner, result)
+end, function(...)
+  gives(states["echo"]:id(), false, text)(...)
 end)
 
 step("state, name", function()
@@ -476,10 +477,11 @@ step("state, unknown name", function()
   return pcall(mtstates.state, "nobody\n")
 end, raises("mtstates.error.unknown_object: name \"nobody"))
 
+local twins
+
 prepare(function()
-  opens("twin echo", nil)(mtstates.newstate(false, ECHO))
-  states.twins = {mtstates.newstate("twin", false, ECHO),
-                  mtstates.newstate("twin", false, ECHO)}
+  twins = {mtstates.newstate("twin", false, ECHO),
+           mtstates.newstate("twin", false, ECHO)}
 end)
 
 step("state, ambiguous name", function()
@@ -491,9 +493,8 @@ step("singleton, ambiguous name", function()
 end, raises("mtstates.error.ambiguous_name: name \"twin\""))
 
 prepare(function()
-  states.twins[1]:close()
-  states.twins[2]:close()
-  states.twins = nil
+  twins[1]:close()
+  twins[2]:close()
 end)
 
 step("properties", function()
@@ -725,8 +726,7 @@ step("tcall does not wait", function()
 end, gives(false, nil, nil))
 
 step("close while another thread is in", function()
-  local ok, err = pcall(wait_for_held, "close")
-  return ok, err
+  return pcall(wait_for_held, "close")
 end, raises("mtstates.error.concurrent_access: state(id="))
 
 -- ----------------------------------------------------------- interrupt --
@@ -752,39 +752,36 @@ prepare(function()
   end))
 end)
 
+local INTERRUPTED = {"mtstates.error.invoking_state: state(id=",
+  "mtstates.error.interrupted: ", "\nstack traceback:\n\t"}
+
+-- The same check, when the state is interrupted no longer and works.
+local function after_interrupt(check)
+  return function(...)
+    states["looping"]:interrupt(false)
+    gives("echo")(states["looping"]:call("echo"))
+    check(...)
+  end
+end
+
 step("interrupt, pending", function()
   local s = states["looping"]
   s:interrupt()
   return pcall(s.call, s)
-end, function(ok, err)
-  states["looping"]:interrupt(false)
-  gives("echo")(states["looping"]:call("echo"))
-  raises("mtstates.error.invoking_state: state(id=",
-    "mtstates.error.interrupted: ", "\nstack traceback:\n\t")(ok, err)
-end)
+end, after_interrupt(raises(unpack(INTERRUPTED))))
 
 step("interrupt, in a coroutine", function()
   local s = states["looping"]
   s:interrupt(true)
   return pcall(s.call, s, "coroutine")
-end, function(ok, err)
-  states["looping"]:interrupt(false)
-  gives("echo")(states["looping"]:call("echo"))
-  raises("mtstates.error.invoking_state: state(id=",
-    "mtstates.error.interrupted: ", "\nstack traceback:\n\t")(ok, err)
-end)
+end, after_interrupt(raises(unpack(INTERRUPTED))))
 
 step("interrupt, another thread", function()
   host.start(states["looping"], "notify", true)
   host.wait_entered()
   states["looping"]:interrupt()
   return host.join()
-end, function(...)
-  states["looping"]:interrupt(false)
-  gives("echo")(states["looping"]:call("echo"))
-  has_failed("mtstates.error.invoking_state: state(id=",
-    "mtstates.error.interrupted: ", "\nstack traceback:\n\t")(...)
-end)
+end, after_interrupt(has_failed(unpack(INTERRUPTED))))
 
 -- --------------------------------------------------------------- close --
 
@@ -891,7 +888,7 @@ end
 
 local scenario = {}
 
--- The name of each step, or of those that are swept only.
+-- A line for each step: + if it is swept, - if not, and its name.
 function scenario.names()
   local lines = {}
   for i = 1, #steps do
@@ -922,7 +919,7 @@ function scenario.finish()
   end
   check_all()
   local last = mtstates.newstate(false, ECHO)
-  states.last = last
+  last:close()
   for _, s in pairs(states) do
     s:close()
   end

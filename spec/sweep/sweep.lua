@@ -1,5 +1,5 @@
 -- The memory failure sweep: has each single allocation of each step of
--- scenario.lua fail, in each mode, and looks what comes of it.
+-- scenario.lua fail, in each mode, and looks at what comes of it.
 --
 --   LD_PRELOAD=failmalloc.so lua spec/sweep/sweep.lua [STEP [MODE [N]]]
 --
@@ -135,7 +135,7 @@ local function report_failure(step, mode, n, code)
     step.name, mode.name, n, what, step.name, mode.name, n))
 end
 
--- Several processes at a time; true if none failed.
+-- Several processes at a time; gives how many failed.
 local function sweep_step(i, mode)
   local step = steps[i]
   local running, count, failures = {}, 0, 0
@@ -166,7 +166,7 @@ local function sweep_step(i, mode)
   return failures
 end
 
-local function describe(step)
+local function summary(step)
   local parts = {}
   for i = 2, #kinds do
     if step.kinds[kinds[i]] then
@@ -189,7 +189,7 @@ for i = 1, #steps do
     for k = 2, #kinds do
       total = total + (step.kinds[kinds[k]] or 0)
     end
-    print(("%-36s %s"):format(step.name, describe(step)))
+    print(("%-36s %s"):format(step.name, summary(step)))
     io.stdout:flush()
   end
   run_untouched(i)

@@ -1,0 +1,64 @@
+-- What the garbage collector is told about states.  Each program has a process
+-- of its own, whose heap is known.
+
+local helpers = require "helpers"
+
+local prelude = [[
+  local mtstates = require "mtstates"
+  local on_collect = require "on_collect"
+
+  -- A heap that lets the collector wait long.
+  heap = {}
+  for i = 1, 20000 do
+    heap[i] = {}
+  end
+  collectgarbage()
+  collectgarbage()
+
+  -- Whether the collector has come by.
+  local has_collected = false
+  on_collect(function() has_collected = true end)
+
+  -- Creates states and drops them; tells how many are open at the end.
+  local function drop(count)
+    local ids, open = {}, 0
+    for i = 1, count do
+      ids[i] = mtstates.newstate(false, "return function() end"):id()
+    end
+    for i = 1, count do
+      open = open + (pcall(mtstates.state, ids[i]) and 1 or 0)
+    end
+    return open
+  end
+]]
+
+local function run(program)
+  return (helpers.run_program(prelude .. program))
+end
+
+describe("the garbage collector", function()
+  before_each(helpers.watch("garbage collector"))
+  after_each(helpers.unwatch)
+
+  it("knows that states are heavy", function()
+    assert.equals("true\ttrue\n", run [[
+      print(drop(3000) < 1500, has_collected)
+    ]])
+  end)
+
+  it("need not care for states that are closed", function()
+    assert.equals("false\n", run [[
+      for _ = 1, 500 do
+        mtstates.newstate(false, "return function() end"):close()
+      end
+      print(has_collected)
+    ]])
+  end)
+
+  it("is not started by new states when it is stopped", function()
+    assert.equals("1000\tfalse\n", run [[
+      collectgarbage("stop")
+      print(drop(1000), has_collected)
+    ]])
+  end)
+end)
