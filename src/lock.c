@@ -201,17 +201,18 @@ mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread, double timeout)
 bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 {
   uintptr_t word = thread;
-  bool is_doomed;
+  bool is_over;
   if (atomic_compare_exchange_strong(&lock->word, &word, 0))
     return true;
   mts_mutex_lock(&lock->mutex);
-  is_doomed = (atomic_load(&lock->word) & MTS_WORD_DOOMED) != 0;
-  if (is_doomed) /* all waiters have been woken already */
+  is_over =
+      (atomic_load(&lock->word) & (MTS_WORD_DOOMED | MTS_WORD_CLOSED)) != 0;
+  if (is_over) /* all waiters have been woken already */
     atomic_store(&lock->word, MTS_WORD_CLOSED);
   else
     serve_queue(lock);
   mts_mutex_unlock(&lock->mutex);
-  return !is_doomed;
+  return !is_over;
 }
 
 uintptr_t mts_lock_pin(mts_Lock *lock)

@@ -31,7 +31,7 @@ mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread, double timeout);
 
 /*
 ** Gives the lock back, to the thread that waits for it or to nobody.  False
-** if it is doomed: then the lock is closed now.
+** if it is doomed or was abandoned: then the lock is closed now.
 ** Locks: takes lock->mutex if threads wait or the lock is doomed.
 */
 bool mts_lock_leave(mts_Lock *lock, uintptr_t thread);
@@ -51,7 +51,7 @@ mts_Status mts_lock_close(mts_Lock *lock);
 bool mts_lock_doom(mts_Lock *lock);
 
 /*
-** Closes the lock that the calling thread holds and does not leave any more.
+** Closes the lock that the calling thread holds, which need not leave it.
 ** Locks: takes lock->mutex.
 */
 void mts_lock_abandon(mts_Lock *lock);

@@ -248,17 +248,17 @@ inline lock_leave()
   :: !is_swapped ->
      old = 0;
      mutex_lock();
-     is_doomed = (word & DOOMED) != 0;
+     is_over = (word & (DOOMED | CLOSED)) != 0;
      if
-     :: is_doomed -> word = CLOSED
-     :: !is_doomed -> serve_queue()
+     :: is_over -> word = CLOSED
+     :: !is_over -> serve_queue()
      fi;
      mutex_unlock();
      if
-     :: is_doomed -> finish_close()
-     :: !is_doomed
+     :: is_over -> finish_close()
+     :: !is_over
      fi;
-     is_doomed = false
+     is_over = false
   fi
 }
 
@@ -385,7 +385,7 @@ active [THREADS] proctype thread_that_calls()
 {
   byte self = _pid + 1;
   byte old, status, thread, pinned;
-  bool is_swapped, is_inside, can_wait, has_deadline, is_in_time, is_doomed;
+  bool is_swapped, is_inside, can_wait, has_deadline, is_in_time, is_over;
 progress:
   do
   :: !is_inside ->
