@@ -252,10 +252,12 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
 
 bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
 {
+  int cancel_state = mts_cancel_disable(); /* files, nanosleep */
   bool has_run;
   mts_mutex_lock(&requests);
   has_run = run(thread, function, data);
   mts_mutex_unlock(&requests);
+  mts_cancel_restore(cancel_state);
   return has_run;
 }
 
