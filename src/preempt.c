@@ -236,7 +236,7 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
 {
   uintptr_t waiting = (uintptr_t)thread->handle;
   bool has_run;
-  if ((thread->is_deaf && blocks_signal(thread)) || !install_handler())
+  if (!install_handler() || (thread->is_deaf && blocks_signal(thread)))
     return false;
   request.function = function;
   request.data = data;
