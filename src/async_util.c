@@ -177,6 +177,12 @@ double mts_clock_deadline(double timeout)
   return timeout < LONGEST_TIMEOUT ? mts_clock_now() + timeout : MTS_FOREVER;
 }
 
+void mts_clock_nap(void)
+{
+  const struct timespec nap = {.tv_nsec = 20000};
+  nanosleep(&nap, NULL);
+}
+
 void mts_spin_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -117,6 +117,9 @@ double mts_clock_now(void);
 */
 double mts_clock_deadline(double timeout);
 
+/* Lets other threads run for a moment. */
+void mts_clock_nap(void);
+
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
 

@@ -224,11 +224,10 @@ static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 
 static void wait_for_handler(void) MTS_REQUIRES(requests)
 {
-  /* A handler may not signal a condition. */
-  const struct timespec nap = {.tv_nsec = 20000};
   double deadline = mts_clock_now() + PATIENCE;
+  /* A handler may not signal a condition. */
   while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)
-    nanosleep(&nap, NULL);
+    mts_clock_nap();
 }
 
 static bool run(mts_Thread *thread, void (*function)(void *), void *data)
