@@ -62,6 +62,19 @@ void mts_mutex_unlock(mts_Mutex *mutex) MTS_UNCHECKED
   CHECK(pthread_mutex_unlock(&mutex->handle));
 }
 
+int mts_cancel_disable(void)
+{
+  int state;
+  CHECK(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state));
+  return state;
+}
+
+void mts_cancel_restore(int state)
+{
+  int ignored; /* some systems want a place for it */
+  CHECK(pthread_setcancelstate(state, &ignored));
+}
+
 static struct timespec to_timespec(double seconds)
 {
   struct timespec time = {.tv_sec = (time_t)seconds};
@@ -131,17 +144,21 @@ void mts_cond_broadcast(mts_Cond *cond)
 
 void mts_cond_wait(mts_Cond *cond, mts_Mutex *mutex)
 {
+  int cancel_state = mts_cancel_disable();
   CHECK(pthread_cond_wait(&cond->handle, &mutex->handle));
+  mts_cancel_restore(cancel_state);
 }
 
 bool mts_cond_wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
 {
-  int error;
+  int cancel_state, error;
   if (deadline == MTS_FOREVER) {
     mts_cond_wait(cond, mutex);
     return true;
   }
+  cancel_state = mts_cancel_disable();
   error = wait_until(cond, mutex, deadline);
+  mts_cancel_restore(cancel_state);
   if (error == ETIMEDOUT) /* it can be too early */
     return mts_clock_now() < deadline;
   CHECK(error);
@@ -158,6 +175,12 @@ double mts_clock_now(void)
 double mts_clock_deadline(double timeout)
 {
   return timeout < LONGEST_TIMEOUT ? mts_clock_now() + timeout : MTS_FOREVER;
+}
+
+void mts_clock_nap(void)
+{
+  const struct timespec nap = {.tv_nsec = 20000};
+  nanosleep(&nap, NULL);
 }
 
 void mts_spin_pause(void)

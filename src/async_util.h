@@ -85,7 +85,16 @@ void mts_mutex_destroy(mts_Mutex *mutex);
 void mts_mutex_lock(mts_Mutex *mutex) MTS_ACQUIRES(mutex);
 void mts_mutex_unlock(mts_Mutex *mutex) MTS_RELEASES(mutex);
 
-/* Conditions use the monotonic clock; wake-ups can be spurious. */
+/*
+** From the first to the second the calling thread is not cancelled (see
+** pthread_cancel): who ends while it waits would leave a mutex locked and its
+** place in a queue behind.  state: what the first has returned.
+*/
+int mts_cancel_disable(void);
+void mts_cancel_restore(int state);
+
+/* Conditions use the monotonic clock; wake-ups can be spurious.  Threads that
+** wait are not cancelled. */
 void mts_cond_init(mts_Cond *cond);
 void mts_cond_destroy(mts_Cond *cond);
 void mts_cond_signal(mts_Cond *cond);
@@ -107,6 +116,9 @@ double mts_clock_now(void);
 ** further away than some years is MTS_FOREVER.
 */
 double mts_clock_deadline(double timeout);
+
+/* Lets other threads run for a moment. */
+void mts_clock_nap(void);
 
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);

@@ -13,6 +13,9 @@
 
 #define BOX_KEY "mtstates.home"
 
+/* Under this key stands a function of the copy that is used. */
+#define COPY_KEY "mtstates.copy"
+
 /* If this module closes the Lua state, the lock is closed already. */
 static int box_gc(lua_State *L)
 {
@@ -20,6 +23,25 @@ static int box_gc(lua_State *L)
   if (s && !mts_lock_is_closed(&s->lock))
     mts_lock_abandon(&s->lock);
   return 0;
+}
+
+/* Another copy has another one. */
+static int mark(lua_State *L)
+{
+  return luaL_error(L, "there is nothing to be done");
+}
+
+bool mts_home_claim(lua_State *L)
+{
+  bool is_other;
+  lua_getfield(L, LUA_REGISTRYINDEX, COPY_KEY);
+  is_other = !lua_isnil(L, -1) && lua_tocfunction(L, -1) != mark;
+  lua_pop(L, 1);
+  if (is_other)
+    return false;
+  lua_pushcfunction(L, mark);
+  lua_setfield(L, LUA_REGISTRYINDEX, COPY_KEY);
+  return true;
 }
 
 void mts_home_set(lua_State *L, mts_State *s)
@@ -31,6 +53,7 @@ void mts_home_set(lua_State *L, mts_State *s)
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_setfield(L, LUA_REGISTRYINDEX, BOX_KEY);
+  mts_home_claim(L);
 }
 
 void mts_home_push_box(lua_State *L)

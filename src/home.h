@@ -7,7 +7,15 @@
 #include "state.h"
 
 /*
-** Notes in the Lua registry of L that it is the interpreter of s.
+** Notes in the Lua registry of L that this copy of the module is used there.
+** False if another copy is: the two would take each other's objects for their
+** own.  Stack: [-0, +0, m]
+*/
+bool mts_home_claim(lua_State *L);
+
+/*
+** Notes in the Lua registry of L, which is new, that it is the interpreter of
+** s.
 ** Stack: [-0, +0, m]
 */
 void mts_home_set(lua_State *L, mts_State *s);

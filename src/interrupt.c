@@ -12,7 +12,10 @@
 **
 ** 1. The interrupter takes s->lock.mutex, stores the level, and pins the
 **    thread that holds the state, if there is one: that one can neither leave
-**    the state nor end.  It sends the signal and waits for its handler.
+**    the state nor end.  It sends the signal and waits for its handler.  If
+**    the holder is on its way to the mutex, which `holder_comes` tells, no
+**    signal is needed, and it would put the holder back to the end of those
+**    who wait for the mutex: under many interrupts it would never get there.
 ** 2. The runner takes the state, or changes s->running, then reads the level.
 **    If there is one it sets the hook, under the mutex.
 ** 3. Both are sequentially consistent, so at least one of the two sees what
@@ -49,7 +52,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   int level;
   if (!s || is_call_of_c(L, ar)) /* code can have cleared the Lua registry */
     return;
-  mts_mutex_lock(&s->lock.mutex);
+  mts_lock_come(&s->lock);
   level = atomic_load(&s->interrupt);
   if (level == MTS_INTERRUPT_ONCE)
     atomic_store(&s->interrupt, MTS_INTERRUPT_NONE);
@@ -71,7 +74,7 @@ static void set_hook(void *state)
 static void hook_holder(mts_State *s) MTS_REQUIRES(s->lock.mutex)
 {
   uintptr_t holder = mts_lock_pin(&s->lock);
-  if (holder == 0)
+  if (holder == 0 || atomic_load(&s->lock.holder_comes))
     return;
   if (holder == mts_state_thread() ||
       !mts_preempt_run((mts_Thread *)holder, set_hook, s))
@@ -81,6 +84,8 @@ static void hook_holder(mts_State *s) MTS_REQUIRES(s->lock.mutex)
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
 {
   mts_Status status = MTS_OK;
+  if (atomic_load(&s->lock.holder_comes)) /* after you */
+    mts_clock_nap();
   mts_mutex_lock(&s->lock.mutex);
   if (mts_lock_is_closed(&s->lock))
     status = MTS_CLOSED;
@@ -99,7 +104,7 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
 void mts_interrupt_check(mts_State *s)
 {
   if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE) {
-    mts_mutex_lock(&s->lock.mutex);
+    mts_lock_come(&s->lock);
     if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE)
       set_hook(s);
     mts_mutex_unlock(&s->lock.mutex);

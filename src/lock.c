@@ -48,6 +48,7 @@ void mts_lock_init(mts_Lock *lock, uintptr_t thread)
   atomic_init(&lock->word, thread);
   mts_mutex_init(&lock->mutex);
   lock->first = lock->last = NULL;
+  atomic_init(&lock->holder_comes, false);
 }
 
 void mts_lock_destroy(mts_Lock *lock)
@@ -108,6 +109,7 @@ static void serve_queue(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
   mts_Waiter *first = lock->first;
   if (first && mts_clock_now() - first->since > PATIENCE) {
     first->is_granted = true;
+    atomic_store(&lock->holder_comes, true);
     atomic_store(&lock->word, first->thread | MTS_WORD_QUEUED);
     quit_queue(lock, first);
     wake(first);
@@ -156,7 +158,9 @@ static mts_Status wait_in_queue(mts_Lock *lock, uintptr_t thread,
     waiter.is_woken = false;
     is_in_time = mts_cond_wait_until(&waiter.wake_up, &lock->mutex, deadline);
   }
-  if (!waiter.is_granted)
+  if (waiter.is_granted)
+    atomic_store(&lock->holder_comes, false);
+  else
     quit_queue(lock, &waiter);
   mts_cond_destroy(&waiter.wake_up);
   return status;
@@ -198,13 +202,20 @@ mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread, double timeout)
   return status == MTS_BUSY ? wait_to_enter(lock, thread, timeout) : status;
 }
 
+void mts_lock_come(mts_Lock *lock)
+{
+  atomic_store(&lock->holder_comes, true);
+  mts_mutex_lock(&lock->mutex);
+  atomic_store(&lock->holder_comes, false);
+}
+
 bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 {
   uintptr_t word = thread;
   bool is_over;
   if (atomic_compare_exchange_strong(&lock->word, &word, 0))
     return true;
-  mts_mutex_lock(&lock->mutex);
+  mts_lock_come(lock);
   is_over =
       (atomic_load(&lock->word) & (MTS_WORD_DOOMED | MTS_WORD_CLOSED)) != 0;
   if (is_over) /* all waiters have been woken already */

@@ -15,6 +15,7 @@ typedef struct mts_Lock {
   mts_Mutex mutex;
   mts_Waiter *first; /* the queue; guarded by mutex */
   mts_Waiter *last;
+  atomic_bool holder_comes; /* who holds the lock waits for the mutex */
 } mts_Lock;
 
 /* A new lock, held by the thread. */
@@ -61,6 +62,12 @@ void mts_lock_abandon(mts_Lock *lock);
 ** as the caller has lock->mutex.
 */
 uintptr_t mts_lock_pin(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
+
+/*
+** Takes lock->mutex.  To be used by the thread that holds the lock; others see
+** lock->holder_comes until then.
+*/
+void mts_lock_come(mts_Lock *lock) MTS_ACQUIRES(lock->mutex);
 
 /* If thread is the calling one, nobody else can change the answer. */
 static inline bool mts_lock_is_held(mts_Lock *lock, uintptr_t thread)

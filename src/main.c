@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "error.h"
 #include "handle.h"
+#include "home.h"
 #include "notify_capi_impl.h"
 #include "preempt.h"
 #include "protect.h"
@@ -55,6 +56,8 @@ int luaopen_mtstates(lua_State *L)
   if (!mts_preempt_open())
     return luaL_error(L, "environment variable " MTS_PREEMPT_VARIABLE
                          ": number of a signal or none expected");
+  if (!mts_home_claim(L))
+    return luaL_error(L, "another copy of mtstates is used in this Lua state");
   if (mts_protect_open(L) != LUA_OK)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);

@@ -223,11 +223,10 @@ static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 
 static bool is_taken_in_time(void) MTS_REQUIRES(requests)
 {
-  /* A handler may not signal a condition. */
-  const struct timespec nap = {.tv_nsec = 20000};
   double deadline = mts_clock_now() + PATIENCE;
+  /* A handler may not signal a condition. */
   while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)
-    nanosleep(&nap, NULL);
+    mts_clock_nap();
   return atomic_load(&request.thread) == 0;
 }
 
@@ -264,10 +263,12 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
 
 bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
 {
+  int cancel_state = mts_cancel_disable(); /* files, nanosleep */
   bool has_run;
   mts_mutex_lock(&requests);
   has_run = run(thread, function, data);
   mts_mutex_unlock(&requests);
+  mts_cancel_restore(cancel_state);
   return has_run;
 }
 

@@ -7,7 +7,8 @@
 **   r = receiver(object)     retained; r:send(w), r:start(w), r:storm(...)
 **   w = writer(capacity, grow)   w:boolean(b) ... w:array(type, t)
 **   j = n:start() or r:start(w)  a running native thread; j:join() gives the
-**                            result code and the error message, or nil
+**                            result code and the error message, or nil;
+**                            j:cancel() asks it to end
 **
 ** The binary layout of the API structs is checked at compile time against
 ** tables of our own. forge() and look_up() make and search metatables of
@@ -297,6 +298,15 @@ static int job_tid(lua_State *L)
   pthread_mutex_unlock(&(*slot)->lock);
   lua_pushnumber(L, (lua_Number)tid);
   return 1;
+}
+
+/* job:cancel(): asks the thread to end. */
+static int job_cancel(lua_State *L)
+{
+  Job **slot = luaL_checkudata(L, 1, JOB);
+  luaL_argcheck(L, *slot != NULL, 1, "joined");
+  pthread_cancel((*slot)->thread);
+  return 0;
 }
 
 /* job:join(): code, message or nil, calls of the error handler. */
@@ -856,8 +866,11 @@ static const luaL_Reg writer_methods[] = {
     {"absurd", writer_absurd},   {"bad_array_type", writer_bad_array_type},
     {"__gc", writer_free},       {NULL, NULL}};
 
-static const luaL_Reg job_methods[] = {
-    {"tid", job_tid}, {"join", job_join}, {"__gc", job_gc}, {NULL, NULL}};
+static const luaL_Reg job_methods[] = {{"tid", job_tid},
+                                       {"cancel", job_cancel},
+                                       {"join", job_join},
+                                       {"__gc", job_gc},
+                                       {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"notifier", notifier},
                                      {"receiver", receiver},
