@@ -25,6 +25,9 @@
 **    rely on that until the mutex is released.
 ** 5. DOOMED is set while somebody holds the lock.  All who wait are sent
 **    away, and who leaves closes the lock instead of freeing it.
+** 6. holder_comes is set while the holder is on its way to the mutex: in
+**    mts_lock_come, or because it is granted the lock and not awake yet.  It
+**    looks for interrupts when it has been there (see interrupt.c).
 */
 #include "lock.h"
 

@@ -248,7 +248,7 @@ static bool run(mts_Thread *thread, void (*function)(void *), void *data)
 {
   uintptr_t waiting = (uintptr_t)thread->handle;
   bool has_run;
-  if (!install_handler() || (thread->is_deaf && blocks_signal(thread)))
+  if ((thread->is_deaf && blocks_signal(thread)) || !install_handler())
     return false;
   request.function = function;
   request.data = data;

@@ -18,7 +18,8 @@
 ** Checked are
 ** - the assertions: at most one thread is inside, and nobody once the Lua
 **   state is closed, which happens once; who was pinned stays in while the
-**   mutex is held; QUEUED is set while somebody is queued; at the end nobody
+**   mutex is held; who runs Lua code has the hook if there is a level, so no
+**   interrupt is lost; QUEUED is set while somebody is queued; at the end nobody
 **   is queued or inside, the mutex is free, and no flag but CLOSED is left;
 ** - that nothing ends before all threads have stopped: no wake-up is lost and
 **   no waiter left behind.  The others can stop at any moment, and wake-ups
@@ -50,6 +51,15 @@
 byte word;
 byte mutex; /* who has it */
 chan queue = [THREADS] of {byte};
+bool holder_comes;
+
+#ifndef LEVEL
+#define LEVEL true
+#endif
+
+/* mts_State */
+bool level; /* interrupt */
+bool hook;  /* of the Lua thread that runs */
 
 /* mts_Waiter of each thread */
 bool is_granted[THREADS + 1];
@@ -155,6 +165,7 @@ inline serve_queue()
   if
   :: queue?<thread> -> /* it has waited for PATIENCE */
      is_granted[thread] = true;
+     holder_comes = true;
      word = thread | QUEUED;
      quit_queue(thread);
      wake(thread)
@@ -207,7 +218,7 @@ inline wait_in_queue()
   od;
   if
   :: !is_granted[self] -> quit_queue(self)
-  :: else
+  :: else -> holder_comes = false
   fi;
   is_granted[self] = false;
   is_woken[self] = false;
@@ -239,6 +250,13 @@ inline lock_enter()
   fi
 }
 
+inline lock_come()
+{
+  holder_comes = true;
+  mutex_lock();
+  holder_comes = false
+}
+
 inline lock_leave()
 {
   old = self;
@@ -247,7 +265,7 @@ inline lock_leave()
   :: is_swapped -> old = 0
   :: !is_swapped ->
      old = 0;
-     mutex_lock();
+     lock_come();
      is_over = (word & (DOOMED | CLOSED)) != 0;
      if
      :: is_over -> word = CLOSED
@@ -346,6 +364,7 @@ inline lock_abandon()
   atomic {
     word = CLOSED;
     is_inside = false;
+    is_running = false;
     inside--;
     finish_close()
   }
@@ -364,15 +383,21 @@ inline finish_close()
   is_lua_closed = true
 }
 
-/* mts_interrupt_request */
+/* mts_interrupt_request; the signal is taken at once */
 inline interrupt()
 {
   mutex_lock();
   if
   :: !(word & CLOSED) ->
+     level = LEVEL;
      lock_pin();
      if
-     :: pinned != NOBODY -> assert((word & HOLDER) == pinned)
+     :: pinned != NOBODY ->
+        assert((word & HOLDER) == pinned);
+        if
+        :: !holder_comes -> hook = level
+        :: else
+        fi
      :: pinned == NOBODY -> assert(!(word & CLOSED))
      fi
   :: else
@@ -381,11 +406,31 @@ inline interrupt()
   mutex_unlock()
 }
 
+/* mts_interrupt_check */
+inline interrupt_check()
+{
+  if
+  :: level ->
+     lock_come();
+     hook = level;
+     mutex_unlock()
+  :: else
+  fi
+}
+
+inline interrupt_hook()
+{
+  lock_come();
+  level = false;
+  hook = false;
+  mutex_unlock()
+}
+
 active [THREADS] proctype thread_that_calls()
 {
   byte self = _pid + 1;
   byte old, status, thread, pinned;
-  bool is_swapped, is_inside, can_wait, has_deadline, is_in_time, is_over;
+  bool is_swapped, is_inside, is_running, can_wait, has_deadline, is_in_time, is_over;
 progress:
   do
   :: !is_inside ->
@@ -406,11 +451,26 @@ progress:
        status = 0;
        can_wait = false;
        has_deadline = false
-     }
+     };
+     if
+     :: is_inside -> interrupt_check(); is_running = true
+     :: else
+     fi
+  :: is_running ->
+     atomic {
+       assert(!level || hook || mutex != NOBODY);
+       if
+       :: hook -> skip
+       :: else -> goto next
+       fi
+     };
+     interrupt_hook();
+next: skip
   :: is_inside ->
      atomic {
        assert(inside == 1 && !is_lua_closed && (word & HOLDER) == self);
        is_inside = false;
+       is_running = false;
        inside--
      }
      lock_leave()
