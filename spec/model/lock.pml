@@ -19,8 +19,9 @@
 ** - the assertions: at most one thread is inside, and nobody once the Lua
 **   state is closed, which happens once; who was pinned stays in while the
 **   mutex is held; who runs Lua code has the hook if there is a level, so no
-**   interrupt is lost; QUEUED is set while somebody is queued; at the end nobody
-**   is queued or inside, the mutex is free, and no flag but CLOSED is left;
+**   interrupt is lost; QUEUED is set while somebody is queued; at the end
+**   nobody is queued or inside, the mutex is free, and no flag but CLOSED is
+**   left;
 ** - that nothing ends before all threads have stopped: no wake-up is lost and
 **   no waiter left behind.  The others can stop at any moment, and wake-ups
 **   without reason are limited, so they do not hide that;
