@@ -36,7 +36,7 @@ local function run(program)
   return (helpers.run_program(prelude .. program))
 end
 
-describe("the garbage collector", function()
+describe("the garbage collector #collector", function()
   before_each(helpers.watch("garbage collector"))
   after_each(helpers.unwatch)
 
