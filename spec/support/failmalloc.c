@@ -160,7 +160,7 @@ EXPORT void *calloc(size_t count, size_t size)
   return block != NULL ? memset(block, 0, count * size) : NULL;
 }
 
-EXPORT void free(void *block)
+static void give_back(void *block)
 {
   if (block != NULL) {
     Head *head = (Head *)block - 1;
@@ -178,6 +178,11 @@ EXPORT void free(void *block)
   }
 }
 
+EXPORT void free(void *block)
+{
+  give_back(block);
+}
+
 EXPORT void *realloc(void *block, size_t size)
 {
   if (block == NULL) {
@@ -185,7 +190,7 @@ EXPORT void *realloc(void *block, size_t size)
   }
   Head *head = (Head *)block - 1;
   if (size == 0) {
-    free(block);
+    give_back(block);
     return NULL;
   }
   if (size <= head->size) {
@@ -195,7 +200,7 @@ EXPORT void *realloc(void *block, size_t size)
   void *moved = new_block(1, size, CALLER);
   if (moved != NULL) {
     memcpy(moved, block, head->size);
-    free(block);
+    give_back(block);
   }
   return moved;
 }
