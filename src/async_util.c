@@ -226,26 +226,19 @@ static bool find_stack(uintptr_t *end, size_t *size)
   return true;
 }
 
-void mts_thread_init(mts_Thread *thread, size_t reserve)
+void mts_thread_init(mts_Thread *thread)
 {
-  thread->reserve = reserve;
   thread->handle = pthread_self();
   thread->is_ready = true;
 }
 
-bool mts_thread_is_stack_low(mts_Thread *thread)
+void mts_thread_find_stack(mts_Thread *thread, size_t reserve)
 {
-  /* Coroutines of other libraries can have stacks elsewhere. */
-  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-  if (!thread->knows_stack) {
-    size_t size;
-    if (!find_stack(&thread->stack, &size))
-      return false;
-    if (thread->reserve > size / 2)
-      thread->reserve = size / 2;
+  size_t size;
+  if (find_stack(&thread->stack, &size)) {
+    thread->reserve = reserve < size / 2 ? reserve : size / 2;
     thread->knows_stack = true;
   }
-  return here - thread->stack < thread->reserve;
 }
 
 void mts_module_pin(void)

@@ -30,6 +30,9 @@
 #define MTS_RELEASES(...) MTS_ANNOTATE(release_capability(__VA_ARGS__))
 #define MTS_UNCHECKED MTS_ANNOTATE(no_thread_safety_analysis)
 
+/* For what all calls go through, if it has more than one caller. */
+#define MTS_INLINE static inline __attribute__((always_inline))
+
 /*
 ** For variables of which each thread has its own.  In the way that compilers
 ** choose for a library, glibc takes memory for them when a thread first uses
@@ -123,14 +126,24 @@ void mts_clock_nap(void);
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
 
-/*
-** To be called by the thread itself.  reserve: how many bytes of its C stack
-** should stay free, if it has twice as many.
-*/
-void mts_thread_init(mts_Thread *thread, size_t reserve);
+/* To be called by the thread itself. */
+void mts_thread_init(mts_Thread *thread);
 
-/* Tells whether the calling thread has used up its C stack but the reserve. */
-bool mts_thread_is_stack_low(mts_Thread *thread);
+/* Part of mts_thread_is_stack_low. */
+void mts_thread_find_stack(mts_Thread *thread, size_t reserve);
+
+/*
+** Tells whether the calling thread has used up its C stack but for reserve
+** bytes, or half of it.
+*/
+static inline bool mts_thread_is_stack_low(mts_Thread *thread, size_t reserve)
+{
+  /* Coroutines of other libraries can have stacks elsewhere. */
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  if (!thread->knows_stack)
+    mts_thread_find_stack(thread, reserve);
+  return here - thread->stack < thread->reserve;
+}
 
 /*
 ** Keeps the shared object that holds this function in memory until the

@@ -5,12 +5,16 @@
 ** called, which the thread holds.  Each has its own chain of protected calls,
 ** so an error that one of them raises must be caught in that same one:
 **
-** 1. What needs memory of `to` runs in a protected call of `to`.
-** 2. What needs memory of `from` while `to` is held runs in a protected call
+** 1. Plain values need no memory: they are copied from stack to stack.
+** 2. What needs memory of `to` runs in a protected call of `to`.
+** 3. What needs memory of `from` while `to` is held runs in a protected call
 **    of `from`.
-** 3. Plain values need no memory: they are copied without either.
-** 4. Texts of errors are composed in plain memory and become Lua strings when
-**    `to` has been left.
+** 4. Short results and texts of errors do without that: they are kept as bytes
+**    and become Lua strings when `to` has been left.
+**
+** The way of a call without strings is mts_call, mts_state_enter, begin, run,
+** fetch, end and mts_state_leave: one protected call, two atomic operations,
+** no allocation.
 **
 ** A nested call runs on the Lua thread of `to` that is running at that
 ** moment, above whatever is on its stack.
@@ -36,25 +40,31 @@ typedef struct Call {
   lua_State *to;
   lua_State *outer;           /* what the call around this one is on */
   int base;                   /* top of `to` before the call */
-  int first;                  /* first result in `to` */
-  mts_Values results;         /* those that are copied, */
-  int pushed;                 /* and how many the caller's stack has got */
+  int count;                  /* arguments */
+  int first;                  /* first result in `to`, */
+  int top;                    /* and last one; 0: not known */
+  int pushed;                 /* results that the caller's stack has got */
+  int own;                    /* arguments that were on the stack of `to` */
+  mts_Message *rest;          /* for other results; NULL: push all of them */
   const mts_Values *args;     /* what to call it with: one of these two, */
   const mts_Message *message; /* or neither */
   Stage stage;
   mts_Buffer *error_text;
 } Call;
 
-/* Stack slots that a call needs besides those of arguments or results. */
+/*
+** Stack slots that a call needs besides those of arguments or results, and
+** that the caller may have used besides those of its own arguments.
+*/
 #define SLOTS 6
 
-static Call begin(mts_State *s, mts_Buffer *error_text)
+MTS_INLINE Call begin(mts_State *s, mts_Buffer *error_text)
 {
   lua_State *to = atomic_load_explicit(&s->running, memory_order_relaxed);
   Call call = {.state = s,
                .to = to,
                .outer = s->innermost,
-               .base = lua_gettop(to),
+               .base = s->depth == 1 ? MTS_CALLBACK_SLOT : lua_gettop(to),
                .stage = STARTING,
                .error_text = error_text};
   s->innermost = to;
@@ -89,11 +99,15 @@ static int push_if_own(lua_State *L, const mts_Values *values)
   return values->count;
 }
 
-/* Runs in the protected call: makes room for count values. */
+/*
+** Runs in the protected call: makes room for count values.  So many each C
+** function has room for.
+*/
 static void grow(Call *call, lua_State *L, size_t count)
 {
   call->stage = GROWING;
-  luaL_checkstack(L, (int)count + SLOTS, "too many values");
+  if (count > LUA_MINSTACK - SLOTS)
+    luaL_checkstack(L, (int)count + SLOTS, "too many values");
   call->stage = COPYING;
 }
 
@@ -122,12 +136,18 @@ static void push_copies(Call *call, lua_State *L, const mts_Values *values,
 /* Arguments                                                               */
 /* ======================================================================= */
 
-/* Runs in `to`: [1] the callback. */
+/*
+** Runs in `to`: [1] the callback, and if the arguments were on the stack of
+** `to`, they.
+*/
 static int push_args_and_call(lua_State *to, void *data)
 {
   Call *call = data;
-  int base = lua_gettop(to);
-  lua_pushvalue(to, 1);
+  int base = 0;
+  if (call->own > 0) {
+    base = 1 + call->own;
+    lua_pushvalue(to, 1);
+  }
   if (call->args)
     push_copies(call, to, call->args, 2);
   else {
@@ -135,57 +155,84 @@ static int push_args_and_call(lua_State *to, void *data)
     mts_message_push(to, call->message);
   }
   call->stage = RUNNING;
-  lua_call(to, lua_gettop(to) - base - 1, LUA_MULTRET);
+  lua_call(to, call->count, LUA_MULTRET);
   return lua_gettop(to) - base;
 }
 
-/* Pushes message handler and callback; returns the index of the handler. */
-static int push_callback(const Call *call)
+/*
+** Between calls, message handler and callback lie at the base of the main Lua
+** thread.
+*/
+static inline void push_callback(const Call *call)
 {
   const mts_State *s = call->state;
+  if (s->depth == 1)
+    lua_pushvalue(call->to, MTS_CALLBACK_SLOT);
+  else
+    lua_rawgeti(call->to, LUA_REGISTRYINDEX, s->callback_ref);
+}
+
+/* Calls the callback with arguments that need memory of `to`. */
+static int run_protected(Call *call, int handler)
+{
   lua_State *to = call->to;
-  if (s->depth == 1) { /* on the main Lua thread, at its base */
-    lua_pushvalue(to, MTS_CALLBACK_SLOT);
-    return MTS_HANDLER_SLOT;
-  }
-  lua_rawgeti(to, LUA_REGISTRYINDEX, s->handler_ref);
-  lua_rawgeti(to, LUA_REGISTRYINDEX, s->callback_ref);
-  return call->base + 1;
+  mts_protect_push(to);
+  push_callback(call);
+  call->own = call->args ? push_if_own(to, call->args) : 0;
+  return mts_protect(to, push_args_and_call, call, 1 + call->own, LUA_MULTRET,
+                     handler);
+}
+
+/* Why the call failed. */
+static mts_Status run_error(const Call *call, int result)
+{
+  if (had_no_room(call, result))
+    return MTS_NO_MEMORY;
+  return report(call, MTS_ERROR_INVOKING_STATE, call->to);
 }
 
 /*
 ** Calls the callback with count values.  On MTS_OK the results are on top of
 ** `to`, from call->first on.
 */
-static mts_Status run(Call *call, size_t count, mts_Kind kind)
+MTS_INLINE mts_Status run(Call *call, size_t count, mts_Kind kind)
 {
   lua_State *to = call->to;
-  int handler, result;
-  if (count > INT_MAX - SLOTS || !mts_protect_grow(to, (int)count + SLOTS))
+  int handler = MTS_HANDLER_SLOT, result;
+  if (count > INT_MAX - SLOTS ||
+      !mts_protect_grow(to, call->base, (int)count + SLOTS))
     return MTS_NO_MEMORY;
-  handler = push_callback(call);
-  call->first = lua_gettop(to);
+  call->count = (int)count;
+  call->first = call->base + 1;
+  if (call->state->depth > 1) {
+    lua_rawgeti(to, LUA_REGISTRYINDEX, call->state->handler_ref);
+    handler = call->first++;
+  }
   if (kind == MTS_KIND_PLAIN) {
+    push_callback(call);
     if (call->args)
-      mts_transfer_push_plain(to, call->args);
+      mts_transfer_push_plain(to, call->args->L, call->args->first,
+                              (int)count);
     call->stage = RUNNING;
     result = lua_pcall(to, (int)count, LUA_MULTRET, handler);
   }
-  else {
-    int own = call->args ? push_if_own(to, call->args) : 0;
-    result = mts_protect(to, push_args_and_call, call, 1 + own, LUA_MULTRET,
-                         handler);
-  }
-  if (had_no_room(call, result))
-    return MTS_NO_MEMORY;
+  else
+    result = run_protected(call, handler);
   if (result != LUA_OK)
-    return report(call, MTS_ERROR_INVOKING_STATE, to);
+    return run_error(call, result);
+  call->top = lua_gettop(to);
   return MTS_OK;
 }
 
 /* ======================================================================= */
 /* Results                                                                 */
 /* ======================================================================= */
+
+/* Results that are being copied. */
+typedef struct Fetch {
+  Call *call;
+  mts_Values results;
+} Fetch;
 
 /*
 ** Runs in `to`: [1] the results.  Returns which result cannot cross, or 0, and
@@ -210,8 +257,9 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
 {
   lua_State *to = call->to;
   int i, bad, status;
-  if (!mts_protect_grow(to, results->count + SLOTS))
+  if (!mts_protect_grow(to, lua_gettop(to), results->count + SLOTS))
     return MTS_NO_MEMORY;
+  mts_protect_push(to);
   for (i = 0; i < results->count; i++)
     lua_pushvalue(to, results->first + i);
   status = mts_protect(to, examine, results, results->count, 2, 0);
@@ -232,56 +280,90 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
   return MTS_OK;
 }
 
-/* Runs in `from`. */
+/* Runs in `from`: [1] the results, if they were on the stack of `from`. */
 static int push_results(lua_State *from, void *data)
 {
-  Call *call = data;
-  push_copies(call, from, &call->results, 1);
-  return call->results.count;
+  Fetch *fetch = data;
+  push_copies(fetch->call, from, &fetch->results, 1);
+  return fetch->results.count;
 }
 
-/* Pushes the results from the index first on onto `from`. */
-static mts_Status fetch(Call *call, int first, lua_State *from)
+/* Pushes results of which some need memory. */
+static mts_Status fetch_with_memory(Call *call, int first, lua_State *from)
 {
-  mts_Values *results = &call->results;
+  Fetch fetch = {.call = call};
+  mts_Values *results = &fetch.results;
   mts_Status status = MTS_OK;
+  int result;
   mts_transfer_scan(results, call->to, first);
   if (results->kind == MTS_KIND_OTHER)
     status = examine_results(call, results);
   if (status != MTS_OK)
     return status;
-  if (!mts_protect_grow(from, results->count + SLOTS))
-    return MTS_NO_MEMORY;
-  call->pushed = results->count;
-  if (results->kind == MTS_KIND_PLAIN)
-    mts_transfer_push_plain(from, results);
-  else {
-    int own = push_if_own(from, results);
-    int result;
-    call->stage = STARTING;
-    result = mts_protect(from, push_results, call, own, LUA_MULTRET, 0);
-    if (had_no_room(call, result))
-      status = MTS_NO_MEMORY;
-    else if (result != LUA_OK)
-      status = report(call, MTS_ERROR_STATE_RESULT, from);
-    if (result != LUA_OK) {
-      lua_pop(from, 1);
-      call->pushed = 0;
-    }
+  call->stage = STARTING;
+  mts_protect_push(from);
+  result = mts_protect(from, push_results, &fetch, push_if_own(from, results),
+                       LUA_MULTRET, 0);
+  if (result == LUA_OK) {
+    call->pushed = results->count;
+    return MTS_OK;
   }
+  if (had_no_room(call, result))
+    status = MTS_NO_MEMORY;
+  else
+    status = report(call, MTS_ERROR_STATE_RESULT, from);
+  lua_pop(from, 1);
   return status;
 }
 
-/* Clears the stack of `to`, which can be that of the caller. */
-static void end(const Call *call, lua_State *from)
+/*
+** Stores the results from the index first on for the time when `to` has been
+** left: then an error for want of memory may be raised.
+*/
+static bool store_rest(const Call *call, int first)
+{
+  int index;
+  for (index = first; index <= call->top; index++)
+    if (!mts_message_add_value(call->rest, call->to, index)) {
+      mts_message_clear(call->rest);
+      return false;
+    }
+  return true;
+}
+
+/* Pushes the results from the index first on onto `from`, or stores them. */
+MTS_INLINE mts_Status fetch(Call *call, int first, lua_State *from)
+{
+  int count = call->top - first + 1;
+  if (!mts_protect_grow(from, SLOTS, count + SLOTS))
+    return MTS_NO_MEMORY;
+  call->pushed = mts_transfer_push_plain(from, call->to, first, count);
+  if (call->pushed == count ||
+      (call->rest && store_rest(call, first + call->pushed)))
+    return MTS_OK;
+  lua_pop(from, call->pushed);
+  call->pushed = 0;
+  return fetch_with_memory(call, first, from);
+}
+
+/* Moves the results, which are on top of `to`, to where they belong. */
+static void move_results(const Call *call)
 {
   lua_State *to = call->to;
-  int kept = to == from ? call->pushed : 0;
-  int first = lua_gettop(to) - kept + 1;
+  int first = lua_gettop(to) - call->pushed + 1;
   int i;
-  for (i = 0; i < kept; i++)
+  for (i = 0; i < call->pushed; i++)
     lua_copy(to, first + i, call->base + 1 + i);
-  lua_settop(to, call->base + kept);
+  lua_settop(to, call->base + call->pushed);
+}
+
+/* Clears the stack of `to`, which can be that of the caller. */
+MTS_INLINE void end(const Call *call, lua_State *from)
+{
+  if (call->to == from)
+    move_results(call);
+  else if (call->top != call->base)
+    lua_settop(call->to, call->base);
   call->state->innermost = call->outer;
 }
 
@@ -290,7 +372,7 @@ static void end(const Call *call, lua_State *from)
 /* ======================================================================= */
 
 mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
-                    mts_Buffer *error_text)
+                    mts_Results *results, mts_Buffer *error_text)
 {
   Call call;
   mts_Status status = mts_state_enter(s, timeout);
@@ -298,11 +380,16 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
     return status;
   call = begin(s, error_text);
   call.args = args;
+  results->rest = (mts_Message){
+      .bytes = {.data = results->bytes, .capacity = sizeof(results->bytes)},
+      .limit = sizeof(results->bytes)};
+  call.rest = &results->rest;
   status = run(&call, (size_t)args->count, args->kind);
   if (status == MTS_OK)
     status = fetch(&call, call.first, args->L);
   end(&call, args->L);
   mts_state_leave(s);
+  results->pushed = call.pushed;
   return status;
 }
 

@@ -16,16 +16,27 @@
 #define MTS_HANDLER_SLOT 1
 #define MTS_CALLBACK_SLOT 2
 
+/* Strings that are longer, together, are copied while the state is held. */
+#define MTS_RESULTS_SIZE 1100
+
+/* Results of a call. */
+typedef struct mts_Results {
+  int pushed;       /* how many are on the caller's stack */
+  mts_Message rest; /* the others, which that needs memory for */
+  char bytes[MTS_RESULTS_SIZE];
+} mts_Results;
+
 /*
-** Calls the callback of s with args and pushes its results onto args->L.
+** Calls the callback of s with args and pushes its first results onto args->L;
+** the caller pushes the rest, with mts_message_push, for which there is room.
 ** args: scanned, and examined if they are of MTS_KIND_OTHER.
 ** timeout: seconds to wait for s to become free.
 ** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
 ** returns; MTS_NO_MEMORY.  Never raises.
-** Stack of args->L: [-0, +results, -]
+** Stack of args->L: [-0, +results->pushed, -]
 */
 mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
-                    mts_Buffer *error_text);
+                    mts_Results *results, mts_Buffer *error_text);
 
 /* Gets the message of an error; valid during the call only. */
 typedef void (*mts_ErrorHandler)(void *data, const char *message,

@@ -78,7 +78,9 @@ static int push_message(lua_State *L, void *data)
 
 bool mts_error_push_message(lua_State *L, mts_Buffer *message)
 {
-  int result = mts_protect(L, push_message, message, 0, 1, 0);
+  int result;
+  mts_protect_push(L);
+  result = mts_protect(L, push_message, message, 0, 1, 0);
   mts_buffer_free(message);
   return result == LUA_OK;
 }

@@ -8,9 +8,8 @@
 ** raised, nothing is held that the garbage collector would not clean up: no
 ** lock, no state, no plain memory.
 **
-** Every function has three upvalues: the metatable of state objects, so that
-** checking one needs no look-up, the box of the state that the running Lua
-** state is (see home.h), and the weights of the states that were made here.
+** Every function has two upvalues, so that nothing has to be looked up: the
+** metatable of state objects and what all functions share, the context.
 */
 #include "handle.h"
 
@@ -23,16 +22,27 @@
 #include "weight.h"
 
 #define METATABLE lua_upvalueindex(1)
-#define BOX lua_upvalueindex(2)
-#define WEIGHTS lua_upvalueindex(3)
+#define CONTEXT lua_upvalueindex(2)
+
+/* One for each Lua state that has loaded the module. */
+typedef struct Context {
+  mts_State *home;     /* the state that this Lua state is, or NULL */
+  mts_Weights weights; /* of the states that were made here */
+} Context;
 
 typedef struct Handle {
   mts_State *state; /* NULL: not yet, or released */
+  mts_State *home;  /* as in Context */
   bool is_owner;
   bool is_finalized; /* then the state is released at the end of all calls */
   int calls;         /* in progress through this object */
   int weight;        /* of the state (KB); see weight.h */
 } Handle;
+
+static Context *context(lua_State *L)
+{
+  return lua_touserdata(L, CONTEXT);
+}
 
 /* ======================================================================= */
 /* State objects                                                           */
@@ -42,25 +52,26 @@ typedef struct Handle {
 static Handle *push_handle(lua_State *L)
 {
   Handle *handle = lua_newuserdatauv(L, sizeof(*handle), 0);
-  *handle = (Handle){0};
+  *handle = (Handle){.home = context(L)->home};
   lua_pushvalue(L, METATABLE);
   lua_setmetatable(L, -2);
   return handle;
 }
 
-/* The handle in the first argument, or NULL. */
-static Handle *to_handle(lua_State *L)
+/*
+** The handle in the first argument, or NULL.  Its metatable can be left on the
+** stack: no call has to pay for its removal.  Stack: [-0, +(0|1), -]
+*/
+static inline Handle *to_handle(lua_State *L)
 {
   Handle *handle = lua_touserdata(L, 1);
-  bool is_handle = false;
-  if (handle && lua_getmetatable(L, 1)) {
-    is_handle = lua_rawequal(L, -1, METATABLE);
-    lua_pop(L, 1);
-  }
-  return is_handle ? handle : NULL;
+  if (handle && lua_getmetatable(L, 1) && lua_rawequal(L, -1, METATABLE))
+    return handle;
+  return NULL;
 }
 
-static Handle *check_handle(lua_State *L)
+/* Stack: [-0, +1, v] */
+static inline Handle *check_handle(lua_State *L)
 {
   Handle *handle = to_handle(L);
   if (!handle)
@@ -68,8 +79,11 @@ static Handle *check_handle(lua_State *L)
   return handle;
 }
 
-/* A handle that has a state: code in finalizers can see others. */
-static Handle *check_open_handle(lua_State *L)
+/*
+** A handle that has a state: code in finalizers can see others.
+** Stack: [-0, +1, v]
+*/
+static inline Handle *check_open_handle(lua_State *L)
 {
   Handle *handle = check_handle(L);
   if (!handle->state || handle->is_finalized)
@@ -77,9 +91,12 @@ static Handle *check_open_handle(lua_State *L)
   return handle;
 }
 
+/* Stack: [-0, +0, v] */
 static mts_State *check_state(lua_State *L)
 {
-  return check_open_handle(L)->state;
+  mts_State *s = check_open_handle(L)->state;
+  lua_pop(L, 1);
+  return s;
 }
 
 mts_State *mts_handle_to_state(lua_State *L, int index)
@@ -112,23 +129,18 @@ static int raise_text(lua_State *L, mts_Status status, mts_Buffer *error_text)
 */
 static lua_State *step_out(lua_State *L)
 {
-  return mts_interrupt_switch(mts_home_unbox(L, BOX), L);
+  return mts_interrupt_switch(context(L)->home, L);
 }
 
 static void step_in(lua_State *L, lua_State *outer)
 {
-  mts_interrupt_switch(mts_home_unbox(L, BOX), outer);
-}
-
-static mts_Weights *weights(lua_State *L)
-{
-  return lua_touserdata(L, WEIGHTS);
+  mts_interrupt_switch(context(L)->home, outer);
 }
 
 /* The state is closed, or no matter of this object any more. */
 static void remove_weight(lua_State *L, Handle *handle)
 {
-  mts_weight_remove(weights(L), handle->weight);
+  mts_weight_remove(&context(L)->weights, handle->weight);
   handle->weight = 0;
 }
 
@@ -195,7 +207,7 @@ static int open_state(lua_State *L, Handle *handle, const mts_Setup *setup,
   handle->calls--;
   if (status == MTS_OK) {
     handle->weight = lua_gc(s->L, LUA_GCCOUNT, 0);
-    mts_weight_add(weights(L), handle->weight);
+    mts_weight_add(&context(L)->weights, handle->weight);
     mts_registry_publish(s);
     handle->is_owner = true;
     mts_state_leave(s);
@@ -221,7 +233,7 @@ static void create(lua_State *L, Handle *handle, const char *name,
                    size_t length)
 {
   mts_Status status;
-  mts_weight_tell(weights(L), L);
+  mts_weight_tell(&context(L)->weights, L);
   status = mts_registry_new_state(name, length, &handle->state);
   if (status != MTS_OK)
     mts_error_raise_status(L, status, "new state");
@@ -337,7 +349,7 @@ static int state(lua_State *L)
 /* mtstates.id() */
 static int id(lua_State *L)
 {
-  const mts_State *home = mts_home_unbox(L, BOX);
+  const mts_State *home = context(L)->home;
   if (home)
     lua_pushinteger(L, home->id);
   else
@@ -375,63 +387,64 @@ static int state_isowner(lua_State *L)
 }
 
 /*
-** Calls the state of the handle, which can be finalized meanwhile.
-** Returns: MTS_OK, MTS_BUSY, or what raise_text takes.
+** Calls the state of the handle, which can be finalized meanwhile, and pushes
+** the results.  Returns how many, or -1 if the state was busy; raises all
+** other errors.
 */
-static mts_Status call_state(lua_State *L, Handle *handle,
-                             const mts_Values *args, double timeout,
-                             mts_Buffer *error_text)
+MTS_INLINE int call_state(lua_State *L, Handle *handle, const mts_Values *args,
+                          double timeout)
 {
   mts_State *s = handle->state;
-  lua_State *outer = step_out(L);
+  mts_State *home = handle->home;
+  mts_Buffer error_text = {0};
+  mts_Results results;
+  lua_State *outer = mts_interrupt_switch(home, L);
   mts_Status status;
   handle->calls++;
-  status = mts_call(s, args, timeout, error_text);
+  status = mts_call(s, args, timeout, &results, &error_text);
   if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED)
-    status = mts_error_compose_status(error_text, status, s);
+    status = mts_error_compose_status(&error_text, status, s);
   handle->calls--;
   release_if_unused(handle);
-  step_in(L, outer);
-  return status;
+  mts_interrupt_switch(home, outer);
+  if (status == MTS_BUSY)
+    return -1;
+  if (status != MTS_OK)
+    raise_text(L, status, &error_text);
+  if (results.rest.count > 0)
+    mts_message_push(L, &results.rest);
+  return results.pushed + (int)results.rest.count;
 }
 
 /* state:call(...) */
 static int state_call(lua_State *L)
 {
-  Handle *handle = check_open_handle(L);
-  mts_Buffer error_text = {0};
   mts_Values args;
-  mts_Status status;
-  int top;
-  mts_transfer_check_args(&args, L, 2);
-  top = lua_gettop(L);
-  status = call_state(L, handle, &args, MTS_FOREVER, &error_text);
-  if (status != MTS_OK)
-    return raise_text(L, status, &error_text);
-  return lua_gettop(L) - top;
+  Handle *handle;
+  mts_transfer_scan(&args, L, 2);
+  handle = check_open_handle(L);
+  mts_transfer_check_args(&args);
+  return call_state(L, handle, &args, MTS_FOREVER);
 }
 
 /* state:tcall(timeout, ...) */
 static int state_tcall(lua_State *L)
 {
-  Handle *handle = check_open_handle(L);
-  lua_Number timeout = luaL_checknumber(L, 2);
-  mts_Buffer error_text = {0};
   mts_Values args;
-  mts_Status status;
-  int top;
+  Handle *handle;
+  lua_Number timeout;
+  int results;
+  mts_transfer_scan(&args, L, 3);
+  handle = check_open_handle(L);
+  lua_pop(L, 1);
+  timeout = luaL_checknumber(L, 2);
   luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
-  mts_transfer_check_args(&args, L, 3);
+  mts_transfer_check_args(&args);
   lua_pushboolean(L, true);
-  top = lua_gettop(L);
-  status = call_state(L, handle, &args, timeout, &error_text);
-  if (status == MTS_BUSY) {
+  results = call_state(L, handle, &args, timeout);
+  if (results < 0)
     lua_pushboolean(L, false);
-    return 1;
-  }
-  if (status != MTS_OK)
-    return raise_text(L, status, &error_text);
-  return lua_gettop(L) - top + 1;
+  return results < 0 ? 1 : results + 1;
 }
 
 /* state:interrupt([flag]) */
@@ -510,14 +523,13 @@ static const luaL_Reg metamethods[] = {{"__tostring", state_tostring},
                                        {"__close", state_close_variable},
                                        {NULL, NULL}};
 
-/* Adds functions to the table at index; the three upvalues are on top. */
+/* Adds functions to the table at index; the two upvalues are on top. */
 static void set_functions(lua_State *L, int index, const luaL_Reg *list)
 {
   lua_pushvalue(L, index);
-  lua_pushvalue(L, -4);
-  lua_pushvalue(L, -4);
-  lua_pushvalue(L, -4);
-  luaL_setfuncs(L, list, 3);
+  lua_pushvalue(L, -3);
+  lua_pushvalue(L, -3);
+  luaL_setfuncs(L, list, 2);
   lua_pop(L, 1);
 }
 
@@ -525,16 +537,16 @@ void mts_handle_open(lua_State *L)
 {
   int module = lua_gettop(L);
   int metatable = module + 1;
+  Context *shared;
   luaL_newmetatable(L, MTS_HANDLE_CLASS);
   lua_newtable(L);
   lua_pushvalue(L, metatable);
-  mts_home_push_box(L);
-  *(mts_Weights *)lua_newuserdatauv(L, sizeof(mts_Weights), 0) =
-      (mts_Weights){0};
+  shared = lua_newuserdatauv(L, sizeof(*shared), 0);
+  *shared = (Context){.home = mts_home_of(L)};
   set_functions(L, metatable + 1, methods);
   set_functions(L, metatable, metamethods);
   set_functions(L, module, functions);
-  lua_pop(L, 3);
+  lua_pop(L, 2);
   lua_setfield(L, metatable, "__index");
   lua_pop(L, 1);
 }

@@ -101,25 +101,10 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
   return status;
 }
 
-void mts_interrupt_check(mts_State *s)
+void mts_interrupt_obey(mts_State *s)
 {
-  if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE) {
-    mts_lock_come(&s->lock);
-    if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE)
-      set_hook(s);
-    mts_mutex_unlock(&s->lock.mutex);
-  }
-}
-
-lua_State *mts_interrupt_switch(mts_State *s, lua_State *L)
-{
-  lua_State *before;
-  if (!s)
-    return NULL;
-  before = atomic_load_explicit(&s->running, memory_order_relaxed);
-  if (before != L) {
-    atomic_store(&s->running, L);
-    mts_interrupt_check(s);
-  }
-  return before;
+  mts_lock_come(&s->lock);
+  if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE)
+    set_hook(s);
+  mts_mutex_unlock(&s->lock.mutex);
 }

@@ -16,12 +16,19 @@
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 
+/* Part of mts_interrupt_check. */
+void mts_interrupt_obey(mts_State *s);
+
 /*
 ** To be called by the thread that has just entered s: an interrupt that came
 ** meanwhile hits the code that it is going to run.
 ** Locks: takes s->lock.mutex if there is one.
 */
-void mts_interrupt_check(mts_State *s);
+static inline void mts_interrupt_check(mts_State *s)
+{
+  if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE)
+    mts_interrupt_obey(s);
+}
 
 /*
 ** Notes that from now on L is the Lua thread that runs in s, and returns the
@@ -29,6 +36,17 @@ void mts_interrupt_check(mts_State *s);
 ** NULL (L belongs to no state of this module): then nothing happens.
 ** Locks: as mts_interrupt_check.
 */
-lua_State *mts_interrupt_switch(mts_State *s, lua_State *L);
+static inline lua_State *mts_interrupt_switch(mts_State *s, lua_State *L)
+{
+  lua_State *before = NULL;
+  if (s) {
+    before = atomic_load_explicit(&s->running, memory_order_relaxed);
+    if (before != L) {
+      atomic_store(&s->running, L);
+      mts_interrupt_check(s);
+    }
+  }
+  return before;
+}
 
 #endif

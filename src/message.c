@@ -2,8 +2,10 @@
 ** message.c - values as bytes, written by native code
 **
 ** Threads without a Lua state put values into a message; later they become
-** the arguments of a call.  Each value is a tag byte and its data; arrays are
-** padded so that their elements start at a multiple of ARRAY_ALIGNMENT.
+** the arguments of a call.  Results are put into one where the state has to be
+** left before they can be pushed.  Each value is a tag byte and its data;
+** arrays are padded so that their elements start at a multiple of
+** ARRAY_ALIGNMENT.
 **
 ** Takes no locks: a message is used by one thread at a time.
 */
@@ -14,6 +16,7 @@
 #include <string.h>
 
 typedef enum Tag {
+  TAG_NIL,
   TAG_FALSE,
   TAG_TRUE,
   TAG_INTEGER, /* lua_Integer */
@@ -117,6 +120,27 @@ void *mts_message_add_array(mts_Message *message, carray_type type,
   return place + head;
 }
 
+bool mts_message_add_value(mts_Message *message, lua_State *L, int index)
+{
+  size_t length;
+  const char *string;
+  switch (lua_type(L, index)) {
+  case LUA_TNIL:
+    return add(message, TAG_NIL, NULL, 0);
+  case LUA_TBOOLEAN:
+    return mts_message_add_boolean(message, lua_toboolean(L, index));
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, index))
+      return mts_message_add_integer(message, lua_tointeger(L, index));
+    return mts_message_add_number(message, lua_tonumber(L, index));
+  case LUA_TSTRING:
+    string = lua_tolstring(L, index, &length);
+    return mts_message_add_string(message, string, length);
+  default:
+    return false;
+  }
+}
+
 void mts_message_clear(mts_Message *message)
 {
   message->bytes.length = 0;
@@ -166,6 +190,9 @@ void mts_message_push(lua_State *L, const mts_Message *message)
     lua_Integer integer;
     lua_Number number;
     switch (tag) {
+    case TAG_NIL:
+      lua_pushnil(L);
+      break;
     case TAG_FALSE:
     case TAG_TRUE:
       lua_pushboolean(L, tag == TAG_TRUE);

@@ -30,6 +30,12 @@ bool mts_message_add_bytes(mts_Message *message, const unsigned char *bytes,
 void *mts_message_add_array(mts_Message *message, carray_type type,
                             size_t count);
 
+/*
+** The value at index, if it is nil, a boolean, a number or a string; false for
+** others, too.  Stack: [-0, +0, -]
+*/
+bool mts_message_add_value(mts_Message *message, lua_State *L, int index);
+
 void mts_message_clear(mts_Message *message);
 
 /*

@@ -105,6 +105,7 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   atomic_store(&s->running, L);
   if (mts_protect_open(L) != LUA_OK)
     return MTS_NO_MEMORY;
+  mts_protect_push(L);
   result = mts_protect(L, prepare, &preparation, 0, 2, 0);
   if (result != LUA_OK)
     return preparation_error(&preparation, result, L, error_text);

@@ -45,12 +45,12 @@ int mts_protect_open(lua_State *L)
   return lua_checkstack(L, 3 * LUA_MINSTACK) ? LUA_OK : LUA_ERRMEM;
 }
 
-static void push_trampoline(lua_State *L)
+void mts_protect_push(lua_State *L)
 {
   lua_pushcfunction(L, trampoline);
 }
 
-bool mts_protect_grow(lua_State *L, int size)
+bool mts_protect_grow_beyond(lua_State *L, int size)
 {
   return lua_checkstack(L, size);
 }
@@ -75,23 +75,21 @@ int mts_protect_open(lua_State *L)
 }
 
 /* The key is a string that exists, so this needs no memory. */
-static void push_trampoline(lua_State *L)
+void mts_protect_push(lua_State *L)
 {
   lua_getfield(L, LUA_REGISTRYINDEX, TRAMPOLINE_KEY);
 }
 
-static int grow(lua_State *L, void *size)
+static int check_stack(lua_State *L, void *size)
 {
   luaL_checkstack(L, *(const int *)size, "no room");
   return 0;
 }
 
-bool mts_protect_grow(lua_State *L, int size)
+bool mts_protect_grow_beyond(lua_State *L, int size)
 {
-  /* That many values each C function has room for, besides its arguments. */
-  if (lua_gettop(L) + size <= LUA_MINSTACK)
-    return true;
-  if (mts_protect(L, grow, &size, 0, 0, 0) != LUA_OK) {
+  mts_protect_push(L);
+  if (mts_protect(L, check_stack, &size, 0, 0, 0) != LUA_OK) {
     lua_pop(L, 1);
     return false;
   }
@@ -106,8 +104,6 @@ int mts_protect(lua_State *L, mts_Function function, void *data, int count,
   const Job job = {function, data};
   const Job *outer = next_job;
   int status;
-  push_trampoline(L);
-  lua_insert(L, -count - 1);
   next_job = &job;
   status = lua_pcall(L, count, results, handler);
   next_job = outer;

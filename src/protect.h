@@ -21,18 +21,31 @@ typedef int (*mts_Function)(lua_State *L, void *data);
 int mts_protect_open(lua_State *L);
 
 /*
+** Pushes what has to lie below the arguments for mts_protect.  Needs one free
+** slot and no memory.  Stack: [-0, +1, -]
+*/
+void mts_protect_push(lua_State *L);
+
+/*
 ** Calls function(L, data) as lua_pcall would call a function with the count
-** values on top of the stack; returns what lua_pcall does.  Needs one free
-** slot and no memory.
-** Stack: [-count, +(results|1), -]
+** values on top of the stack; returns what lua_pcall does.
+** Stack: [-(count + 1), +(results|1), -]
 */
 int mts_protect(lua_State *L, mts_Function function, void *data, int count,
                 int results, int handler);
 
+/* Part of mts_protect_grow. */
+bool mts_protect_grow_beyond(lua_State *L, int size);
+
 /*
 ** Makes sure that the stack has room for size more values, as lua_checkstack,
-** and never raises.  Stack: [-0, +0, -]
+** and never raises.  used: how many values there are at most besides the
+** arguments of the C function that runs; each has room for LUA_MINSTACK.
+** Stack: [-0, +0, -]
 */
-bool mts_protect_grow(lua_State *L, int size);
+static inline bool mts_protect_grow(lua_State *L, int used, int size)
+{
+  return size <= LUA_MINSTACK - used || mts_protect_grow_beyond(L, size);
+}
 
 #endif

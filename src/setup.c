@@ -145,7 +145,8 @@ int mts_setup_check(lua_State *L, int libs, mts_Setup *setup)
   int index = code_index(L, libs);
   setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
   check_code(L, index);
-  mts_transfer_check_args(&setup->args, L, index + 1);
+  mts_transfer_scan(&setup->args, L, index + 1);
+  mts_transfer_check_args(&setup->args);
   if (lua_isfunction(L, index))
     push_bytecode(L, index, setup);
   else

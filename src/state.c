@@ -39,18 +39,24 @@ static MTS_THREAD_LOCAL struct {
   mts_State *closed; /* list: to be closed by this thread */
 } self;
 
-uintptr_t mts_state_thread(void)
+static inline uintptr_t this_thread(void)
 {
   if (!self.thread.is_ready) {
     mts_preempt_init_thread(&self.thread);
-    mts_thread_init(&self.thread, STACK_RESERVE);
+    mts_thread_init(&self.thread);
   }
   return (uintptr_t)&self.thread;
 }
 
+uintptr_t mts_state_thread(void)
+{
+  return this_thread();
+}
+
 static bool is_too_deep(void)
 {
-  return self.nesting >= MAX_NESTING || mts_thread_is_stack_low(&self.thread);
+  return self.nesting >= MAX_NESTING ||
+         mts_thread_is_stack_low(&self.thread, STACK_RESERVE);
 }
 
 /* ======================================================================= */

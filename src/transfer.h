@@ -23,10 +23,41 @@ typedef struct mts_Values {
   const mts_Carray *arrays; /* of the examined values, in their order */
 } mts_Values;
 
+static inline mts_Kind mts_transfer_kind(int type)
+{
+  switch (type) {
+  case LUA_TNIL:
+  case LUA_TBOOLEAN:
+  case LUA_TNUMBER:
+    return MTS_KIND_PLAIN;
+  case LUA_TLIGHTUSERDATA:
+    return MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_KIND_MEMORY : MTS_KIND_PLAIN;
+  case LUA_TSTRING:
+    return MTS_KIND_MEMORY;
+  default:
+    return MTS_KIND_OTHER;
+  }
+}
+
 /*
 ** The values from index first to the top.  Stack: [-0, +0, -]
 */
-void mts_transfer_scan(mts_Values *values, lua_State *L, int first);
+static inline void mts_transfer_scan(mts_Values *values, lua_State *L,
+                                     int first)
+{
+  int top = lua_gettop(L);
+  int index;
+  values->L = L;
+  values->first = first;
+  values->count = top < first ? 0 : top - first + 1;
+  values->kind = MTS_KIND_PLAIN;
+  values->arrays = NULL;
+  for (index = first; index <= top; index++) {
+    mts_Kind kind = mts_transfer_kind(lua_type(L, index));
+    if (kind > values->kind)
+      values->kind = kind;
+  }
+}
 
 /*
 ** Needed for MTS_KIND_OTHER: finds the arrays.  What it pushes has to stay as
@@ -36,18 +67,62 @@ void mts_transfer_scan(mts_Values *values, lua_State *L, int first);
 */
 int mts_transfer_examine(mts_Values *values);
 
+/* Part of mts_transfer_check_args. */
+void mts_transfer_examine_args(mts_Values *args);
+
 /*
-** Both for the arguments of a C function, from the one at first on; raises
+** Examines scanned arguments of a C function, if that is needed; raises
 ** argument errors.
 ** Stack: [-0, +(0|1), v]
 */
-void mts_transfer_check_args(mts_Values *args, lua_State *L, int first);
+static inline void mts_transfer_check_args(mts_Values *args)
+{
+  if (args->kind == MTS_KIND_OTHER)
+    mts_transfer_examine_args(args);
+}
+
+/* Pushes the value at index, of that type, if it is of MTS_KIND_PLAIN. */
+static inline bool mts_transfer_push_if_plain(lua_State *to, lua_State *from,
+                                              int index, int type)
+{
+  switch (type) {
+  case LUA_TNIL:
+    lua_pushnil(to);
+    return true;
+  case LUA_TBOOLEAN:
+    lua_pushboolean(to, lua_toboolean(from, index));
+    return true;
+  case LUA_TNUMBER:
+    if (lua_isinteger(from, index))
+      lua_pushinteger(to, lua_tointeger(from, index));
+    else
+      lua_pushnumber(to, lua_tonumber(from, index));
+    return true;
+  case LUA_TLIGHTUSERDATA:
+    if (!MTS_LIGHTUSERDATA_NEEDS_MEMORY)
+      lua_pushlightuserdata(to, lua_touserdata(from, index));
+    return !MTS_LIGHTUSERDATA_NEEDS_MEMORY;
+  default:
+    return false;
+  }
+}
 
 /*
-** Copies values of MTS_KIND_PLAIN; to has room for them.
-** Stack of to: [-0, +count, -]
+** Copies the count values from the index first of `from` on, up to the first
+** one that is not of MTS_KIND_PLAIN; `to` has room for them.  Returns how many
+** those are.
+** Stack of to: [-0, +returned, -]
 */
-void mts_transfer_push_plain(lua_State *to, const mts_Values *values);
+static inline int mts_transfer_push_plain(lua_State *to, lua_State *from,
+                                          int first, int count)
+{
+  int i;
+  for (i = 0; i < count; i++)
+    if (!mts_transfer_push_if_plain(to, from, first + i,
+                                    lua_type(from, first + i)))
+      break;
+  return i;
+}
 
 /*
 ** Copies examined values of any kind; to has room for them and two more.
