@@ -123,6 +123,23 @@ describe("values that cross", function()
     end
   end)
 
+  -- What fits into the room for short results takes another way.
+  it("keep their neighbours, whatever the length of strings", function()
+    local p = handoff.lightuserdata(0x7f001230)
+    for length = 1000, 1200 do
+      local text = ("z"):rep(length)
+      local values = {true, 1, text, nil, 2, 3.0, "", false, -0.5, nil}
+      assert.same(helpers.pack(helpers.unpack(values, 1, 10)),
+        helpers.pack(echo:call(helpers.unpack(values, 1, 10))))
+      local a, b, c = echo:call(text, p, text)
+      assert.is_true(a == text and rawequal(b, p) and c == text)
+    end
+    local math_type = helpers.math_type or type
+    local number, three = select(2, echo:call("", 3, 3.0))
+    assert.equals(math_type(3), math_type(number))
+    assert.equals(math_type(3.0), math_type(three))
+  end)
+
   it("keep strings of 1 MB and several of them", function()
     local big = ("0123456789abcde\0"):rep(65536)
     assert.equals(1048576, #big)
