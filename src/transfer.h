@@ -46,17 +46,17 @@ static inline void mts_transfer_scan(mts_Values *values, lua_State *L,
                                      int first)
 {
   int top = lua_gettop(L);
+  mts_Kind highest = MTS_KIND_PLAIN;
   int index;
-  values->L = L;
-  values->first = first;
-  values->count = top < first ? 0 : top - first + 1;
-  values->kind = MTS_KIND_PLAIN;
-  values->arrays = NULL;
   for (index = first; index <= top; index++) {
     mts_Kind kind = mts_transfer_kind(lua_type(L, index));
-    if (kind > values->kind)
-      values->kind = kind;
+    if (kind > highest)
+      highest = kind;
   }
+  *values = (mts_Values){.L = L,
+                         .first = first,
+                         .count = top < first ? 0 : top - first + 1,
+                         .kind = highest};
 }
 
 /*
