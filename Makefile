@@ -95,11 +95,12 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 # Small modules for specs, examples and benchmarks, one source file each.
 define NATIVE_MODULE
 	@mkdir -p $(@D)
-	$(COMPILE) $(LIBFLAG) -o $@ $< $(LDFLAGS)
+	$(COMPILE) $(LIBFLAG) -o $@ $< $(filter %.o,$^) $(LDFLAGS)
 endef
 $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 $(BUILD)/examples/%.so: examples/native/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
-$(BUILD)/bench/%.so: bench/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
+$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/compat.o $(BUILD)/flags
+	$(NATIVE_MODULE)
 
 # Rewritten only if the commands differ: `make CC=clang` builds all anew.  The
 # first line is empty for the shell; it warns if Lua's headers are not there.
@@ -256,9 +257,13 @@ MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
                    --errors-for-leak-kinds=definite
 HELGRIND       = $(VALGRIND) --tool=helgrind
 
-bench: all $(BENCH) ## measure against what bare Lua needs
+# Each row is a program.
+ROWS       = *
+ROW_FILES  = $(foreach row,$(ROWS),$(wildcard bench/rows/$(row).lua))
+
+bench: all $(BENCH) ## measure what has a goal (ROWS="call_*" BASE=<git rev>)
 	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BUILD)/bench/?.so' \
-	  $(LUA) bench/rows.lua
+	  $(LUA) bench/table.lua $(BUILD) -- $(ROW_FILES)
 
 ##@ Check the source
 
