@@ -121,7 +121,7 @@ PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 \
            luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
            clang-format clang-tidy cppcheck valgrind libc6-dbg \
-           gcc-mingw-w64-x86-64-posix spin
+           gcc-mingw-w64-x86-64-posix spin lua-dkjson gnuplot-nox
 AS_ROOT  = $(if $(filter 0,$(shell id -u)),,sudo) env \
              DEBIAN_FRONTEND=noninteractive
 
@@ -257,13 +257,23 @@ MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
                    --errors-for-leak-kinds=definite
 HELGRIND       = $(VALGRIND) --tool=helgrind
 
-# Each row is a program.
+# Each row, or family of rows, is a program.  Of BASE only the module is taken;
+# it is built as that revision's Makefile says.
 ROWS       = *
 ROW_FILES  = $(foreach row,$(ROWS),$(wildcard bench/rows/$(row).lua))
+BASE_BUILD = $(BUILD)/base
+BENCH_PATH = $(BUILD)/bench/?.so
 
-bench: all $(BENCH) ## measure what has a goal (ROWS="call_*" BASE=<git rev>)
-	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BUILD)/bench/?.so' \
-	  $(LUA) bench/table.lua $(BUILD) -- $(ROW_FILES)
+bench: all $(BENCH) $(if $(BASE),bench-base) ## measure (ROWS="call_*" BASE=<git revision>)
+	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BENCH_PATH)' \
+	  $(LUA) bench/table.lua $(BUILD) $(if $(BASE),'$(BASE)' \
+	  '$(BASE_BUILD)/build/?.so;$(BENCH_PATH)') -- $(ROW_FILES)
+
+.PHONY: bench-base
+bench-base:
+	@rm -rf $(BASE_BUILD); mkdir -p $(BASE_BUILD)
+	@git archive '$(BASE)' | tar -x -C $(BASE_BUILD)
+	@$(MAKE) --silent -C $(BASE_BUILD) BUILD=build build/mtstates.so
 
 ##@ Check the source
 

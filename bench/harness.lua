@@ -18,14 +18,24 @@ local json = require "dkjson"
 
 local harness = {}
 
-local ROUNDS = 7
-local RUNS_A_ROUND = 10
-local SECONDS_A_RUN = 0.003 -- long against the clock's steps
+harness.ROUNDS = 7
+harness.LONG_ROUNDS = 3 -- of seconds; table.lua runs a program three times
+
+local RUNS_A_ROUND = 20
+local SECONDS_A_RUN = 0.002 -- short against what others disturb, and long
+local LEAST_REPETITIONS = 8 -- enough for the collectors to do their part
 
 local mode = arg[1]
 
 -- A compiled loop around pcall(f) would be empty: nothing to compare with.
 if rawget(_G, "jit") then require("jit").off() end
+
+-- The program that runs this one.
+function harness.interpreter()
+  local i = 0
+  while arg[i - 1] do i = i - 1 end
+  return arg[i]
+end
 
 function harness.median(list)
   local sorted = {}
@@ -36,15 +46,13 @@ function harness.median(list)
     sorted[1], sorted[#sorted]
 end
 
--- Units: how many of them one of the measured numbers is, digits.
-local UNITS = {
-  ns = {1e9, 0}, ms = {1e3, 2}, ["K/s"] = {1e-3, 0}, KB = {1, 2}, CPUs = {1, 2},
+-- How many digits to show of a number with this unit.
+local DIGITS = {
+  ns = 0, ms = 2, ["calls/s"] = 0, KB = 2, cores = 2,
 }
 
--- The number in its unit; unit: a key of UNITS.
 function harness.show(number, unit)
-  local factor, digits = UNITS[unit][1], UNITS[unit][2]
-  return ("%." .. digits .. "f %s"):format(number * factor, unit)
+  return ("%." .. DIGITS[unit] .. "f %s"):format(number, unit)
 end
 
 local function print_row(row)
@@ -61,7 +69,7 @@ end
 
 -- A row is a table with
 --   name, unit
---   work           list of what was measured, one for each round
+--   work           list of what was measured, one number for each round
 --   compared_with  and
 --   base           the same for what it is compared with (can be missing)
 --   floor          the same for the bare C floor (can be missing)
@@ -88,26 +96,31 @@ end
 -- How many repetitions last long enough; this is the warm-up, too.  All sides
 -- get the same number: the cost of garbage grows with it.
 local function calibrate(sides)
-  local n = 1
-  while true do
-    local shortest = math.huge
-    for _, fn in pairs(sides) do
-      shortest = math.min(shortest, seconds_for(fn, n))
-    end
-    if shortest >= SECONDS_A_RUN then return n end
-    n = n * 2
+  local n = LEAST_REPETITIONS
+  for _, fn in pairs(sides) do
+    while seconds_for(fn, n) < SECONDS_A_RUN do n = n * 2 end
   end
+  return n
 end
 
+local function nothing() end
+
+-- What it takes to look at the clock and to collect no garbage counts for
+-- nobody: it is measured as one more side.
 local function measure(sides)
   local n = calibrate(sides)
   local samples = { work = {}, base = {}, floor = sides.floor and {} }
-  for round = 1, ROUNDS do
+  sides.nothing = nothing
+  for round = 1, harness.ROUNDS do
+    local fastest = {}
     for _ = 1, RUNS_A_ROUND do
       for side, fn in pairs(sides) do
-        samples[side][round] = math.min(samples[side][round] or math.huge,
-          seconds_for(fn, n) / n)
+        local seconds = seconds_for(fn, n)
+        fastest[side] = math.min(fastest[side] or seconds, seconds)
       end
+    end
+    for side, list in pairs(samples) do
+      list[round] = (fastest[side] - fastest.nothing) / n * 1e9
     end
   end
   return samples
@@ -127,7 +140,6 @@ function harness.compare(row)
   local samples = measure {
     work = row.work, base = row.base, floor = row.floor
   }
-  samples.prepare = nil
   for key, value in pairs(row) do
     if type(value) ~= "function" then samples[key] = value end
   end

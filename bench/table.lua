@@ -27,20 +27,15 @@ do -- the rest of the command line
   for k = i + 1, #arg do programs[#programs + 1] = arg[k] end
 end
 
--- The interpreter that runs this.
-local function interpreter()
-  local i = 0
-  while arg[i - 1] do i = i - 1 end
-  return arg[i]
-end
-
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
 -- Runs a shell command with a program in it; returns what that prints.
 local function output_of(module, prefix, program, ...)
-  local words = { "LUA_CPATH=" .. quote(module.cpath), prefix, interpreter() }
+  local words = {
+    "LUA_CPATH=" .. quote(module.cpath), prefix, harness.interpreter(),
+  }
   for _, word in ipairs { program, ... } do
     words[#words + 1] = quote(word)
   end
@@ -52,16 +47,16 @@ end
 
 -- Rows ----------------------------------------------------------------------
 
--- list: rows in their order, and by name: row.results[module] is a table with
--- the samples of all processes.
-local rows = {}
+-- In their order, and by name.  row.results[module's name] is a table with the
+-- samples of all processes.
+local rows, known_rows = {}, {}
 
 local function add_samples(all, samples)
   for _, x in ipairs(samples or {}) do all[#all + 1] = x end
 end
 
 local function add_result(program, module, row)
-  local known = rows[row.name]
+  local known = known_rows[row.name]
   if not known then
     known = {
       name = row.name, program = program, unit = row.unit,
@@ -69,7 +64,7 @@ local function add_result(program, module, row)
       at_most = row.at_most, at_least = row.at_least, grace = row.grace,
       count_instructions = row.count_instructions, results = {},
     }
-    rows[#rows + 1], rows[row.name] = known, known
+    rows[#rows + 1], known_rows[row.name] = known, known
   end
   local result = known.results[module.name]
     or { work = {}, base = {}, floor = {} }
@@ -180,7 +175,7 @@ local function range(x)
   return ("(%.2f-%.2f)"):format(x.lowest, x.highest)
 end
 
-local LAYOUT = "%-38s %10s  %-27s %10s %6s %-14s %-12s %-4s %6s  %s"
+local LAYOUT = "%-42s %15s  %-27s %15s %5s %-14s %-12s %-4s %6s  %s"
 
 local function print_result(row, name, result)
   local count = result.instructions
@@ -214,27 +209,36 @@ local function write_json()
   assert(file:close())
 end
 
--- How much of its goal a row needs: 1 is the goal, less is better.
-local function need(row, x)
-  return row.at_most and x / row.at_most or row.at_least / x
-end
-
--- One line for each row with a goal: name, and median, lowest and highest need
--- with each module.
-local function write_chart()
-  local data = assert(io.open(folder .. "/bench.dat", "w"))
+-- One line for each row with a goal: its name; then for each module how much
+-- of the goal it needs: median, lowest and highest.
+local function write_chart_data(path)
+  local data = assert(io.open(path, "w"))
   for _, row in ipairs(rows) do
     local line = { ('"%s"'):format(row.name) }
     for _, module in ipairs(modules) do
       local result = row.results[module.name]
       local x = result and (result.ratio or result.work)
       for _, key in ipairs { "median", "lowest", "highest" } do
-        line[#line + 1] = x and need(row, x[key]) or "nan"
+        line[#line + 1] = not x and "nan"
+          or row.at_most and x[key] / row.at_most
+          or row.at_least and row.at_least / x[key]
       end
     end
-    assert(data:write(table.concat(line, "\t"), "\n"))
+    if row.at_most or row.at_least then
+      assert(data:write(table.concat(line, "\t"), "\n"))
+    end
   end
   assert(data:close())
+end
+
+local function write_chart()
+  local data = folder .. "/bench.dat"
+  write_chart_data(data)
+  local names = {}
+  for i, module in ipairs(modules) do names[i] = module.name end
+  os.execute(("gnuplot -e %s bench/chart.gp"):format(quote(
+    ("data='%s'; output_file='%s/bench.svg'; modules='%s'; machine='%s'")
+    :format(data, folder, table.concat(names, " "), machine()))))
 end
 
 print(machine())

@@ -8,7 +8,7 @@ local mtstates = require "mtstates"
 local CODE = "return function(...) return ... end"
 local state = mtstates.newstate(CODE)
 local callee = floor.callee(CODE)
-local echo = (loadstring or load)(CODE)()
+local function echo(...) return ... end
 
 harness.compare {
   name = "call()", compared_with = "pcall(f)",

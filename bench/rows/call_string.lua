@@ -10,7 +10,7 @@ local mtstates = require "mtstates"
 local CODE = "return function(...) return ... end"
 local state = mtstates.newstate(CODE)
 local callee = floor.callee(CODE)
-local echo = (loadstring or load)(CODE)()
+local function echo(...) return ... end
 
 for _, length in ipairs { 20, 1000 } do
   local text = ("x"):rep(length)
