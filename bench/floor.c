@@ -162,8 +162,9 @@ static int callee_call(lua_State *L)
 static int floor_keep_memory(lua_State *L)
 {
   int limit = lua_toboolean(L, 1) ? 1 << 25 : 1 << 17;
-  mallopt(M_MMAP_THRESHOLD, limit);
-  mallopt(M_TRIM_THRESHOLD, limit);
+  /* There are no other threads in programs that call this. */
+  mallopt(M_MMAP_THRESHOLD, limit); /* NOLINT(concurrency-mt-unsafe) */
+  mallopt(M_TRIM_THRESHOLD, limit); /* NOLINT(concurrency-mt-unsafe) */
   return 0;
 }
 

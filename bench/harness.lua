@@ -48,7 +48,7 @@ end
 
 -- How many digits to show of a number with this unit.
 local DIGITS = {
-  ns = 0, ms = 2, ["calls/s"] = 0, KB = 2, cores = 2,
+  ns = 0, ms = 2, ["K/s"] = 0, ["1/s"] = 0, KB = 2, cores = 2,
 }
 
 function harness.show(number, unit)

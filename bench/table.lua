@@ -166,8 +166,8 @@ local function goal_of(row)
   local goal = row.at_most or row.at_least
   local unit = not row.compared_with and row.unit
   return goal and (row.at_most and "<= " or ">= ")
-    .. (unit and harness.show(goal, unit) or tostring(goal))
-    .. (row.grace and " + " .. harness.show(row.grace, row.unit) or "")
+    .. goal .. (unit and " " .. unit or "")
+    .. (row.grace and (" + %s %s"):format(row.grace, row.unit) or "")
     or ""
 end
 
@@ -175,7 +175,7 @@ local function range(x)
   return ("(%.2f-%.2f)"):format(x.lowest, x.highest)
 end
 
-local LAYOUT = "%-42s %15s  %-27s %15s %5s %-14s %-12s %-4s %6s  %s"
+local LAYOUT = "%-42s %10s  %-28s %10s %5s %-13s %-14s %-4s %6s  %s"
 
 local function print_result(row, name, result)
   local count = result.instructions

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -124,7 +125,7 @@ static void start(pthread_t *thread, Worker *worker)
       pthread_attr_setaffinity_np(&attributes, sizeof(cores), &cores) != 0 ||
       pthread_create(thread, &attributes, thread_main, worker) != 0) {
     perror("cannot start a thread");
-    _Exit(1);
+    abort();
   }
   pthread_attr_destroy(&attributes);
 }

@@ -21,9 +21,9 @@ local crowd = mtstates.newstate([[
 
 local function compare(libs, name, size)
   harness.compare {
-    name = ("newstate, close; libs %s%s%s"):format(libs,
-      name and ", named" or "", size > 0 and ", " .. size .. " states" or ""),
-    compared_with = "luaL_newstate, libs, lua_close",
+    name = ("create, close; libs %s%s, %d states"):format(libs,
+      name and ", name" or "", size),
+    compared_with = "lua_State with the same libs",
     at_most = 1.1,
     prepare = function() crowd:call(size) end,
     work = function(n)
