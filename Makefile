@@ -95,11 +95,12 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 # Small modules for specs, examples and benchmarks, one source file each.
 define NATIVE_MODULE
 	@mkdir -p $(@D)
-	$(COMPILE) $(LIBFLAG) -o $@ $< $(LDFLAGS)
+	$(COMPILE) $(LIBFLAG) -o $@ $< $(filter %.o,$^) $(LDFLAGS)
 endef
 $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 $(BUILD)/examples/%.so: examples/native/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
-$(BUILD)/bench/%.so: bench/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
+$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/compat.o $(BUILD)/flags
+	$(NATIVE_MODULE)
 
 # Rewritten only if the commands differ: `make CC=clang` builds all anew.  The
 # first line is empty for the shell; it warns if Lua's headers are not there.
@@ -120,7 +121,7 @@ PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 \
            luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
            clang-format clang-tidy cppcheck valgrind libc6-dbg \
-           gcc-mingw-w64-x86-64-posix spin
+           gcc-mingw-w64-x86-64-posix spin lua-dkjson gnuplot-nox
 AS_ROOT  = $(if $(filter 0,$(shell id -u)),,sudo) env \
              DEBIAN_FRONTEND=noninteractive
 
@@ -256,9 +257,23 @@ MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
                    --errors-for-leak-kinds=definite
 HELGRIND       = $(VALGRIND) --tool=helgrind
 
-bench: all $(BENCH) ## measure against what bare Lua needs
-	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BUILD)/bench/?.so' \
-	  $(LUA) bench/rows.lua
+# Each row, or family of rows, is a program.  Of BASE only the module is taken;
+# it is built as that revision's Makefile says.
+ROWS       = *
+ROW_FILES  = $(foreach row,$(ROWS),$(wildcard bench/rows/$(row).lua))
+BASE_BUILD = $(BUILD)/base
+BENCH_PATH = $(BUILD)/bench/?.so
+
+bench: all $(BENCH) $(if $(BASE),bench-base) ## measure (ROWS="call_*" BASE=<git revision>)
+	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BENCH_PATH)' \
+	  $(LUA) bench/table.lua $(BUILD) $(if $(BASE),'$(BASE)' \
+	  '$(BASE_BUILD)/build/?.so;$(BENCH_PATH)') -- $(ROW_FILES)
+
+.PHONY: bench-base
+bench-base:
+	@rm -rf $(BASE_BUILD); mkdir -p $(BASE_BUILD)
+	@git archive '$(BASE)' | tar -x -C $(BASE_BUILD)
+	@$(MAKE) --silent -C $(BASE_BUILD) BUILD=build build/mtstates.so
 
 ##@ Check the source
 

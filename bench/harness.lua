@@ -1,91 +1,150 @@
--- harness.lua - measures pairs of functions and prints a table of ratios
+-- harness.lua - what the programs in bench/rows have in common
 --
--- Only ratios of two things that ran side by side mean anything on a machine
--- that others use too.  So a row is measured in rounds, each of which runs
--- the work and what it is compared with one after the other; the result is
--- the median of the rounds' ratios, and next to it stand the smallest and the
--- largest one: if they are far apart, the machine was not quiet.
+-- Only ratios of things that ran side by side mean anything on a machine that
+-- others use too.  So a row is measured in rounds; each runs the work and what
+-- it is compared with in turn, on the same core, and of the runs of each side
+-- the fastest counts, since others can only make it slower.  The result is the
+-- median of the rounds' ratios, and next to it stand the lowest and the
+-- highest: if they are far apart, the machine was not quiet.
+--
+-- A program runs in a process of its own and tells its results with
+-- `harness.compare` or `harness.report`.  What it is started with says how:
+--   nothing                   prints them for a reader
+--   json                      prints each row as a line of JSON (table.lua)
+--   count NAME SIDE N         runs one side of one row N times, for callgrind
 
 local floor = require "floor"
+local json = require "dkjson"
 
 local harness = {}
 
-local ROUNDS = 25             -- odd, so that there is one in the middle
-local SECONDS_A_RUN = 0.005  -- long against the clock's steps
+harness.ROUNDS = 7
+harness.LONG_ROUNDS = 3 -- of seconds; table.lua runs a program three times
 
+local RUNS_A_ROUND = 20
+local SECONDS_A_RUN = 0.002 -- short against what others disturb, and long
+local LEAST_REPETITIONS = 8 -- enough for the collectors to do their part
+
+local mode = arg[1]
+
+-- A compiled loop around pcall(f) would be empty: nothing to compare with.
+if rawget(_G, "jit") then require("jit").off() end
+
+-- The program that runs this one.
+function harness.interpreter()
+  local i = 0
+  while arg[i - 1] do i = i - 1 end
+  return arg[i]
+end
+
+function harness.median(list)
+  local sorted = {}
+  for i, x in ipairs(list) do sorted[i] = x end
+  table.sort(sorted)
+  local middle = (#sorted + 1) / 2
+  return (sorted[math.floor(middle)] + sorted[math.ceil(middle)]) / 2,
+    sorted[1], sorted[#sorted]
+end
+
+-- How many digits to show of a number with this unit.
+local DIGITS = {
+  ns = 0, ms = 2, ["K/s"] = 0, ["1/s"] = 0, KB = 2, cores = 2,
+}
+
+function harness.show(number, unit)
+  return ("%." .. DIGITS[unit] .. "f %s"):format(number, unit)
+end
+
+local function print_row(row)
+  local line = { row.name, harness.show(harness.median(row.work), row.unit) }
+  if row.base then
+    local ratios = {}
+    for i, work in ipairs(row.work) do ratios[i] = work / row.base[i] end
+    line[#line + 1] = row.compared_with
+    line[#line + 1] = harness.show(harness.median(row.base), row.unit)
+    line[#line + 1] = ("ratio %.2f (%.2f-%.2f)"):format(harness.median(ratios))
+  end
+  print(table.concat(line, "  "))
+end
+
+-- A row is a table with
+--   name, unit
+--   work           list of what was measured, one number for each round
+--   compared_with  and
+--   base           the same for what it is compared with (can be missing)
+--   floor          the same for the bare C floor (can be missing)
+--   at_most, at_least  the goal for the ratio, or for work if there is no base
+--   grace          what work may have on top of that (can be missing)
+function harness.report(row)
+  if mode == "json" then
+    io.stdout:write(json.encode(row), "\n")
+  else
+    print_row(row)
+  end
+  io.stdout:flush()
+end
+
+-- Each side pays for all of its garbage, and for none that was there before.
 local function seconds_for(fn, n)
   collectgarbage()
   local start = floor.clock()
   fn(n)
+  collectgarbage()
   return floor.clock() - start
 end
 
--- How many repetitions last long enough; this is the warm-up, too.  Both
--- sides of a row get the same number: the cost of garbage grows with it.
-local function calibrate(work, base)
-  local n = 1
-  while seconds_for(work, n) + seconds_for(base, n) < 2 * SECONDS_A_RUN do
-    n = n * 2
+-- How many repetitions last long enough; this is the warm-up, too.  All sides
+-- get the same number: the cost of garbage grows with it.
+local function calibrate(sides)
+  local n = LEAST_REPETITIONS
+  for _, fn in pairs(sides) do
+    while seconds_for(fn, n) < SECONDS_A_RUN do n = n * 2 end
   end
   return n
 end
 
-local function median(list)
-  table.sort(list)
-  return list[(#list + 1) / 2]
+local function nothing() end
+
+-- What it takes to look at the clock and to collect no garbage counts for
+-- nobody: it is measured as one more side.
+local function measure(sides)
+  local n = calibrate(sides)
+  local samples = { work = {}, base = {}, floor = sides.floor and {} }
+  sides.nothing = nothing
+  for round = 1, harness.ROUNDS do
+    local fastest = {}
+    for _ = 1, RUNS_A_ROUND do
+      for side, fn in pairs(sides) do
+        local seconds = seconds_for(fn, n)
+        fastest[side] = math.min(fastest[side] or seconds, seconds)
+      end
+    end
+    for side, list in pairs(samples) do
+      list[round] = (fastest[side] - fastest.nothing) / n * 1e9
+    end
+  end
+  return samples
 end
 
--- work, base: functions that do the thing n times.
-local function measure(work, base)
-  local n = calibrate(work, base)
-  local works, bases, ratios = {}, {}, {}
-  for round = 1, ROUNDS do
-    works[round] = seconds_for(work, n) / n
-    bases[round] = seconds_for(base, n) / n
-    ratios[round] = works[round] / bases[round]
+-- work, base, floor: functions that do it n times in this thread; else as in
+-- report.  prepare is called before (can be missing).
+-- count_instructions: whether the table is to have their numbers.
+function harness.compare(row)
+  if mode == "count" and arg[2] ~= row.name then return end
+  if row.prepare then row.prepare() end
+  if mode == "count" then
+    row[arg[3]](tonumber(arg[4]))
+    return
   end
-  local ratio = median(ratios)
-  return {
-    work = median(works), base = median(bases),
-    ratio = ratio, lowest = ratios[1], highest = ratios[ROUNDS],
+  floor.pin()
+  local samples = measure {
+    work = row.work, base = row.base, floor = row.floor
   }
-end
-
-local function first_match(path, pattern)
-  local file = io.open(path)
-  local text = file and file:read("*a") or ""
-  if file then file:close() end
-  return text:match(pattern) or "unknown"
-end
-
-local function print_machine()
-  print(("%s, %s, Linux %s, %s"):format(_VERSION,
-    first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]+)"),
-    first_match("/proc/sys/kernel/osrelease", "[^\n]+"),
-    floor.pin() and "pinned to one core" or "not pinned"))
-end
-
-local function in_ns(seconds)
-  return ("%.0f"):format(seconds * 1e9)
-end
-
--- rows: list of { name, base_name, work, base, [prepare] }; prepare is called
--- before the row is measured.
-function harness.run(rows)
-  local layout = "%-30s %10s  %-20s %10s  %6s  %s"
-  print_machine()
-  print(("median of %d interleaved rounds"):format(ROUNDS))
-  print()
-  print(layout:format("mtstates", "ns", "compared with", "ns", "ratio",
-    "(lowest - highest)"))
-  for _, row in ipairs(rows) do
-    if row.prepare then row.prepare() end
-    local r = measure(row.work, row.base)
-    print(layout:format(row.name, in_ns(r.work), row.base_name,
-      in_ns(r.base), ("%.2f"):format(r.ratio),
-      ("(%.2f - %.2f)"):format(r.lowest, r.highest)))
-    io.stdout:flush()
+  for key, value in pairs(row) do
+    if type(value) ~= "function" then samples[key] = value end
   end
+  samples.unit = "ns"
+  harness.report(samples)
 end
 
 return harness
