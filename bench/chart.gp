@@ -19,9 +19,10 @@ set style fill solid 0.6
 
 height = 0.8 / words(modules)
 top(i) = -0.4 + (i - 1) * height
-plot for [i = 1:words(modules)] data \
+plot data using (0):0:ytic(1) with dots notitle, \
+  for [i = 1:words(modules)] data \
   using (0):($0 + top(i)):(0):(column(3 * i - 1)):($0 + top(i)): \
-    ($0 + top(i) + height):ytic(1) with boxxyerror title word(modules, i), \
+    ($0 + top(i) + height) with boxxyerror title word(modules, i), \
   for [i = 1:words(modules)] data \
   using (column(3 * i - 1)):($0 + top(i) + height / 2): \
     (column(3 * i)):(column(3 * i + 1)) with xerrorbars pointtype 0 \

@@ -21,8 +21,8 @@ local harness = {}
 harness.ROUNDS = 7
 harness.LONG_ROUNDS = 3 -- of seconds; table.lua runs a program three times
 
-local RUNS_A_ROUND = 20
-local SECONDS_A_RUN = 0.002 -- short against what others disturb, and long
+local TURNS_A_ROUND = 20
+local SECONDS_A_TURN = 0.006 -- all sides; the shorter, the less disturbed
 local LEAST_REPETITIONS = 8 -- enough for the collectors to do their part
 
 local mode = arg[1]
@@ -96,10 +96,13 @@ end
 -- How many repetitions last long enough; this is the warm-up, too.  All sides
 -- get the same number: the cost of garbage grows with it.
 local function calibrate(sides)
-  local n = LEAST_REPETITIONS
-  for _, fn in pairs(sides) do
-    while seconds_for(fn, n) < SECONDS_A_RUN do n = n * 2 end
-  end
+  local n = LEAST_REPETITIONS / 2
+  local seconds
+  repeat
+    n = n * 2
+    seconds = 0
+    for _, fn in pairs(sides) do seconds = seconds + seconds_for(fn, n) end
+  until seconds >= SECONDS_A_TURN
   return n
 end
 
@@ -113,7 +116,7 @@ local function measure(sides)
   sides.nothing = nothing
   for round = 1, harness.ROUNDS do
     local fastest = {}
-    for _ = 1, RUNS_A_ROUND do
+    for _ = 1, TURNS_A_ROUND do
       for side, fn in pairs(sides) do
         local seconds = seconds_for(fn, n)
         fastest[side] = math.min(fastest[side] or seconds, seconds)

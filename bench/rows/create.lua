@@ -21,7 +21,7 @@ local crowd = mtstates.newstate([[
 
 local function compare(libs, name, size)
   harness.compare {
-    name = ("create, close; libs %s%s, %d states"):format(libs,
+    name = ("create, close; libs %s%s, %d states"):format(tostring(libs),
       name and ", name" or "", size),
     compared_with = "lua_State with the same libs",
     at_most = 1.1,

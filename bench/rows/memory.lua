@@ -49,7 +49,7 @@ for _, libs in ipairs { true, false } do
     work[round], base[round] = kb_of("mtstates", libs), kb_of("bare", libs)
   end
   harness.report {
-    name = ("memory of a state, libs %s"):format(libs),
+    name = ("memory of a state, libs %s"):format(tostring(libs)),
     compared_with = "lua_State with the same libs",
     unit = "KB", at_most = 1.05, grace = 1, work = work, base = base,
   }
