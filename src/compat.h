@@ -47,7 +47,10 @@
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 
-/* The standard libraries besides the basic one and package; ends with NULL. */
+/* Opens the coroutine library; NULL: it comes with the basic one. */
+extern const lua_CFunction mts_compat_open_coroutine;
+
+/* All other libraries besides the basic one and package; ends with NULL. */
 extern const luaL_Reg mts_compat_libs[];
 
 /*

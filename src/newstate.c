@@ -31,7 +31,7 @@ static void open_libs(lua_State *L, bool all)
     luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
     lua_getfield(L, -1, "preload");
     luaL_setfuncs(L, mts_compat_libs, 0);
-    mts_coroutine_patch_preload(L);
+    mts_coroutine_preload(L);
     lua_pop(L, 3);
   }
   lua_getglobal(L, LUA_COLIBNAME);
