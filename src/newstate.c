@@ -9,6 +9,8 @@
 */
 #include "newstate.h"
 
+#include <string.h>
+
 #include "call.h"
 #include "coroutine.h"
 #include "error.h"
@@ -40,15 +42,17 @@ static void open_libs(lua_State *L, bool all)
   lua_pop(L, 1);
 }
 
+/* Most often it has that value already: both come from the environment. */
 static void set_package_field(lua_State *L, const char *field,
                               const char *value)
 {
-  if (value) {
-    lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, field);
+  if (value && strcmp(lua_tostring(L, -1), value) != 0) {
     lua_pushstring(L, value);
-    lua_setfield(L, -2, field);
-    lua_pop(L, 1);
+    lua_setfield(L, -3, field);
   }
+  lua_pop(L, 2);
 }
 
 /* Runs in the new state.  Returns message handler and setup function. */
