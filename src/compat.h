@@ -56,7 +56,8 @@ extern const luaL_Reg mts_compat_libs[];
 /*
 ** Tells the collector of L about kb KB that its objects keep and that it does
 ** not see: it has as much work to do as if L had allocated them.  A collector
-** that was stopped stays so.  No error for want of memory.
+** that was stopped stays so.  No error for want of memory.  A negative kb puts
+** work off, where Lua can do that (5.2 to 5.4).
 ** Stack: [-0, +0, e]
 */
 void mts_compat_gcweigh(lua_State *L, int kb);

@@ -55,6 +55,13 @@ static void set_package_field(lua_State *L, const char *field,
   lua_pop(L, 2);
 }
 
+/* As after a collection: it waits until the state is twice as large. */
+static void resume_collector(lua_State *L)
+{
+  lua_gc(L, LUA_GCRESTART, 0);
+  mts_compat_gcweigh(L, -lua_gc(L, LUA_GCCOUNT, 0));
+}
+
 /* Runs in the new state.  Returns message handler and setup function. */
 static int prepare(lua_State *L, void *data)
 {
@@ -62,6 +69,7 @@ static int prepare(lua_State *L, void *data)
   const mts_Setup *setup = preparation->setup;
   mts_State *s = preparation->state;
   int result;
+  lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
   mts_home_set(L, s);
   open_libs(L, setup->with_libs);
   set_package_field(L, "path", setup->path);
@@ -77,6 +85,7 @@ static int prepare(lua_State *L, void *data)
   }
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  resume_collector(L);
   return 2;
 }
 
