@@ -70,21 +70,21 @@ static int prepare(lua_State *L, void *data)
   mts_State *s = preparation->state;
   int result;
   lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
+  lua_pushcfunction(L, mts_error_handler);
+  lua_pushvalue(L, -1);
+  s->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushvalue(L, -1); /* to be replaced by the callback */
+  s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);
   open_libs(L, setup->with_libs);
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
-  lua_pushcfunction(L, mts_error_handler);
-  lua_pushvalue(L, -1);
-  s->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 
   result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
-  lua_pushvalue(L, -1); /* to be replaced by the callback */
-  s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   resume_collector(L);
   return 2;
 }
