@@ -103,6 +103,7 @@ int mts_compat_newmetatable(lua_State *L, const char *name);
 
 #if !defined(LUA_LOADED_TABLE)
 #define LUA_LOADED_TABLE "_LOADED"
+#define LUA_PRELOAD_TABLE "_PRELOAD"
 #endif
 
 #if LUA_VERSION_NUM < 502

@@ -23,18 +23,25 @@ typedef struct Preparation {
   bool is_syntax_error;
 } Preparation;
 
-/* All libraries, or the basic ones and the others for require. */
+/*
+** All libraries, or the basic ones and the others for require.  The table
+** package.preload is made before the library does so, in the size it needs.
+*/
 static void open_libs(lua_State *L, bool all)
 {
   if (all)
     luaL_openlibs(L);
   else {
     luaL_requiref(L, "_G", luaopen_base, 1);
-    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
-    lua_getfield(L, -1, "preload");
+    lua_createtable(L, 0, 8);
     luaL_setfuncs(L, mts_compat_libs, 0);
     mts_coroutine_preload(L);
-    lua_pop(L, 3);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
+    lua_pop(L, 2);
   }
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
