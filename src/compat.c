@@ -34,6 +34,20 @@ const luaL_Reg mts_compat_libs[] = {
 #endif
     {NULL, NULL}};
 
+void mts_compat_sizeglobals(lua_State *L, int count)
+{
+#if defined(LUA_RIDX_GLOBALS)
+  /* The old table is empty: it serves as package.loaded. */
+  lua_pushglobaltable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_createtable(L, 0, count);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+#else
+  (void)L;
+  (void)count;
+#endif
+}
+
 #if LUA_VERSION_NUM >= 505
 
 /* In KB: one step, however large, does about as much as is due for these. */

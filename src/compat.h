@@ -54,6 +54,13 @@ extern const lua_CFunction mts_compat_open_coroutine;
 extern const luaL_Reg mts_compat_libs[];
 
 /*
+** Makes room for count globals in L, which is new: they would make their table
+** grow six times.  Does nothing where Lua has no place for another table.
+** Stack: [-0, +0, m]
+*/
+void mts_compat_sizeglobals(lua_State *L, int count);
+
+/*
 ** Tells the collector of L about kb KB that its objects keep and that it does
 ** not see: it has as much work to do as if L had allocated them.  A collector
 ** that was stopped stays so.  No error for want of memory.  A negative kb puts

@@ -23,12 +23,17 @@ typedef struct Preparation {
   bool is_syntax_error;
 } Preparation;
 
+/* Globals of a new state: those of Lua 5.4, and room for some more. */
+#define GLOBALS_WITH_LIBS 40
+#define GLOBALS_WITHOUT 30
+
 /*
 ** All libraries, or the basic ones and the others for require.  The table
 ** package.preload is made before the library does so, in the size it needs.
 */
 static void open_libs(lua_State *L, bool all)
 {
+  mts_compat_sizeglobals(L, all ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   if (all)
     luaL_openlibs(L);
   else {
