@@ -46,6 +46,19 @@ describe("mtstates.newstate", function()
       assert.equals("end", s:call())
     end)
 
+    it("has a collector that works #collector", function()
+      local s = mtstates.newstate(function()
+        local has_collected = false
+        require "on_collect"(function() has_collected = true end)
+        local list
+        for i = 1, 100000 do
+          list = {i, list and i}
+        end
+        return function() return has_collected, #list end
+      end)
+      assert.is_true((s:call()))
+    end)
+
     it("can use globals although _ENV is an upvalue of it", function()
       local s = mtstates.newstate(function()
         local t = tostring(12)

@@ -9,9 +9,15 @@
 #include <math.h>
 #include <stdbool.h>
 
+#if LUA_VERSION_NUM >= 502
+const lua_CFunction mts_compat_open_coroutine = luaopen_coroutine;
+#else
+const lua_CFunction mts_compat_open_coroutine = NULL;
+#endif
+
 const luaL_Reg mts_compat_libs[] = {
-#if LUA_VERSION_NUM >= 502 /* before, it comes with the basic one */
-    {LUA_COLIBNAME, luaopen_coroutine},
+#if defined(LUA_UTF8LIBNAME)
+    {LUA_UTF8LIBNAME, luaopen_utf8},
 #endif
     {LUA_TABLIBNAME, luaopen_table},
     {LUA_IOLIBNAME, luaopen_io},
@@ -19,9 +25,6 @@ const luaL_Reg mts_compat_libs[] = {
     {LUA_STRLIBNAME, luaopen_string},
     {LUA_MATHLIBNAME, luaopen_math},
     {LUA_DBLIBNAME, luaopen_debug},
-#if defined(LUA_UTF8LIBNAME)
-    {LUA_UTF8LIBNAME, luaopen_utf8},
-#endif
 #if MTS_LUAJIT
     {LUA_BITLIBNAME, luaopen_bit},
     {LUA_JITLIBNAME, luaopen_jit},
@@ -30,6 +33,20 @@ const luaL_Reg mts_compat_libs[] = {
     {LUA_BITLIBNAME, luaopen_bit32},
 #endif
     {NULL, NULL}};
+
+void mts_compat_sizeglobals(lua_State *L, int count)
+{
+#if defined(LUA_RIDX_GLOBALS)
+  /* The old table is empty: it serves as package.loaded. */
+  lua_pushglobaltable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_createtable(L, 0, count);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+#else
+  (void)L;
+  (void)count;
+#endif
+}
 
 #if LUA_VERSION_NUM >= 505
 

@@ -47,13 +47,24 @@
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 
-/* The standard libraries besides the basic one and package; ends with NULL. */
+/* Opens the coroutine library; NULL: it comes with the basic one. */
+extern const lua_CFunction mts_compat_open_coroutine;
+
+/* All other libraries besides the basic one and package; ends with NULL. */
 extern const luaL_Reg mts_compat_libs[];
+
+/*
+** Makes room for count globals in L, which is new: they would make their table
+** grow six times.  Does nothing where Lua has no place for another table.
+** Stack: [-0, +0, m]
+*/
+void mts_compat_sizeglobals(lua_State *L, int count);
 
 /*
 ** Tells the collector of L about kb KB that its objects keep and that it does
 ** not see: it has as much work to do as if L had allocated them.  A collector
-** that was stopped stays so.  No error for want of memory.
+** that was stopped stays so.  No error for want of memory.  A negative kb puts
+** work off, where Lua can do that (5.2 to 5.4).
 ** Stack: [-0, +0, e]
 */
 void mts_compat_gcweigh(lua_State *L, int kb);
@@ -99,6 +110,7 @@ int mts_compat_newmetatable(lua_State *L, const char *name);
 
 #if !defined(LUA_LOADED_TABLE)
 #define LUA_LOADED_TABLE "_LOADED"
+#define LUA_PRELOAD_TABLE "_PRELOAD"
 #endif
 
 #if LUA_VERSION_NUM < 502

@@ -180,47 +180,37 @@ static int co_close(lua_State *L)
   return 2;
 }
 
+static const luaL_Reg functions[] = {{"close", co_close}, /* since Lua 5.4 */
+                                     {"resume", co_resume},
+                                     {"wrap", co_wrap},
+                                     {NULL, NULL}};
+
 void mts_coroutine_patch(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"resume", co_resume},
-                                       {"wrap", co_wrap},
-                                       {"close", co_close},
-                                       {NULL, NULL}};
-  const luaL_Reg *function;
-  int library = lua_gettop(L);
-  lua_getfield(L, library, "resume");
-  lua_getfield(L, library, "wrap");
-  for (function = functions; function->name; function++) {
-    lua_getfield(L, library, function->name);
-    if (!lua_isnil(L, -1)) { /* close: since Lua 5.4 */
-      mts_home_push_box(L);
-      lua_pushvalue(L, library + 1);
-      lua_pushvalue(L, library + 2);
-      lua_pushcclosure(L, function->func, 3);
-      lua_setfield(L, library, function->name);
-    }
-    lua_pop(L, 1);
-  }
-  lua_settop(L, library);
+  bool has_close;
+  lua_getfield(L, -1, "close");
+  has_close = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  mts_home_push_box(L);
+  lua_getfield(L, -2, "resume");
+  lua_getfield(L, -3, "wrap");
+  luaL_setfuncs(L, has_close ? functions : functions + 1, 3);
 }
 
-/* A loader for require; its upvalue is that of Lua. */
+/* A loader for require. */
 static int load_patched(lua_State *L)
 {
-  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcfunction(L, mts_compat_open_coroutine);
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
   mts_coroutine_patch(L);
   return 1;
 }
 
-void mts_coroutine_patch_preload(lua_State *L)
+void mts_coroutine_preload(lua_State *L)
 {
-  lua_getfield(L, -1, LUA_COLIBNAME);
-  if (lua_isnil(L, -1))
-    lua_pop(L, 1);
-  else {
-    lua_pushcclosure(L, load_patched, 1);
+  if (mts_compat_open_coroutine) {
+    lua_pushcfunction(L, load_patched);
     lua_setfield(L, -2, LUA_COLIBNAME);
   }
 }

@@ -14,9 +14,10 @@
 void mts_coroutine_patch(lua_State *L);
 
 /*
-** The same, where the library is not loaded yet but has a loader in the table
-** package.preload, which is on top of the stack.  Stack: [-0, +0, m]
+** Adds a loader for the patched library to the table package.preload, which is
+** on top of the stack; but not if it comes with the basic library.
+** Stack: [-0, +0, m]
 */
-void mts_coroutine_patch_preload(lua_State *L);
+void mts_coroutine_preload(lua_State *L);
 
 #endif

@@ -1,9 +1,10 @@
 /*
 ** home.c - which state of this module a Lua state is
 **
-** The Lua registry of each state has a box, a full userdata with the address
-** of its mts_State.  The box needs no reference: the mts_State outlives the
-** Lua state.
+** The Lua registry of each Lua state that uses the module has a box, a full
+** userdata with the address of its mts_State, or with NULL if the module has
+** not made it.  The box needs no reference: the mts_State outlives the Lua
+** state.  Its finalizer tells which copy of the module is used.
 **
 ** Code that runs in a Lua state can close it: os.exit does.  Other threads go
 ** on until the process is gone, so they must find the state closed.  The box
@@ -12,9 +13,6 @@
 #include "home.h"
 
 #define BOX_KEY "mtstates.home"
-
-/* Under this key stands a function of the copy that is used. */
-#define COPY_KEY "mtstates.copy"
 
 /* If this module closes the Lua state, the lock is closed already. */
 static int box_gc(lua_State *L)
@@ -25,35 +23,38 @@ static int box_gc(lua_State *L)
   return 0;
 }
 
-/* Another copy has another one. */
-static int mark(lua_State *L)
-{
-  return luaL_error(L, "there is nothing to be done");
-}
-
-bool mts_home_claim(lua_State *L)
-{
-  bool is_other;
-  lua_getfield(L, LUA_REGISTRYINDEX, COPY_KEY);
-  is_other = !lua_isnil(L, -1) && lua_tocfunction(L, -1) != mark;
-  lua_pop(L, 1);
-  if (is_other)
-    return false;
-  lua_pushcfunction(L, mark);
-  lua_setfield(L, LUA_REGISTRYINDEX, COPY_KEY);
-  return true;
-}
-
 void mts_home_set(lua_State *L, mts_State *s)
 {
   mts_State **box = lua_newuserdatauv(L, sizeof(s), 0);
   *box = s;
-  lua_newtable(L);
+  lua_createtable(L, 0, 1);
   lua_pushcfunction(L, box_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_setfield(L, LUA_REGISTRYINDEX, BOX_KEY);
-  mts_home_claim(L);
+}
+
+/* Whether the box on top of the stack is one of this copy. */
+static bool is_own_box(lua_State *L)
+{
+  bool is_own = false;
+  if (luaL_getmetafield(L, -1, "__gc")) {
+    is_own = lua_tocfunction(L, -1) == box_gc;
+    lua_pop(L, 1);
+  }
+  return is_own;
+}
+
+bool mts_home_claim(lua_State *L)
+{
+  bool is_new, is_own;
+  mts_home_push_box(L);
+  is_new = lua_isnil(L, -1);
+  is_own = is_new || is_own_box(L);
+  lua_pop(L, 1);
+  if (is_new)
+    mts_home_set(L, NULL);
+  return is_own;
 }
 
 void mts_home_push_box(lua_State *L)

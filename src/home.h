@@ -28,12 +28,15 @@ void mts_home_set(lua_State *L, mts_State *s);
 mts_State *mts_home_of(lua_State *L);
 
 /*
-** Pushes the box of the state that L belongs to, or nil, to be an upvalue of
-** functions that use mts_home_unbox.  Stack: [-0, +1, m]
+** Pushes the box, or nil if code has removed it, to be an upvalue of functions
+** that use mts_home_unbox.  Stack: [-0, +1, m]
 */
 void mts_home_push_box(lua_State *L);
 
-/* What is in the box at index, NULL for nil.  Stack: [-0, +0, -] */
+/*
+** The state that L belongs to, from the box at index; NULL if L was not made
+** by this module, or for nil.  Stack: [-0, +0, -]
+*/
 mts_State *mts_home_unbox(lua_State *L, int index);
 
 #endif

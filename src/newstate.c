@@ -9,6 +9,8 @@
 */
 #include "newstate.h"
 
+#include <string.h>
+
 #include "call.h"
 #include "coroutine.h"
 #include "error.h"
@@ -21,18 +23,30 @@ typedef struct Preparation {
   bool is_syntax_error;
 } Preparation;
 
-/* All libraries, or the basic ones and the others for require. */
+/* Globals of a new state: those of Lua 5.4, and room for some more. */
+#define GLOBALS_WITH_LIBS 40
+#define GLOBALS_WITHOUT 30
+
+/*
+** All libraries, or the basic ones and the others for require.  The table
+** package.preload is made before the library does so, in the size it needs.
+*/
 static void open_libs(lua_State *L, bool all)
 {
+  mts_compat_sizeglobals(L, all ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   if (all)
     luaL_openlibs(L);
   else {
     luaL_requiref(L, "_G", luaopen_base, 1);
-    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
-    lua_getfield(L, -1, "preload");
+    lua_createtable(L, 0, 8);
     luaL_setfuncs(L, mts_compat_libs, 0);
-    mts_coroutine_patch_preload(L);
-    lua_pop(L, 3);
+    mts_coroutine_preload(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
+    lua_pop(L, 2);
   }
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
@@ -40,15 +54,24 @@ static void open_libs(lua_State *L, bool all)
   lua_pop(L, 1);
 }
 
+/* Most often it has that value already: both come from the environment. */
 static void set_package_field(lua_State *L, const char *field,
                               const char *value)
 {
-  if (value) {
-    lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, field);
+  if (value && strcmp(lua_tostring(L, -1), value) != 0) {
     lua_pushstring(L, value);
-    lua_setfield(L, -2, field);
-    lua_pop(L, 1);
+    lua_setfield(L, -3, field);
   }
+  lua_pop(L, 2);
+}
+
+/* As after a collection: it waits until the state is twice as large. */
+static void resume_collector(lua_State *L)
+{
+  lua_gc(L, LUA_GCRESTART, 0);
+  mts_compat_gcweigh(L, -lua_gc(L, LUA_GCCOUNT, 0));
 }
 
 /* Runs in the new state.  Returns message handler and setup function. */
@@ -58,21 +81,23 @@ static int prepare(lua_State *L, void *data)
   const mts_Setup *setup = preparation->setup;
   mts_State *s = preparation->state;
   int result;
+  lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
+  lua_pushcfunction(L, mts_error_handler);
+  lua_pushvalue(L, -1);
+  s->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushvalue(L, -1); /* to be replaced by the callback */
+  s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);
   open_libs(L, setup->with_libs);
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
-  lua_pushcfunction(L, mts_error_handler);
-  lua_pushvalue(L, -1);
-  s->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 
   result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
-  lua_pushvalue(L, -1); /* to be replaced by the callback */
-  s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  resume_collector(L);
   return 2;
 }
 

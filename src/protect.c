@@ -37,12 +37,15 @@ static int trampoline(lua_State *L)
 #if LUA_VERSION_NUM >= 502
 
 /*
-** In 5.2 luaL_setfuncs makes sure of room on the stack, and without memory for
-** it, says that the stack overflows.  So the module makes it beforehand.
+** Before 5.4 luaL_setfuncs makes sure of room on the stack that it does not
+** need, and without memory for it, says that the stack overflows.  So the
+** module makes it beforehand.
 */
+#define ROOM (LUA_VERSION_NUM < 504 ? 3 * LUA_MINSTACK : 0)
+
 int mts_protect_open(lua_State *L)
 {
-  return lua_checkstack(L, 3 * LUA_MINSTACK) ? LUA_OK : LUA_ERRMEM;
+  return lua_checkstack(L, ROOM) ? LUA_OK : LUA_ERRMEM;
 }
 
 void mts_protect_push(lua_State *L)

@@ -7,7 +7,7 @@ local mtstates = require "mtstates"
 describe("a module that had too little memory to open", function()
   it("is complete when it is opened again", function()
     local failures = 0
-    for n = 0, 150 do
+    for n = 0, 200 do
       local s = mtstates.newstate(function(allowed)
         local limit = require "memlimit"
         limit.refuse_after(allowed)
@@ -27,6 +27,6 @@ describe("a module that had too little memory to open", function()
       failures = failures + (is_open and 0 or 1)
       s:close()
     end
-    assert.is_true(failures > 0 and failures < 150)
+    assert.is_true(failures > 0 and failures < 200)
   end)
 end)
