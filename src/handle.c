@@ -372,7 +372,7 @@ static int state_id(lua_State *L)
 static int state_name(lua_State *L)
 {
   const mts_State *s = check_state(L);
-  if (s->name)
+  if (s->has_name)
     lua_pushlstring(L, s->name, s->name_length);
   else
     lua_pushnil(L);

@@ -74,7 +74,7 @@ static Bucket *name_bucket(size_t hash) MTS_REQUIRES(mutex)
 static bool has_name(const mts_State *s, const char *name, size_t length,
                      size_t hash)
 {
-  return s->name_hash == hash && s->name_length == length && s->name &&
+  return s->name_hash == hash && s->name_length == length && s->has_name &&
          memcmp(s->name, name, length) == 0;
 }
 
@@ -178,7 +178,7 @@ static void add(mts_State *s) MTS_REQUIRES(mutex)
   if (registry.count >= registry.buckets)
     grow();
   add_id(s);
-  if (s->name)
+  if (s->has_name)
     add_name(s);
   s->is_registered = true;
   registry.count++;
@@ -188,7 +188,7 @@ static void remove_if_there(mts_State *s) MTS_REQUIRES(mutex)
 {
   if (s->is_registered) {
     remove_id(s);
-    if (s->name)
+    if (s->has_name)
       remove_name(s);
     s->is_registered = false;
     registry.count--;

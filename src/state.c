@@ -70,17 +70,12 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   uintptr_t thread = mts_state_thread();
   if (is_too_deep())
     return MTS_TOO_DEEP;
-  s = calloc(1, sizeof(*s));
+  s = calloc(1, sizeof(*s) + length + 1);
   if (!s)
     return MTS_NO_MEMORY;
   if (name) {
-    s->name = malloc(length + 1);
-    if (!s->name) {
-      free(s);
-      return MTS_NO_MEMORY;
-    }
-    memcpy(s->name, name, length);
-    s->name[length] = '\0';
+    memcpy(s->name, name, length); /* zeros follow */
+    s->has_name = true;
     s->name_length = length;
     s->name_hash = mts_util_hash(name, length);
   }
@@ -106,7 +101,6 @@ void mts_state_release(mts_State *s)
   if (atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) ==
       1) {
     mts_lock_destroy(&s->lock);
-    free(s->name);
     free(s);
   }
 }
@@ -114,7 +108,7 @@ void mts_state_release(mts_State *s)
 void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE])
 {
   char name[MTS_QUOTED_SIZE];
-  if (s->name) {
+  if (s->has_name) {
     mts_util_quote(name, s->name, s->name_length);
     snprintf(text, MTS_DESCRIPTION_SIZE, "state(name=%s,id=%lld)", name,
              (long long)s->id);

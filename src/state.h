@@ -24,35 +24,37 @@ struct mts_State {
   mts_Lock lock; /* to be busy is to hold this */
 
   /* For the thread that holds the state. */
-  unsigned depth;         /* calls that are nested in each other */
   lua_State *L;           /* the main Lua thread */
   lua_State *innermost;   /* the Lua thread that the innermost call is on */
+  mts_State *next_closed; /* list of states to be closed by a thread */
   int handler_ref;        /* message handler and */
   int callback_ref;       /* callback in the Lua registry */
-  mts_State *next_closed; /* list of states to be closed by a thread */
+  unsigned depth;         /* calls that are nested in each other */
 
   /* The coroutine that really runs and what is to hit it; see interrupt.c. */
-  _Atomic(lua_State *) running;
   atomic_int interrupt;
+  _Atomic(lua_State *) running;
 
   atomic_size_t references;
 
   /* Guarded by the mutex of the registry. */
   size_t owners;
-  bool is_registered;
   mts_State *next_by_id;
   mts_State *next_by_name;              /* another name, same bucket */
   mts_State *next_twin, *previous_twin; /* ring of the same name */
   mts_State *next_reserved;
+  bool is_registered;
+
+  /* Constant. */
+  bool has_name;
+  lua_Integer id;
+  size_t name_hash;
+  size_t name_length;
 
   /* The thread that runs the setup of a singleton, 0 once that is over. */
   mts_Word creator;
 
-  /* Constant. */
-  lua_Integer id;
-  size_t name_hash;
-  size_t name_length;
-  char *name; /* NULL: none; zero terminated, can hold zeros */
+  char name[]; /* zero terminated, can hold zeros */
 };
 
 /*
