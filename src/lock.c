@@ -6,42 +6,59 @@
 ** else happens under the mutex, which is held for moments only (but see
 ** interrupt.c):
 **
-** 1. A thread that does not get in joins the queue, sets QUEUED, so that the
-**    holder's swap back to 0 fails and it comes to the mutex too, and sleeps
-**    on a condition of its own.
-** 2. Until the lock is closed, QUEUED is set at least while the queue is not
-**    empty; it is changed only under the mutex.  No wake-up is lost: who has
-**    set QUEUED tries once more.  Either it gets in, or there is a holder, and
-**    that one cannot leave any more without the mutex, which is not free
-**    before the thread sleeps.  Who is woken and gives up because of its
-**    deadline tries a last time, too.
-** 3. Who leaves with QUEUED set frees the word and wakes the first in the
-**    queue, which keeps its place until it gets in: a running thread may get
-**    in before it (that is much cheaper than a change of threads for each
-**    call).  But who has waited for PATIENCE is given the lock directly: the
-**    word passes from thread to thread without being free in between.
-** 4. CLOSED ends it all; the word does not name a thread again.  It is set
+** 1. A thread that does not get in joins the queue and sleeps on a condition
+**    of its own.  Only the first in the queue is looked after.  Who leaves the
+**    queue as the first looks after the next; it can still be inside then.
+** 2. COME is set under the mutex, for the first in the queue or to pin the
+**    holder.  Then the holder's swap back to 0 fails, and it comes to the
+**    mutex, too.  There it frees the word and wakes the first, which keeps its
+**    place until it gets in: a running thread may get in before it (that is
+**    much cheaper than a change of threads for each call).
+** 3. But when its turn has come, TURN after it became the first, it is given
+**    the lock directly: the word passes from thread to thread without being
+**    free in between.
+** 4. is_hasty: calls are so short that even this costs too much.  Then the
+**    first takes COME back and naps for a while.  If many calls were made
+**    meanwhile, its turn has come: it sets COME and is awake when it is given
+**    the lock.  If not, the lock is not hasty any more.  A system may let the
+**    first, although awake, wait for the processor that the holder is on, so
+**    who leaves comes now and then without being asked.
+** 5. No wake-up is lost.  When the mutex is free, the first in the queue is
+**    awake, or its nap is going to end, or it sleeps and COME is set, together
+**    with a thread that holds the lock and so has to come: mts_lock_pin has
+**    told so under the mutex, which is not free before the thread sleeps.  In
+**    the last case either its turn has come or the lock is not hasty, so it
+**    will be woken.  is_hasty is changed by the first only, or if there is
+**    none.  Who gives up because of its deadline tries a last time.
+** 6. CLOSED ends it all; the word does not name a thread again.  It is set
 **    under the mutex, so who finds the lock not closed under the mutex can
 **    rely on that until the mutex is released.
-** 5. DOOMED is set while somebody holds the lock.  All who wait are sent
+** 7. DOOMED is set while somebody holds the lock.  All who wait are sent
 **    away, and who leaves closes the lock instead of freeing it.
-** 6. holder_comes is set while the holder is on its way to the mutex: in
+** 8. holder_comes is set while the holder is on its way to the mutex: in
 **    mts_lock_come, or because it is granted the lock and not awake yet.  It
 **    looks for interrupts when it has been there (see interrupt.c).
 */
 #include "lock.h"
 
-/* Who has waited this long (seconds) is served before running threads. */
-#define PATIENCE 1e-3
+/* Seconds from becoming the first in the queue to being given the lock. */
+#define TURN 300e-6
+
+/* The same for a nap, which is shorter: timers are late. */
+#define NAP 100e-6
+
+/* If there are more calls while the first sleeps, they are short. */
+#define MANY 32
 
 /* Tries to get in before a thread goes to sleep. */
 #define SPINS 50
 
+/* Looks for the lock being given, by who is awake when its turn has come. */
+#define SPINS_FOR_TURN 200
+
 struct mts_Waiter {
   uintptr_t thread;
-  double since;
-  bool is_granted; /* the word names this thread already */
-  bool is_woken;   /* since it last tried */
+  double turn; /* of the first in the queue: when it is given the lock */
   mts_Cond wake_up;
   mts_Waiter *next, *previous;
 };
@@ -49,9 +66,11 @@ struct mts_Waiter {
 void mts_lock_init(mts_Lock *lock, uintptr_t thread)
 {
   atomic_init(&lock->word, thread);
+  atomic_init(&lock->calls, 0);
   mts_mutex_init(&lock->mutex);
   lock->first = lock->last = NULL;
   atomic_init(&lock->holder_comes, false);
+  atomic_init(&lock->is_hasty, false);
 }
 
 void mts_lock_destroy(mts_Lock *lock)
@@ -63,6 +82,19 @@ void mts_lock_destroy(mts_Lock *lock)
 /* The queue                                                               */
 /* ======================================================================= */
 
+static bool is_its_turn(const mts_Waiter *first)
+{
+  return mts_clock_now() >= first->turn;
+}
+
+/* Begins the time of the first; it is woken if nobody else would do it. */
+static void look_after_first(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+{
+  lock->first->turn = mts_clock_now() + TURN;
+  if (atomic_load(&lock->is_hasty) || mts_lock_pin(lock) == 0)
+    mts_cond_signal(&lock->first->wake_up);
+}
+
 static void join_queue(mts_Lock *lock, mts_Waiter *waiter)
     MTS_REQUIRES(lock->mutex)
 {
@@ -70,10 +102,11 @@ static void join_queue(mts_Lock *lock, mts_Waiter *waiter)
   waiter->previous = lock->last;
   if (lock->last)
     lock->last->next = waiter;
-  else
+  else {
     lock->first = waiter;
+    waiter->turn = mts_clock_now() + TURN;
+  }
   lock->last = waiter;
-  atomic_fetch_or(&lock->word, MTS_WORD_QUEUED);
 }
 
 static void quit_queue(mts_Lock *lock, mts_Waiter *waiter)
@@ -85,17 +118,10 @@ static void quit_queue(mts_Lock *lock, mts_Waiter *waiter)
     lock->last = waiter->previous;
   if (waiter->previous)
     waiter->previous->next = waiter->next;
-  else
+  else {
     lock->first = waiter->next;
-  if (!lock->first)
-    atomic_fetch_and(&lock->word, ~MTS_WORD_QUEUED);
-}
-
-static void wake(mts_Waiter *waiter)
-{
-  if (!waiter->is_woken) {
-    waiter->is_woken = true;
-    mts_cond_signal(&waiter->wake_up);
+    if (lock->first)
+      look_after_first(lock);
   }
 }
 
@@ -103,24 +129,27 @@ static void wake_all(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
 {
   mts_Waiter *waiter;
   for (waiter = lock->first; waiter; waiter = waiter->next)
-    wake(waiter);
+    mts_cond_signal(&waiter->wake_up);
 }
 
 /* Passes the lock on, or frees it, for the thread that leaves it. */
 static void serve_queue(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
 {
   mts_Waiter *first = lock->first;
-  if (first && mts_clock_now() - first->since > PATIENCE) {
-    first->is_granted = true;
-    atomic_store(&lock->holder_comes, true);
-    atomic_store(&lock->word, first->thread | MTS_WORD_QUEUED);
-    quit_queue(lock, first);
-    wake(first);
+  if (!first) {
+    atomic_store(&lock->is_hasty, false);
+    atomic_store(&lock->word, 0);
   }
+  else if (is_its_turn(first)) {
+    atomic_store(&lock->holder_comes, true);
+    atomic_store(&lock->word, first->thread);
+    mts_cond_signal(&first->wake_up);
+  }
+  else if (atomic_load(&lock->is_hasty))
+    atomic_store(&lock->word, 0);
   else {
-    atomic_store(&lock->word, first ? MTS_WORD_QUEUED : 0);
-    if (first)
-      wake(first);
+    atomic_store(&lock->word, MTS_WORD_COME);
+    mts_cond_signal(&first->wake_up);
   }
 }
 
@@ -142,6 +171,58 @@ static mts_Status try_to_enter(mts_Lock *lock, uintptr_t thread)
   }
 }
 
+/* Gives who holds the lock a moment to pass it on. */
+static void expect_lock(mts_Lock *lock, uintptr_t thread)
+    MTS_REQUIRES(lock->mutex)
+{
+  int spins;
+  mts_mutex_unlock(&lock->mutex);
+  for (spins = 0; spins < SPINS_FOR_TURN; spins++) {
+    if (mts_lock_is_held(lock, thread))
+      break;
+    mts_spin_pause();
+  }
+  mts_mutex_lock(&lock->mutex);
+}
+
+/* Of the first in the queue.  The result is as in wait_for_chance. */
+static bool nap(mts_Lock *lock, mts_Waiter *waiter, double deadline)
+    MTS_REQUIRES(lock->mutex)
+{
+  double end = mts_clock_now() + NAP;
+  unsigned calls = atomic_load(&lock->calls);
+  bool is_in_time;
+  atomic_fetch_and(&lock->word, ~MTS_WORD_COME);
+  is_in_time = mts_cond_wait_until(&waiter->wake_up, &lock->mutex,
+                                   end < deadline ? end : deadline);
+  if (atomic_load(&lock->calls) - calls > MANY) {
+    waiter->turn = 0;
+    if (mts_lock_pin(lock) != 0)
+      expect_lock(lock, waiter->thread);
+  }
+  else
+    atomic_store(&lock->is_hasty, false);
+  return is_in_time || end < deadline;
+}
+
+/* Sleeps until the thread should try again.  False if it is the last time. */
+static bool wait_for_chance(mts_Lock *lock, mts_Waiter *waiter,
+                            double deadline) MTS_REQUIRES(lock->mutex)
+{
+  unsigned calls = atomic_load(&lock->calls);
+  bool is_in_time = true;
+  if (lock->first != waiter)
+    return mts_cond_wait_until(&waiter->wake_up, &lock->mutex, deadline);
+  if (atomic_load(&lock->is_hasty) && !is_its_turn(waiter))
+    return nap(lock, waiter, deadline);
+  if (mts_lock_pin(lock) != 0) {
+    is_in_time = mts_cond_wait_until(&waiter->wake_up, &lock->mutex, deadline);
+    if (atomic_load(&lock->calls) - calls > MANY)
+      atomic_store(&lock->is_hasty, true);
+  }
+  return is_in_time;
+}
+
 /*
 ** Sleeps in the queue until this thread gets in, the lock is closed, or the
 ** deadline has passed.
@@ -150,21 +231,20 @@ static mts_Status wait_in_queue(mts_Lock *lock, uintptr_t thread,
                                 double deadline) MTS_REQUIRES(lock->mutex)
 {
   mts_Status status;
-  mts_Waiter waiter = {.thread = thread, .since = mts_clock_now()};
+  mts_Waiter waiter = {.thread = thread};
   bool is_in_time = true;
   mts_cond_init(&waiter.wake_up);
   join_queue(lock, &waiter);
   for (;;) {
-    status = waiter.is_granted ? MTS_OK : try_to_enter(lock, thread);
+    status =
+        mts_lock_is_held(lock, thread) ? MTS_OK : try_to_enter(lock, thread);
     if (status != MTS_BUSY || !is_in_time)
       break;
-    waiter.is_woken = false;
-    is_in_time = mts_cond_wait_until(&waiter.wake_up, &lock->mutex, deadline);
+    is_in_time = wait_for_chance(lock, &waiter, deadline);
   }
-  if (waiter.is_granted)
+  if (status == MTS_OK)
     atomic_store(&lock->holder_comes, false);
-  else
-    quit_queue(lock, &waiter);
+  quit_queue(lock, &waiter);
   mts_cond_destroy(&waiter.wake_up);
   return status;
 }
@@ -188,17 +268,16 @@ static mts_Status wait_to_enter(mts_Lock *lock, uintptr_t thread,
   return status;
 }
 
-mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread, double timeout)
+mts_Status mts_lock_enter_slowly(mts_Lock *lock, uintptr_t thread,
+                                 double timeout)
 {
-  uintptr_t word = 0;
-  mts_Status status;
+  mts_Status status = try_to_enter(lock, thread);
   int spins;
-  if (atomic_compare_exchange_strong(&lock->word, &word, thread))
-    return MTS_OK;
-  status = try_to_enter(lock, thread);
   if (timeout <= 0)
     return status;
-  for (spins = 0; status == MTS_BUSY && spins < SPINS; spins++) {
+  for (spins = 0;
+       status == MTS_BUSY && spins < SPINS && !atomic_load(&lock->is_hasty);
+       spins++) {
     mts_spin_pause();
     status = try_to_enter(lock, thread);
   }
@@ -212,11 +291,12 @@ void mts_lock_come(mts_Lock *lock)
   atomic_store(&lock->holder_comes, false);
 }
 
-bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
+bool mts_lock_leave_slowly(mts_Lock *lock, uintptr_t thread)
 {
   uintptr_t word = thread;
   bool is_over;
-  if (atomic_compare_exchange_strong(&lock->word, &word, 0))
+  if (!atomic_load(&lock->is_hasty) &&
+      atomic_compare_exchange_strong(&lock->word, &word, 0))
     return true;
   mts_lock_come(lock);
   is_over =
@@ -232,10 +312,9 @@ bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 uintptr_t mts_lock_pin(mts_Lock *lock)
 {
   uintptr_t word = atomic_load(&lock->word);
-  /* Once QUEUED is set, who leaves has to come to the mutex. */
-  while ((word & ~MTS_WORD_FLAGS) != 0 &&
-         !atomic_compare_exchange_weak(&lock->word, &word,
-                                       word | MTS_WORD_QUEUED))
+  while (
+      (word & ~MTS_WORD_FLAGS) != 0 &&
+      !atomic_compare_exchange_weak(&lock->word, &word, word | MTS_WORD_COME))
     ;
   return word & ~MTS_WORD_FLAGS;
 }

@@ -8,19 +8,29 @@
 #include "status.h"
 #include "waitgraph.h"
 
+/* Of so many calls one looks whether threads wait too long. */
+#define MTS_LOCK_LOOK 64
+
 typedef struct mts_Waiter mts_Waiter;
 
 typedef struct mts_Lock {
   mts_Word word;
+  atomic_uint calls; /* counts them; written by who holds the lock */
   mts_Mutex mutex;
   mts_Waiter *first; /* the queue; guarded by mutex */
   mts_Waiter *last;
   atomic_bool holder_comes; /* who holds the lock waits for the mutex */
+  atomic_bool is_hasty;     /* see lock.c; written under the mutex */
 } mts_Lock;
 
 /* A new lock, held by the thread. */
 void mts_lock_init(mts_Lock *lock, uintptr_t thread);
 void mts_lock_destroy(mts_Lock *lock);
+
+/* What is left to do if the swaps below fail. */
+mts_Status mts_lock_enter_slowly(mts_Lock *lock, uintptr_t thread,
+                                 double timeout);
+bool mts_lock_leave_slowly(mts_Lock *lock, uintptr_t thread);
 
 /*
 ** Takes the lock, which this thread does not hold, waiting up to timeout
@@ -28,14 +38,31 @@ void mts_lock_destroy(mts_Lock *lock);
 ** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK.
 ** Locks: takes lock->mutex to wait.
 */
-mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread, double timeout);
+static inline mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread,
+                                        double timeout)
+{
+  uintptr_t word = 0;
+  if (atomic_compare_exchange_strong(&lock->word, &word, thread))
+    return MTS_OK;
+  return mts_lock_enter_slowly(lock, thread, timeout);
+}
 
 /*
 ** Gives the lock back, to the thread that waits for it or to nobody.  False
 ** if it is doomed or was abandoned: then the lock is closed now.
 ** Locks: takes lock->mutex if threads wait or the lock is doomed.
 */
-bool mts_lock_leave(mts_Lock *lock, uintptr_t thread);
+static inline bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
+{
+  uintptr_t word = thread;
+  unsigned calls =
+      atomic_load_explicit(&lock->calls, memory_order_relaxed) + 1;
+  atomic_store_explicit(&lock->calls, calls, memory_order_relaxed);
+  if (calls % MTS_LOCK_LOOK != 0 &&
+      atomic_compare_exchange_strong(&lock->word, &word, 0))
+    return true;
+  return mts_lock_leave_slowly(lock, thread);
+}
 
 /*
 ** Closes the lock if nobody holds it: nobody gets in any more, and those that

@@ -15,7 +15,7 @@
 */
 typedef atomic_uintptr_t mts_Word;
 
-#define MTS_WORD_QUEUED ((uintptr_t)1) /* threads are waiting */
+#define MTS_WORD_COME ((uintptr_t)1)   /* who leaves comes to the mutex */
 #define MTS_WORD_DOOMED ((uintptr_t)2) /* who leaves it has to close it */
 #define MTS_WORD_CLOSED ((uintptr_t)4) /* for good; nobody holds it */
 #define MTS_WORD_FLAGS ((uintptr_t)7)
