@@ -211,8 +211,7 @@ MTS_INLINE mts_Status run(Call *call, size_t count, mts_Kind kind)
   if (kind == MTS_KIND_PLAIN) {
     push_callback(call);
     if (call->args)
-      mts_transfer_push_plain(to, call->args->L, call->args->first,
-                              (int)count);
+      mts_transfer_push_scanned(to, call->args);
     call->stage = RUNNING;
     result = lua_pcall(to, (int)count, LUA_MULTRET, handler);
   }

@@ -22,41 +22,15 @@
 #include "preempt.h"
 #include "util.h"
 
-/* As deep as Lua lets its own C calls nest. */
-#define MAX_NESTING 200
-
-/* C stack for that many, each with a string buffer and some frames. */
-#define STACK_RESERVE (MAX_NESTING * ((size_t)LUAL_BUFFERSIZE + 1536))
-
 /* Levels of lua_close by finalizers; further ones wait. */
 #define MAX_CLOSING 8
 
-/* Of each thread; the address of the first field is its identity. */
-static MTS_THREAD_LOCAL struct {
-  _Alignas(MTS_WORD_FLAGS + 1) mts_Thread thread; /* room for the flags */
-  unsigned nesting;  /* states that the thread is in */
-  unsigned closing;  /* levels of lua_close that it is in */
-  mts_State *closed; /* list: to be closed by this thread */
-} self;
+MTS_THREAD_LOCAL mts_Self mts_self;
 
-static inline uintptr_t this_thread(void)
+void mts_state_init_thread(void)
 {
-  if (!self.thread.is_ready) {
-    mts_preempt_init_thread(&self.thread);
-    mts_thread_init(&self.thread);
-  }
-  return (uintptr_t)&self.thread;
-}
-
-uintptr_t mts_state_thread(void)
-{
-  return this_thread();
-}
-
-static bool is_too_deep(void)
-{
-  return self.nesting >= MAX_NESTING ||
-         mts_thread_is_stack_low(&self.thread, STACK_RESERVE);
+  mts_preempt_init_thread(&mts_self.thread);
+  mts_thread_init(&mts_self.thread);
 }
 
 /* ======================================================================= */
@@ -68,7 +42,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
 {
   mts_State *s;
   uintptr_t thread = mts_state_thread();
-  if (is_too_deep())
+  if (mts_state_is_too_deep())
     return MTS_TOO_DEEP;
   s = calloc(1, sizeof(*s) + length + 1);
   if (!s)
@@ -86,7 +60,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->running, NULL);
   atomic_init(&s->interrupt, MTS_INTERRUPT_NONE);
   atomic_init(&s->references, 1);
-  self.nesting++;
+  mts_self.nesting++;
   *created = s;
   return MTS_OK;
 }
@@ -118,32 +92,6 @@ void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE])
 }
 
 /* ======================================================================= */
-/* Use                                                                     */
-/* ======================================================================= */
-
-mts_Status mts_state_enter(mts_State *s, double timeout)
-{
-  uintptr_t thread = mts_state_thread();
-  if (is_too_deep())
-    return MTS_TOO_DEEP;
-  if (!mts_lock_is_held(&s->lock, thread)) {
-    mts_Status status = mts_lock_enter(&s->lock, thread, timeout);
-    if (status != MTS_OK)
-      return status;
-  }
-  s->depth++;
-  self.nesting++;
-  return MTS_OK;
-}
-
-void mts_state_leave(mts_State *s)
-{
-  self.nesting--;
-  if (--s->depth == 0 && !mts_lock_leave(&s->lock, mts_state_thread()))
-    mts_state_finish_close(s);
-}
-
-/* ======================================================================= */
 /* Close                                                                   */
 /* ======================================================================= */
 
@@ -155,18 +103,18 @@ mts_Status mts_state_begin_close(mts_State *s)
 void mts_state_finish_close(mts_State *s)
 {
   mts_state_retain(s);
-  s->next_closed = self.closed;
-  self.closed = s;
-  if (self.closing == MAX_CLOSING)
+  s->next_closed = mts_self.closed;
+  mts_self.closed = s;
+  if (mts_self.closing == MAX_CLOSING)
     return;
-  self.closing++;
-  while ((s = self.closed) != NULL) {
-    self.closed = s->next_closed;
+  mts_self.closing++;
+  while ((s = mts_self.closed) != NULL) {
+    mts_self.closed = s->next_closed;
     if (s->L)
       lua_close(s->L);
     mts_state_release(s);
   }
-  self.closing--;
+  mts_self.closing--;
 }
 
 void mts_state_close_when_free(mts_State *s)

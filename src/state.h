@@ -57,11 +57,41 @@ struct mts_State {
   char name[]; /* zero terminated, can hold zeros */
 };
 
+/* What each thread has of its own. */
+typedef struct mts_Self {
+  _Alignas(MTS_WORD_FLAGS + 1) mts_Thread thread; /* room for the flags */
+  unsigned nesting;  /* states that the thread is in */
+  unsigned closing;  /* levels of lua_close that it is in */
+  mts_State *closed; /* list: to be closed by this thread */
+} mts_Self;
+
+extern MTS_THREAD_LOCAL mts_Self mts_self;
+
+/* Part of mts_state_thread. */
+void mts_state_init_thread(void);
+
 /*
 ** The calling thread as the lock and the wait graph know it: the address of
 ** its mts_Thread, ready for use, which lives as long as the thread.
 */
-uintptr_t mts_state_thread(void);
+static inline uintptr_t mts_state_thread(void)
+{
+  if (!mts_self.thread.is_ready)
+    mts_state_init_thread();
+  return (uintptr_t)&mts_self.thread;
+}
+
+/* As deep as Lua lets its own C calls nest. */
+#define MTS_MAX_NESTING 200
+
+/* C stack for that many, each with a string buffer and some frames. */
+#define MTS_STACK_RESERVE (MTS_MAX_NESTING * ((size_t)LUAL_BUFFERSIZE + 1536))
+
+static inline bool mts_state_is_too_deep(void)
+{
+  return mts_self.nesting >= MTS_MAX_NESTING ||
+         mts_thread_is_stack_low(&mts_self.thread, MTS_STACK_RESERVE);
+}
 
 /*
 ** A new state that the calling thread holds, without lua_State and not known
@@ -85,13 +115,37 @@ void mts_state_release(mts_State *s);
 ** Owns: the caller keeps a reference from before this call until after
 ** mts_state_leave.
 */
-mts_Status mts_state_enter(mts_State *s, double timeout);
+static inline mts_Status mts_state_enter(mts_State *s, double timeout)
+{
+  uintptr_t thread = mts_state_thread();
+  if (mts_state_is_too_deep())
+    return MTS_TOO_DEEP;
+  if (!mts_lock_is_held(&s->lock, thread)) {
+    mts_Status status = mts_lock_enter(&s->lock, thread, timeout);
+    if (status != MTS_OK)
+      return status;
+  }
+  s->depth++;
+  mts_self.nesting++;
+  return MTS_OK;
+}
+
+/*
+** Closes the Lua state.  If a finalizer of a finalizer of a ... calls this,
+** the Lua state is closed a little later.  No mutex may be held.
+*/
+void mts_state_finish_close(mts_State *s);
 
 /*
 ** Ends the use that began with mts_state_enter (or mts_state_new).  Closes
 ** the state if that was asked for meanwhile; no mutex may be held.
 */
-void mts_state_leave(mts_State *s);
+static inline void mts_state_leave(mts_State *s)
+{
+  mts_self.nesting--;
+  if (--s->depth == 0 && !mts_lock_leave(&s->lock, mts_state_thread()))
+    mts_state_finish_close(s);
+}
 
 /*
 ** Closes the call lock if nobody holds it.  Returns: MTS_OK, then
@@ -99,12 +153,6 @@ void mts_state_leave(mts_State *s);
 ** Locks: takes s->lock.mutex.
 */
 mts_Status mts_state_begin_close(mts_State *s);
-
-/*
-** Closes the Lua state.  If a finalizer of a finalizer of a ... calls this,
-** the Lua state is closed a little later.  No mutex may be held.
-*/
-void mts_state_finish_close(mts_State *s);
 
 /*
 ** Closes the state now or, if a call is in progress, when that call leaves.

@@ -14,12 +14,16 @@ typedef enum mts_Kind {
   MTS_KIND_OTHER   /* to be examined: arrays, or what cannot cross */
 } mts_Kind;
 
+/* Nobody asks Lua for the type of an argument twice, if there are few. */
+#define MTS_KNOWN_TYPES 8
+
 /* Consecutive values on a Lua stack that are to cross. */
 typedef struct mts_Values {
   lua_State *L;
   int first; /* absolute index */
   int count;
   mts_Kind kind;
+  unsigned char types[MTS_KNOWN_TYPES]; /* of the first ones */
   const mts_Carray *arrays; /* of the examined values, in their order */
 } mts_Values;
 
@@ -46,17 +50,20 @@ static inline void mts_transfer_scan(mts_Values *values, lua_State *L,
                                      int first)
 {
   int top = lua_gettop(L);
-  mts_Kind highest = MTS_KIND_PLAIN;
-  int index;
-  for (index = first; index <= top; index++) {
-    mts_Kind kind = mts_transfer_kind(lua_type(L, index));
-    if (kind > highest)
-      highest = kind;
+  int i;
+  values->L = L;
+  values->first = first;
+  values->count = top < first ? 0 : top - first + 1;
+  values->kind = MTS_KIND_PLAIN;
+  values->arrays = NULL;
+  for (i = 0; i < values->count; i++) {
+    int type = lua_type(L, first + i);
+    mts_Kind kind = mts_transfer_kind(type);
+    if (kind > values->kind)
+      values->kind = kind;
+    if (i < MTS_KNOWN_TYPES)
+      values->types[i] = (unsigned char)type;
   }
-  *values = (mts_Values){.L = L,
-                         .first = first,
-                         .count = top < first ? 0 : top - first + 1,
-                         .kind = highest};
 }
 
 /*
@@ -122,6 +129,22 @@ static inline int mts_transfer_push_plain(lua_State *to, lua_State *from,
                                     lua_type(from, first + i)))
       break;
   return i;
+}
+
+/*
+** Copies scanned values that are of MTS_KIND_PLAIN; `to` has room for them.
+** Stack of to: [-0, +values->count, -]
+*/
+static inline void mts_transfer_push_scanned(lua_State *to,
+                                             const mts_Values *values)
+{
+  int i;
+  for (i = 0; i < values->count; i++) {
+    int index = values->first + i;
+    int type =
+        i < MTS_KNOWN_TYPES ? values->types[i] : lua_type(values->L, index);
+    mts_transfer_push_if_plain(to, values->L, index, type);
+  }
 }
 
 /*
