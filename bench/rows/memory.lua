@@ -40,7 +40,7 @@ local function kb_of(kind, libs)
     harness.interpreter(), arg[0], kind, tostring(libs))))
   local kb = pipe:read("*n")
   pipe:close()
-  return kb
+  return assert(kb, "the process that holds the states has failed")
 end
 
 for _, libs in ipairs { true, false } do
