@@ -205,7 +205,7 @@ MTS_INLINE mts_Status run(Call *call, size_t count, mts_Kind kind)
   call->count = (int)count;
   call->first = call->base + 1;
   if (call->state->depth > 1) {
-    lua_rawgeti(to, LUA_REGISTRYINDEX, call->state->handler_ref);
+    mts_protect_push_kept(to, MTS_HANDLER_KEY, mts_error_handler);
     handler = call->first++;
   }
   if (kind == MTS_KIND_PLAIN) {

@@ -35,8 +35,8 @@ typedef struct Handle {
   mts_State *home;  /* as in Context */
   bool is_owner;
   bool is_finalized; /* then the state is released at the end of all calls */
-  int calls;         /* in progress through this object */
-  int weight;        /* of the state (KB); see weight.h */
+  unsigned short calls; /* in progress through this object, nested */
+  int weight;           /* of the state (KB); see weight.h */
 } Handle;
 
 static Context *context(lua_State *L)

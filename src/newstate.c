@@ -82,9 +82,8 @@ static int prepare(lua_State *L, void *data)
   mts_State *s = preparation->state;
   int result;
   lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
+  mts_protect_keep(L, MTS_HANDLER_KEY, mts_error_handler);
   lua_pushcfunction(L, mts_error_handler);
-  lua_pushvalue(L, -1);
-  s->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);

@@ -3,10 +3,11 @@
 **
 ** To have an error caught, a C function has to be called by lua_pcall.  So it
 ** has to be pushed first, where an error would not be caught yet.  Since Lua
-** 5.2 that needs no memory; before, a C function is an object.  Therefore one
-** object for all is made beforehand and kept in the Lua registry, the
-** trampoline.  It takes the job that its thread has at that moment; a light
-** userdata as argument will not do, as LuaJIT can need memory for that, too.
+** 5.2 that needs no memory; before, a C function is an object.  Therefore such
+** objects are made beforehand and kept in the Lua registry.  One will do for
+** all functions to be protected, the trampoline.  It takes the job that its
+** thread has at that moment; a light userdata as argument will not do, as
+** LuaJIT can need memory for that, too.
 **
 ** Growing the stack is no different: before 5.2 lua_checkstack raises an error
 ** if there is no memory.
@@ -16,6 +17,8 @@
 #include "protect.h"
 
 #include "async_util.h"
+
+#define TRAMPOLINE_KEY "mtstates.trampoline"
 
 typedef struct Job {
   mts_Function function;
@@ -48,9 +51,18 @@ int mts_protect_open(lua_State *L)
   return lua_checkstack(L, ROOM) ? LUA_OK : LUA_ERRMEM;
 }
 
-void mts_protect_push(lua_State *L)
+void mts_protect_keep(lua_State *L, const char *key, lua_CFunction function)
 {
-  lua_pushcfunction(L, trampoline);
+  (void)L;
+  (void)key;
+  (void)function;
+}
+
+void mts_protect_push_kept(lua_State *L, const char *key,
+                           lua_CFunction function)
+{
+  (void)key;
+  lua_pushcfunction(L, function);
 }
 
 bool mts_protect_grow_beyond(lua_State *L, int size)
@@ -60,12 +72,23 @@ bool mts_protect_grow_beyond(lua_State *L, int size)
 
 #else
 
-#define TRAMPOLINE_KEY "mtstates.trampoline"
+void mts_protect_keep(lua_State *L, const char *key, lua_CFunction function)
+{
+  lua_pushcfunction(L, function);
+  lua_setfield(L, LUA_REGISTRYINDEX, key);
+}
+
+/* The key is a string that exists, so this needs no memory. */
+void mts_protect_push_kept(lua_State *L, const char *key,
+                           lua_CFunction function)
+{
+  (void)function;
+  lua_getfield(L, LUA_REGISTRYINDEX, key);
+}
 
 static int keep_trampoline(lua_State *L)
 {
-  lua_pushcfunction(L, trampoline);
-  lua_setfield(L, LUA_REGISTRYINDEX, TRAMPOLINE_KEY);
+  mts_protect_keep(L, TRAMPOLINE_KEY, trampoline);
   return 0;
 }
 
@@ -75,12 +98,6 @@ int mts_protect_open(lua_State *L)
   if (status != LUA_OK)
     lua_pop(L, 1);
   return status;
-}
-
-/* The key is a string that exists, so this needs no memory. */
-void mts_protect_push(lua_State *L)
-{
-  lua_getfield(L, LUA_REGISTRYINDEX, TRAMPOLINE_KEY);
 }
 
 static int check_stack(lua_State *L, void *size)
@@ -100,6 +117,11 @@ bool mts_protect_grow_beyond(lua_State *L, int size)
 }
 
 #endif
+
+void mts_protect_push(lua_State *L)
+{
+  mts_protect_push_kept(L, TRAMPOLINE_KEY, trampoline);
+}
 
 int mts_protect(lua_State *L, mts_Function function, void *data, int count,
                 int results, int handler)

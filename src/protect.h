@@ -21,6 +21,16 @@ typedef int (*mts_Function)(lua_State *L, void *data);
 int mts_protect_open(lua_State *L);
 
 /*
+** Keeps a C function in the Lua registry under the key, if there is no other
+** way to push it later without memory.  Stack: [-0, +0, m]
+*/
+void mts_protect_keep(lua_State *L, const char *key, lua_CFunction function);
+
+/* Pushes that function.  Needs one free slot.  Stack: [-0, +1, -] */
+void mts_protect_push_kept(lua_State *L, const char *key,
+                           lua_CFunction function);
+
+/*
 ** Pushes what has to lie below the arguments for mts_protect.  Needs one free
 ** slot and no memory.  Stack: [-0, +1, -]
 */

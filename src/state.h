@@ -27,8 +27,7 @@ struct mts_State {
   lua_State *L;           /* the main Lua thread */
   lua_State *innermost;   /* the Lua thread that the innermost call is on */
   mts_State *next_closed; /* list of states to be closed by a thread */
-  int handler_ref;        /* message handler and */
-  int callback_ref;       /* callback in the Lua registry */
+  int callback_ref;       /* in the Lua registry */
   unsigned depth;         /* calls that are nested in each other */
 
   /* The coroutine that really runs and what is to hit it; see interrupt.c. */
