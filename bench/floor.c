@@ -17,6 +17,7 @@
 #include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -222,16 +223,25 @@ static lua_State *open_state(lua_State *L, int all)
     luaL_requiref(other, LUA_LOADLIBNAME, luaopen_package, 1);
     lua_getfield(other, -1, "preload");
     luaL_setfuncs(other, mts_compat_libs, 0);
+    if (mts_compat_open_coroutine) {
+      lua_pushcfunction(other, mts_compat_open_coroutine);
+      lua_setfield(other, -2, LUA_COLIBNAME);
+    }
     lua_settop(other, 0);
   }
   return other;
 }
 
-/* open_and_close(libs) */
+/* open_and_close(libs [, code]): in between the code is run. */
 static int floor_open_and_close(lua_State *L)
 {
-  lua_close(open_state(L, lua_toboolean(L, 1)));
-  return 0;
+  size_t length;
+  const char *code = luaL_optlstring(L, 2, NULL, &length);
+  lua_State *other = open_state(L, lua_toboolean(L, 1));
+  bool has_failed = code && (luaL_loadbuffer(other, code, length, code) ||
+                             lua_pcall(other, 0, LUA_MULTRET, 0));
+  lua_close(other);
+  return has_failed ? luaL_error(L, "the code has failed") : 0;
 }
 
 /* open(libs): stays open until the process ends. */
