@@ -42,13 +42,13 @@
 #include "lock.h"
 
 /* Seconds from becoming the first in the queue to being given the lock. */
-#define TURN 300e-6
+#define TURN 350e-6
 
 /* The same for a nap, which is shorter: timers are late. */
-#define NAP 100e-6
+#define NAP 150e-6
 
 /* If there are more calls while the first sleeps, they are short. */
-#define MANY 32
+#define MANY 16
 
 /* Tries to get in before a thread goes to sleep. */
 #define SPINS 50

@@ -8,19 +8,23 @@
 **
 ** The inlines have the names of the functions of lock.c and are to be read
 ** side by side with those.  Each read or change of something that threads
-** share is a step of its own.  One step, too, are a compare-and-swap, taking
-** the mutex, and going to sleep together with releasing it.  A weak
-** compare-and-swap does not fail for no reason here: it would be repeated.
+** share is a step of its own, unless only who has the mutex sees it.  One
+** step, too, are a compare-and-swap, taking the mutex, going to sleep together
+** with releasing it, and waking a thread, which has to get the mutex first,
+** together with the store before that.  A weak compare-and-swap does not fail
+** for no reason here: it would be repeated.
 **
-** Left open, so that all is tried: whether a waiter has waited for PATIENCE,
-** when a deadline passes, and how often a thread tries before it sleeps.
+** Left open, so that all is tried: when a turn comes, a deadline passes or a
+** nap ends, whether there were many calls meanwhile, which calls look at the
+** queue without being asked, and how often a thread tries before it sleeps.
 **
 ** Checked are
 ** - the assertions: at most one thread is inside, and nobody once the Lua
 **   state is closed, which happens once; who was pinned stays in while the
 **   mutex is held; who runs Lua code has the hook if there is a level, so no
-**   interrupt is lost; QUEUED is set while somebody is queued; at the end
-**   nobody is queued or inside, the mutex is free, and no flag but CLOSED is
+**   interrupt is lost; if the first in the queue sleeps, but for a nap, while
+**   the mutex is free, somebody is inside and COME is set; at the end nobody
+**   is queued or inside, the mutex is free, and no flag but COME or CLOSED is
 **   left;
 ** - that nothing ends before all threads have stopped: no wake-up is lost and
 **   no waiter left behind.  The others can stop at any moment, and wake-ups
@@ -39,7 +43,7 @@
 
 /* The word: the thread that holds the lock, or NOBODY, and flags. */
 #define HOLDER 3
-#define QUEUED 4
+#define COME 4
 #define DOOMED 8
 #define CLOSED 16
 
@@ -53,6 +57,7 @@ byte word;
 byte mutex; /* who has it */
 chan queue = [THREADS] of {byte};
 bool holder_comes;
+bool is_hasty;
 
 #ifndef LEVEL
 #define LEVEL true
@@ -63,9 +68,9 @@ bool level; /* interrupt */
 bool hook;  /* of the Lua thread that runs */
 
 /* mts_Waiter of each thread */
-bool is_granted[THREADS + 1];
-bool is_woken[THREADS + 1];
-bool is_asleep[THREADS + 1]; /* on its condition wake_up */
+bool is_turn;                 /* of the first in the queue */
+bool is_asleep[THREADS + 1];  /* on its condition wake_up */
+bool is_napping[THREADS + 1]; /* the same, not longer than NAP */
 
 bool is_lua_closed; /* mts_state_finish_close has run */
 byte inside;        /* threads between enter and leave, */
@@ -92,11 +97,14 @@ inline compare_exchange(new)
   }
 }
 
+#define SLEEPS_FIRST(t) (queue?[t] && is_asleep[t] && !is_napping[t])
+
 inline mutex_lock()
 {
   atomic {
     mutex == NOBODY -> mutex = self;
-    assert(empty(queue) || (word & (QUEUED | CLOSED)))
+    assert(!(SLEEPS_FIRST(1) || SLEEPS_FIRST(2) || SLEEPS_FIRST(3)) ||
+           ((word & COME) && (word & HOLDER)))
   }
 }
 
@@ -106,18 +114,23 @@ inline mutex_unlock()
   mutex = NOBODY
 }
 
-inline cond_wait_until()
+inline cond_wait_until(for_nap)
 {
   atomic {
     is_asleep[self] = true;
+    is_napping[self] = for_nap;
     mutex_unlock()
   }
   if
   :: atomic { !is_asleep[self] -> skip }
+  :: atomic { is_napping[self] -> skip }
   :: atomic { has_deadline -> is_in_time = false }
   :: atomic { spurious > 0 -> spurious-- }
   fi;
-  is_asleep[self] = false;
+  atomic {
+    is_asleep[self] = false;
+    is_napping[self] = false
+  };
   mutex_lock()
 }
 
@@ -125,58 +138,96 @@ inline cond_wait_until()
 /* The queue; all under the mutex                                          */
 /* ======================================================================= */
 
-inline join_queue()
+/* Once true it remains so until there is another first. */
+inline is_its_turn()
 {
-  queue!self;
-  word = word | QUEUED
-}
-
-inline quit_queue(thread)
-{
-  queue??eval(thread);
   if
-  :: empty(queue) -> word = word & ~QUEUED
-  :: nempty(queue)
+  :: true -> is_turn = true
+  :: !is_turn -> skip
   fi
 }
 
 inline wake(thread)
 {
-  is_asleep[thread] = is_asleep[thread] && is_woken[thread];
-  is_woken[thread] = true
+  is_asleep[thread] = false
+}
+
+inline look_after_first()
+{
+  if
+  :: !is_hasty -> lock_pin()
+  :: is_hasty
+  fi;
+  d_step {
+    if
+    :: pinned == NOBODY -> queue?<thread>; wake(thread)
+    :: pinned != NOBODY
+    fi;
+    pinned = NOBODY;
+    thread = NOBODY
+  }
+}
+
+inline join_queue()
+{
+  queue!self
+}
+
+inline quit_queue()
+{
+  d_step {
+    is_first = queue?[eval(self)];
+    is_turn = is_turn && !is_first;
+    queue??eval(self)
+  };
+  if
+  :: is_first && nempty(queue) -> look_after_first()
+  :: !is_first || empty(queue)
+  fi;
+  is_first = false
 }
 
 inline wake_all()
 {
-  thread = 1;
-  do
-  :: thread <= THREADS ->
-     if
-     :: queue??[eval(thread)] -> wake(thread)
-     :: !queue??[eval(thread)]
-     fi;
-     thread++
-  :: thread > THREADS -> break
-  od;
-  thread = NOBODY
+  d_step {
+    thread = 1;
+    do
+    :: thread <= THREADS ->
+       if
+       :: queue??[eval(thread)] -> wake(thread)
+       :: !queue??[eval(thread)]
+       fi;
+       thread++
+    :: thread > THREADS -> break
+    od;
+    thread = NOBODY
+  }
 }
 
 inline serve_queue()
 {
-  if
-  :: queue?<thread> -> /* it has waited for PATIENCE */
-     is_granted[thread] = true;
-     holder_comes = true;
-     word = thread | QUEUED;
-     quit_queue(thread);
-     wake(thread)
-  :: queue?<thread> ->
-     word = QUEUED;
-     wake(thread)
-  :: empty(queue) ->
-     word = 0
-  fi;
-  thread = NOBODY
+  atomic {
+    if
+    :: nempty(queue) -> queue?<thread>; is_its_turn()
+    :: empty(queue) -> is_hasty = false
+    fi;
+    if
+    :: is_turn -> holder_comes = true
+    :: !is_turn
+    fi
+  };
+  atomic {
+    if
+    :: is_turn -> word = thread
+    :: !is_turn && (is_hasty || thread == NOBODY) -> word = 0
+    :: !is_turn && !is_hasty && thread != NOBODY -> word = COME
+    fi;
+    if
+    :: is_turn || !is_hasty -> wake(thread)
+    :: !is_turn && is_hasty
+    fi;
+    thread = NOBODY
+  }
 }
 
 /* ======================================================================= */
@@ -201,28 +252,75 @@ inline try_to_enter()
   old = 0
 }
 
+inline expect_lock()
+{
+  mutex_unlock();
+  mutex_lock()
+}
+
+inline nap()
+{
+  word = word & ~COME;
+  cond_wait_until(true);
+  if
+  :: is_turn = true;
+     lock_pin();
+     if
+     :: pinned != NOBODY -> pinned = NOBODY; expect_lock()
+     :: pinned == NOBODY
+     fi
+  :: is_hasty = false
+  fi
+}
+
+inline wait_for_chance()
+{
+  atomic {
+    is_first = queue?[eval(self)];
+    if
+    :: is_first && is_hasty -> is_its_turn()
+    :: !is_first || !is_hasty
+    fi
+  };
+  if
+  :: !is_first -> cond_wait_until(false)
+  :: is_first && is_hasty && !is_turn -> nap()
+  :: is_first && (!is_hasty || is_turn) ->
+     lock_pin();
+     if
+     :: pinned != NOBODY ->
+        pinned = NOBODY;
+        cond_wait_until(false);
+        if
+        :: is_hasty = true
+        :: skip
+        fi
+     :: pinned == NOBODY
+     fi
+  fi;
+  is_first = false
+}
+
 inline wait_in_queue()
 {
   is_in_time = true;
   join_queue();
   do
   :: if
-     :: is_granted[self] -> status = OK
+     :: atomic { (word & HOLDER) == self -> status = OK }
      :: else -> try_to_enter()
      fi;
      if
      :: status != BUSY || !is_in_time -> break
      :: else
      fi;
-     is_woken[self] = false;
-     cond_wait_until()
+     wait_for_chance()
   od;
   if
-  :: !is_granted[self] -> quit_queue(self)
-  :: else -> holder_comes = false
+  :: status == OK -> holder_comes = false
+  :: else
   fi;
-  is_granted[self] = false;
-  is_woken[self] = false;
+  quit_queue();
   is_in_time = false
 }
 
@@ -261,7 +359,10 @@ inline lock_come()
 inline lock_leave()
 {
   old = self;
-  compare_exchange(0);
+  if
+  :: compare_exchange(0)
+  :: is_hasty -> is_swapped = false /* looks without being asked */
+  fi;
   if
   :: is_swapped -> old = 0
   :: !is_swapped ->
@@ -287,7 +388,7 @@ inline lock_pin()
   old = word;
   do
   :: old & HOLDER ->
-     compare_exchange(old | QUEUED);
+     compare_exchange(old | COME);
      if
      :: is_swapped -> break
      :: else
@@ -431,7 +532,7 @@ active [THREADS] proctype thread_that_calls()
 {
   byte self = _pid + 1;
   byte old, status, thread, pinned;
-  bool is_swapped, is_inside, is_running, can_wait, has_deadline, is_in_time, is_over;
+  bool is_swapped, is_first, is_inside, is_running, can_wait, has_deadline, is_in_time, is_over;
 progress:
   do
   :: !is_inside ->
@@ -488,7 +589,7 @@ next: skip
     if
     :: stopped == THREADS ->
        assert(empty(queue) && mutex == NOBODY && inside == 0);
-       assert(word == 0 || word == CLOSED);
+       assert((word & ~COME) == 0 || word == CLOSED);
        assert(is_lua_closed == (word == CLOSED))
     :: else
     fi
