@@ -532,7 +532,8 @@ active [THREADS] proctype thread_that_calls()
 {
   byte self = _pid + 1;
   byte old, status, thread, pinned;
-  bool is_swapped, is_first, is_inside, is_running, can_wait, has_deadline, is_in_time, is_over;
+  bool is_swapped, is_first, is_inside, is_running;
+  bool can_wait, has_deadline, is_in_time, is_over;
 progress:
   do
   :: !is_inside ->
