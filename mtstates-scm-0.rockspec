@@ -40,6 +40,7 @@ build = {
         "src/util.c",
         "src/async_util.c",
         "src/preempt.c",
+        "src/watch.c",
         "src/weight.c",
         "src/notify_capi_impl.c",
         "src/receiver_capi_impl.c",

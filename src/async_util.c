@@ -12,6 +12,7 @@
 #include "async_util.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -224,6 +225,77 @@ static bool find_stack(uintptr_t *end, size_t *size)
   (void)end;
 #endif
   return true;
+}
+
+/* A new thread has the signal mask of its creator. */
+#if defined(_WIN32)
+
+typedef int SignalMask;
+
+static void block_signals(SignalMask *before)
+{
+  (void)before;
+}
+
+static void restore_signals(const SignalMask *before)
+{
+  (void)before;
+}
+
+#else
+
+typedef sigset_t SignalMask;
+
+static void block_signals(SignalMask *before)
+{
+  sigset_t all;
+  sigfillset(&all);
+  CHECK(pthread_sigmask(SIG_SETMASK, &all, before));
+}
+
+static void restore_signals(const SignalMask *before)
+{
+  CHECK(pthread_sigmask(SIG_SETMASK, before, NULL));
+}
+
+#endif
+
+/* For threads of the module itself: what runs there calls no foreign code. */
+#define THREAD_STACK ((size_t)256 * 1024)
+
+bool mts_thread_start(void *(*function)(void *), const char *name)
+{
+  pthread_attr_t attributes;
+  pthread_t thread;
+  SignalMask mask;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0)
+    return false;
+  CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
+  CHECK(pthread_attr_setstacksize(&attributes, THREAD_STACK));
+  block_signals(&mask);
+  error = pthread_create(&thread, &attributes, function, NULL);
+  restore_signals(&mask);
+  CHECK(pthread_attr_destroy(&attributes));
+#if defined(__linux__)
+  if (error == 0) /* it never ends, so its handle is good */
+    (void)pthread_setname_np(thread, name);
+#else
+  (void)name;
+#endif
+  return error == 0;
+}
+
+void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
+                       void (*in_child)(void))
+{
+#if defined(_WIN32)
+  (void)before;
+  (void)in_parent;
+  (void)in_child;
+#else
+  (void)pthread_atfork(before, in_parent, in_child);
+#endif
 }
 
 void mts_thread_init(mts_Thread *thread)

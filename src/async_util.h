@@ -63,8 +63,9 @@ typedef struct mts_Thread {
   size_t reserve;   /* to be kept free there; 0: that end is not known */
 
   /* See preempt.c. */
-  long task;    /* how the kernel calls it */
-  bool is_deaf; /* guarded by the mutex there */
+  long task;                /* how the kernel calls it */
+  bool may_block;           /* the signal; guarded by the mutex there */
+  atomic_bool is_signalled; /* a signal is on its way */
 } mts_Thread;
 
 /* For static storage. */
@@ -125,6 +126,20 @@ void mts_clock_nap(void);
 
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
+
+/*
+** Starts a thread that runs function(NULL), which never returns.  It blocks all
+** signals.  name: at most 15 characters, for debuggers.  False if the system
+** has no resources for it.
+*/
+bool mts_thread_start(void *(*function)(void *), const char *name);
+
+/*
+** Has the functions called around each fork of the process: before it, and
+** after it in the parent and in the child; not if there is no memory for that.
+*/
+void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
+                       void (*in_child)(void));
 
 /* To be called by the thread itself. */
 void mts_thread_init(mts_Thread *thread);

@@ -44,6 +44,9 @@
 */
 #define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
 
+/* Whether a hook is set for all Lua threads of a state together. */
+#define MTS_HOOKS_ARE_GLOBAL MTS_LUAJIT
+
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 

@@ -4,10 +4,10 @@
 ** To interrupt code, or to nest a call, it must be known which Lua thread of
 ** a state is running.  So in the states of this module the functions that
 ** make another Lua thread run (resume, close and what wrap returns) note it
-** in s->running before and afterwards, by mts_interrupt_switch.  In all other
-** respects, but for texts of argument errors, they do what those of Lua do;
-** what needs no switch is left to those.  Nothing that could raise an error
-** happens in between.  Locks: only those of mts_interrupt_switch.
+** in s->running before and afterwards, by mts_interrupt_enter and _leave.  In
+** all other respects, but for texts of argument errors, they do what those of
+** Lua do; what needs no switch is left to those.  Nothing that could raise an
+** error happens in between.  Locks: only those of mts_interrupt_switch.
 */
 #include "coroutine.h"
 
@@ -56,6 +56,7 @@ static bool can_be_resumed(lua_State *co)
 static bool resume(lua_State *L, lua_State *co, int count)
 {
   mts_State *s = mts_home_unbox(L, BOX);
+  mts_Resume link;
   lua_State *outer;
   int results, status;
   if (!lua_checkstack(co, count)) {
@@ -64,9 +65,9 @@ static bool resume(lua_State *L, lua_State *co, int count)
     return false;
   }
   lua_xmove(L, co, count);
-  outer = mts_interrupt_switch(s, co);
+  outer = mts_interrupt_enter(s, &link, L, co);
   status = lua_resume(co, L, count, &results);
-  mts_interrupt_switch(s, outer);
+  mts_interrupt_leave(s, &link, outer);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
     return false;
@@ -100,9 +101,10 @@ static int co_resume(lua_State *L)
 static int close_coroutine(lua_State *L, lua_State *co)
 {
   mts_State *s = mts_home_unbox(L, BOX);
-  lua_State *outer = mts_interrupt_switch(s, co);
+  mts_Resume link;
+  lua_State *outer = mts_interrupt_enter(s, &link, L, co);
   int status = lua_closethread(co, L);
-  mts_interrupt_switch(s, outer);
+  mts_interrupt_leave(s, &link, outer);
   return status;
 }
 

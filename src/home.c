@@ -18,8 +18,10 @@
 static int box_gc(lua_State *L)
 {
   mts_State *s = mts_home_unbox(L, 1);
-  if (s && !mts_lock_is_closed(&s->lock))
+  if (s && !mts_lock_is_closed(&s->lock)) {
     mts_lock_abandon(&s->lock);
+    atomic_store(&s->interrupt, MTS_INTERRUPT_NONE);
+  }
   return 0;
 }
 

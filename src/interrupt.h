@@ -7,12 +7,19 @@
 #include "state.h"
 
 /*
+** To be called before all others.  False if the environment names no signal
+** that can be used.
+*/
+bool mts_interrupt_open(void);
+
+/*
 ** Has the code of s hit by an interrupt, now or when it runs next;
-** MTS_INTERRUPT_NONE takes that back.  Any thread.  Returns when the hook is
-** set.  While that waits for a thread that does not take its signal (see
-** preempt.c), the lock of s only works without competition.
+** MTS_INTERRUPT_NONE takes that back.  Any thread that has a reference.  Waits,
+** without a lock, for the thread that runs s to set the hook, but not long: if
+** that thread does not get to it, the watcher sees to it.
 ** Returns: MTS_OK, MTS_CLOSED.
-** Locks: takes s->lock.mutex, then that of mts_preempt_run.
+** Locks: takes s->lock.mutex, then that of mts_preempt_send; later that of the
+** watcher.
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 
@@ -47,6 +54,30 @@ static inline lua_State *mts_interrupt_switch(mts_State *s, lua_State *L)
     }
   }
   return before;
+}
+
+/*
+** To be called by `from` directly before it makes the Lua thread co run, and
+** directly afterwards: mts_interrupt_switch for coroutines of s.  resume: stays
+** in between.  Returns, for the second, what ran before.  s may be NULL.
+** Locks: as mts_interrupt_check.
+*/
+static inline lua_State *mts_interrupt_enter(mts_State *s, mts_Resume *resume,
+                                             lua_State *from, lua_State *co)
+{
+  if (s) {
+    *resume = (mts_Resume){from, s->resumes};
+    s->resumes = resume;
+  }
+  return mts_interrupt_switch(s, co);
+}
+
+static inline void mts_interrupt_leave(mts_State *s, const mts_Resume *resume,
+                                       lua_State *before)
+{
+  if (s)
+    s->resumes = resume->outer;
+  mts_interrupt_switch(s, before);
 }
 
 #endif

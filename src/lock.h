@@ -102,6 +102,12 @@ static inline bool mts_lock_is_held(mts_Lock *lock, uintptr_t thread)
   return (atomic_load(&lock->word) & ~MTS_WORD_FLAGS) == thread;
 }
 
+/* Nobody holds the lock now; it can be closed. */
+static inline bool mts_lock_is_free(mts_Lock *lock)
+{
+  return mts_lock_is_held(lock, 0);
+}
+
 /* True is final; false holds as long as the caller has lock->mutex. */
 static inline bool mts_lock_is_closed(mts_Lock *lock)
 {

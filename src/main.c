@@ -10,6 +10,7 @@
 #include "error.h"
 #include "handle.h"
 #include "home.h"
+#include "interrupt.h"
 #include "notify_capi_impl.h"
 #include "preempt.h"
 #include "protect.h"
@@ -53,7 +54,7 @@ static int type(lua_State *L)
 int luaopen_mtstates(lua_State *L)
 {
   mts_module_pin();
-  if (!mts_preempt_open())
+  if (!mts_interrupt_open())
     return luaL_error(L, "environment variable " MTS_PREEMPT_VARIABLE
                          ": number of a signal or none expected");
   if (!mts_home_claim(L))

@@ -1,18 +1,32 @@
 /*
-** preempt.c - running a function in another thread, at once, by a signal
+** preempt.c - interrupting another thread, at once, by a signal
 **
 ** The signal is one that nobody uses: a real-time signal, where there are
 ** some, else SIGURG, which does nothing by default; or the one that the
 ** environment names.  Its handler is installed when it is needed for the first
-** time, and again if the default action has come back.  Who has a handler of
-** his own for the signal keeps it.  No thread's signal mask is changed.
+** time, and again if the default action has come back.  Other code that has a
+** handler for the signal keeps it.  No thread's signal mask is changed.
 **
-** One request is under way at a time.  A thread that blocks the signal would
-** never take it, and signals would pile up.  So one that blocked it when it
-** got ready, or did not take it in time, is `deaf`: it is asked for its signal
-** mask (Linux tells in /proc) before each request.
+** The signal carries nothing: it tells the thread to look for what there is to
+** do.  thread->is_signalled is true from sending to the handler's first step:
 **
-** Windows has no signals that could do that: no request is ever taken.
+** 1. The sender publishes what is to be done, then exchanges is_signalled with
+**    true, and sends if it was false.
+** 2. The handler stores false, then looks for what is to be done.
+** 3. All that is sequentially consistent.  So a sender that finds true knows
+**    that a handler will look that has not begun to, and at most one signal of
+**    each thread is pending: the system has a limit for all of them together.
+**
+** A signal can get lost: the system is out of resources (then the flag is taken
+** back), or a tool like ThreadSanitizer drops it.  And a thread that blocks the
+** signal never takes it.  Therefore the sender tells when the thread is
+** overdue.  Then Linux is asked (/proc) whether the thread blocks the signal;
+** only if it says no, another one is sent, and only if it says yes, the thread
+** counts as one that will not take it.  A thread that blocked the signal when
+** it got ready is asked for at once.  "Not known" is no answer: no processes,
+** no descriptors, no /proc, or another system.
+**
+** Windows has no signals that could do that: nothing is ever sent.
 */
 #define _GNU_SOURCE /* syscall */
 
@@ -24,7 +38,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -33,8 +46,9 @@
 
 #if defined(_WIN32)
 
-bool mts_preempt_open(void)
+bool mts_preempt_open(void (*handler)(void))
 {
+  (void)handler;
   return true;
 }
 
@@ -43,11 +57,10 @@ void mts_preempt_init_thread(mts_Thread *thread)
   (void)thread;
 }
 
-bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
+bool mts_preempt_send(mts_Thread *thread, bool is_overdue)
 {
   (void)thread;
-  (void)function;
-  (void)data;
+  (void)is_overdue;
   return false;
 }
 
@@ -62,44 +75,24 @@ bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
 #define LAST_SIGNAL SIGURG
 #endif
 
-/*
-** How long a thread may take to take the signal (seconds), and how often it
-** is sent to a thread that does not block it.
-*/
-#define PATIENCE 0.5
-#define MAX_SIGNALS 20
+static mts_Mutex mutex = MTS_MUTEX_INIT;
 
-/* request.thread when the function is being run. */
-#define REQUEST_RUNS ((uintptr_t)1)
-
-static mts_Mutex requests = MTS_MUTEX_INIT; /* one at a time */
-
-/*
-** The sender stores the thread last; the handler changes it to REQUEST_RUNS,
-** runs the function and stores 0.  A sender that gives up changes it to 0
-** itself, so a signal that comes too late finds nothing to do.
-*/
-static struct {
-  atomic_uintptr_t thread;
-  void (*function)(void *);
-  void *data;
-} request;
+/* What the handler calls; all who open the module store the same. */
+static void (*_Atomic handler_function)(void);
 
 static void handle_signal(int number)
 {
-  uintptr_t thread = (uintptr_t)pthread_self();
+  int error = errno;
   (void)number;
-  if (atomic_compare_exchange_strong(&request.thread, &thread, REQUEST_RUNS)) {
-    request.function(request.data);
-    atomic_store(&request.thread, 0);
-  }
+  atomic_load (&handler_function)();
+  errno = error;
 }
 
 /* ======================================================================= */
 /* Which signal                                                            */
 /* ======================================================================= */
 
-/* Written by mts_preempt_open, then with `requests` held. */
+/* Written by mts_preempt_open, then with the mutex held. */
 static struct {
   atomic_int number; /* 0: none; -1: the environment makes no sense */
   bool is_named;     /* in the environment: there is no other choice */
@@ -160,14 +153,15 @@ static void settle(void)
                chosen.is_named ? parse(text) : find_free_signal());
 }
 
-bool mts_preempt_open(void)
+bool mts_preempt_open(void (*handler)(void))
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
+  atomic_store(&handler_function, handler);
   return pthread_once(&once, settle) == 0 && atomic_load(&chosen.number) >= 0;
 }
 
 /* False if there is no signal that is nobody else's. */
-static bool install_handler(void) MTS_REQUIRES(requests)
+static bool install_handler(void) MTS_REQUIRES(mutex)
 {
   struct sigaction action = {.sa_flags = SA_RESTART | SA_ONSTACK};
   int number = atomic_load(&chosen.number);
@@ -186,7 +180,7 @@ static bool install_handler(void) MTS_REQUIRES(requests)
 }
 
 /* ======================================================================= */
-/* Requests                                                                */
+/* Send                                                                    */
 /* ======================================================================= */
 
 void mts_preempt_init_thread(mts_Thread *thread)
@@ -194,13 +188,16 @@ void mts_preempt_init_thread(mts_Thread *thread)
 #if defined(__linux__)
   thread->task = syscall(SYS_gettid);
 #endif
-  thread->is_deaf = is_blocked_here(atomic_load(&chosen.number));
+  thread->may_block = is_blocked_here(atomic_load(&chosen.number));
+  atomic_init(&thread->is_signalled, false);
 }
 
-/* As the kernel says now; where it does not tell, it is so. */
-static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
+typedef enum Mask { UNKNOWN, TAKES_SIGNAL, BLOCKS_SIGNAL } Mask;
+
+/* What the kernel tells of the thread's signal mask. */
+static Mask ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
 {
-  bool is_blocked = true;
+  Mask answer = UNKNOWN;
 #if defined(__linux__)
   char line[128];
   FILE *file;
@@ -209,7 +206,8 @@ static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
   while (file && fgets(line, sizeof(line), file)) {
     unsigned long long mask;
     if (sscanf(line, "SigBlk: %llx", &mask) == 1) {
-      is_blocked = (mask >> (atomic_load(&chosen.number) - 1) & 1) != 0;
+      bool is_blocked = mask >> (atomic_load(&chosen.number) - 1) & 1;
+      answer = is_blocked ? BLOCKS_SIGNAL : TAKES_SIGNAL;
       break;
     }
   }
@@ -218,58 +216,37 @@ static bool blocks_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
 #else
   (void)thread;
 #endif
-  return is_blocked;
+  return answer;
 }
 
-static bool is_taken_in_time(void) MTS_REQUIRES(requests)
+static bool send_signal(mts_Thread *thread, bool is_overdue)
+    MTS_REQUIRES(mutex)
 {
-  double deadline = mts_clock_now() + PATIENCE;
-  /* A handler may not signal a condition. */
-  while (atomic_load(&request.thread) != 0 && mts_clock_now() < deadline)
-    mts_clock_nap();
-  return atomic_load(&request.thread) == 0;
-}
-
-/*
-** A thread that does not block the signal is waiting for a processor.  Or the
-** signal was lost, as ThreadSanitizer does it, so it is sent again.
-*/
-static void send_signal(const mts_Thread *thread) MTS_REQUIRES(requests)
-{
-  int number = atomic_load(&chosen.number);
-  int sent = 0;
-  while (pthread_kill(thread->handle, number) == 0 && !is_taken_in_time() &&
-         ++sent < MAX_SIGNALS && !blocks_signal(thread))
-    ;
-}
-
-static bool run(mts_Thread *thread, void (*function)(void *), void *data)
-    MTS_REQUIRES(requests)
-{
-  uintptr_t waiting = (uintptr_t)thread->handle;
-  bool has_run;
-  if ((thread->is_deaf && blocks_signal(thread)) || !install_handler())
+  Mask mask = UNKNOWN;
+  if (!install_handler())
     return false;
-  request.function = function;
-  request.data = data;
-  atomic_store(&request.thread, waiting);
-  send_signal(thread);
-  has_run = !atomic_compare_exchange_strong(&request.thread, &waiting, 0);
-  while (atomic_load(&request.thread) != 0)
-    mts_spin_pause();
-  thread->is_deaf = !has_run;
-  return has_run;
+  if (thread->may_block || is_overdue) {
+    mask = ask_kernel(thread);
+    if (mask != UNKNOWN)
+      thread->may_block = mask == BLOCKS_SIGNAL;
+    if (mask == BLOCKS_SIGNAL)
+      return false;
+  }
+  if (!atomic_exchange(&thread->is_signalled, true) || mask == TAKES_SIGNAL)
+    if (pthread_kill(thread->handle, atomic_load(&chosen.number)) != 0)
+      atomic_store(&thread->is_signalled, false);
+  return true;
 }
 
-bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data)
+bool mts_preempt_send(mts_Thread *thread, bool is_overdue)
 {
-  int cancel_state = mts_cancel_disable(); /* files, nanosleep */
-  bool has_run;
-  mts_mutex_lock(&requests);
-  has_run = run(thread, function, data);
-  mts_mutex_unlock(&requests);
+  int cancel_state = mts_cancel_disable(); /* files */
+  bool may_take_it;
+  mts_mutex_lock(&mutex);
+  may_take_it = send_signal(thread, is_overdue);
+  mts_mutex_unlock(&mutex);
   mts_cancel_restore(cancel_state);
-  return has_run;
+  return may_take_it;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** preempt.h - running a function in another thread, at once, by a signal
+** preempt.h - interrupting another thread, at once, by a signal
 */
 #ifndef MTS_PREEMPT_H
 #define MTS_PREEMPT_H
@@ -10,22 +10,27 @@
 #define MTS_PREEMPT_VARIABLE "MTSTATES_SIGNAL"
 
 /*
-** Settles which signal is used; the first call in the process decides.  False
-** if the environment variable makes no sense; then nothing else is called.
+** Settles which signal is used and what its handler calls, in the thread that
+** got it; the first call in the process decides.  The handler's function has
+** to set thread->is_signalled to false before it looks for what it is to do.
+** False if the environment variable makes no sense; then nothing else is
+** called.
 */
-bool mts_preempt_open(void);
+bool mts_preempt_open(void (*handler)(void));
 
 /* To be called by the thread itself, as is mts_thread_init. */
 void mts_preempt_init_thread(mts_Thread *thread);
 
 /*
-** Has another thread run function(data) in a signal handler, wherever it is
-** just now, and returns true when it has.  False if the thread blocks the
-** signal or there is none to be used; then the function will not be run.  The
-** thread has to live until this returns.  It takes PATIENCE (see preempt.c) to
-** find out that a thread has begun to block the signal.
+** Sends a thread the signal, unless one is on its way already; waits for
+** nothing.  The thread has to live until this returns.  is_overdue: it had one
+** for a while and did not take it; so the system is asked for its signal mask.
+** Returns: false if it is known that the thread will not take a signal: it
+** blocks it, or there is none to be used.  True does not promise that it has
+** been sent, as the system can be out of resources: the caller tries again
+** after a while.
 ** Locks: takes a mutex of its own, a leaf.
 */
-bool mts_preempt_run(mts_Thread *thread, void (*function)(void *), void *data);
+bool mts_preempt_send(mts_Thread *thread, bool is_overdue);
 
 #endif

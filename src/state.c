@@ -8,10 +8,11 @@
 ** References keep the memory of a state, owners keep it open (see
 ** registry.c).  A state is closed by the thread that has closed its lock: from
 ** then on nobody is in and nobody gets in, and no mutex is held.
-** lua_close runs finalizers, and those can close the next state.  After some
-** levels a thread only puts further ones on a list, which the level before
-** works through: a chain of states that own each other, however long, needs
-** little C stack.
+** lua_close runs finalizers, and those can close the next state, which is
+** closed when that returns.  Only if closings nest as deep as calls may, or the
+** C stack runs low, a thread puts further ones on a list, which the level
+** before works through: so a chain of states that own each other can be of any
+** length.
 */
 #include "state.h"
 
@@ -21,9 +22,6 @@
 
 #include "preempt.h"
 #include "util.h"
-
-/* Levels of lua_close by finalizers; further ones wait. */
-#define MAX_CLOSING 8
 
 MTS_THREAD_LOCAL mts_Self mts_self;
 
@@ -42,7 +40,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
 {
   mts_State *s;
   uintptr_t thread = mts_state_thread();
-  if (mts_state_is_too_deep())
+  if (mts_state_is_too_deep(mts_self.nesting))
     return MTS_TOO_DEEP;
   s = calloc(1, sizeof(*s) + length + 1);
   if (!s)
@@ -59,10 +57,20 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->creator, 0);
   atomic_init(&s->running, NULL);
   atomic_init(&s->interrupt, MTS_INTERRUPT_NONE);
+  atomic_init(&s->progress, 0);
   atomic_init(&s->references, 1);
+  mts_state_hold(s);
   mts_self.nesting++;
   *created = s;
   return MTS_OK;
+}
+
+void mts_state_unhold_other(mts_State *s)
+{
+  mts_State *inner = atomic_load(&mts_self.held);
+  while (inner->outer_held != s)
+    inner = inner->outer_held;
+  inner->outer_held = s->outer_held;
 }
 
 void mts_state_retain(mts_State *s)
@@ -102,14 +110,16 @@ mts_Status mts_state_begin_close(mts_State *s)
 
 void mts_state_finish_close(mts_State *s)
 {
+  mts_state_thread(); /* may be the first use of a state in this thread */
   mts_state_retain(s);
   s->next_closed = mts_self.closed;
   mts_self.closed = s;
-  if (mts_self.closing == MAX_CLOSING)
+  if (mts_state_is_too_deep(mts_self.closing))
     return;
   mts_self.closing++;
   while ((s = mts_self.closed) != NULL) {
     mts_self.closed = s->next_closed;
+    atomic_store(&s->interrupt, MTS_INTERRUPT_NONE); /* closing ends it */
     if (s->L)
       lua_close(s->L);
     mts_state_release(s);

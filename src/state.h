@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "lock.h"
 #include "status.h"
+#include "watch.h"
 
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {
@@ -17,6 +18,12 @@ typedef enum mts_Interrupt {
   MTS_INTERRUPT_ONCE,
   MTS_INTERRUPT_ALWAYS
 } mts_Interrupt;
+
+/* A coroutine that has been resumed; lives on the C stack of the resumer. */
+typedef struct mts_Resume {
+  lua_State *from; /* the Lua thread that resumed it */
+  const struct mts_Resume *outer;
+} mts_Resume;
 
 typedef struct mts_State mts_State;
 
@@ -29,10 +36,14 @@ struct mts_State {
   mts_State *next_closed; /* list of states to be closed by a thread */
   int callback_ref;       /* in the Lua registry */
   unsigned depth;         /* calls that are nested in each other */
+  mts_State *outer_held;  /* the state that the thread took before */
 
   /* The coroutine that really runs and what is to hit it; see interrupt.c. */
   atomic_int interrupt;
+  atomic_int progress;
   _Atomic(lua_State *) running;
+  const mts_Resume *resumes; /* for the thread that holds the state */
+  mts_Watch watch;
 
   atomic_size_t references;
 
@@ -59,9 +70,10 @@ struct mts_State {
 /* What each thread has of its own. */
 typedef struct mts_Self {
   _Alignas(MTS_WORD_FLAGS + 1) mts_Thread thread; /* room for the flags */
-  unsigned nesting;  /* states that the thread is in */
-  unsigned closing;  /* levels of lua_close that it is in */
-  mts_State *closed; /* list: to be closed by this thread */
+  mts_State *_Atomic held; /* the states that it holds, the last one first */
+  unsigned nesting;        /* calls that it is in */
+  unsigned closing;        /* levels of lua_close that it is in */
+  mts_State *closed;       /* list: to be closed by this thread */
 } mts_Self;
 
 extern MTS_THREAD_LOCAL mts_Self mts_self;
@@ -86,9 +98,10 @@ static inline uintptr_t mts_state_thread(void)
 /* C stack for that many, each with a string buffer and some frames. */
 #define MTS_STACK_RESERVE (MTS_MAX_NESTING * ((size_t)LUAL_BUFFERSIZE + 1536))
 
-static inline bool mts_state_is_too_deep(void)
+/* depth: levels of the same kind that the thread is in. */
+static inline bool mts_state_is_too_deep(unsigned depth)
 {
-  return mts_self.nesting >= MTS_MAX_NESTING ||
+  return depth >= MTS_MAX_NESTING ||
          mts_thread_is_stack_low(&mts_self.thread, MTS_STACK_RESERVE);
 }
 
@@ -106,6 +119,31 @@ void mts_state_retain(mts_State *s);
 void mts_state_release(mts_State *s);
 
 /*
+** Notes that the calling thread has taken s, or is about to leave it.  The
+** handler of a signal (see interrupt.c) can look at the list at any moment.
+** Threads leave states in the reverse order, unless a host switches C stacks.
+*/
+static inline void mts_state_hold(mts_State *s)
+{
+  s->outer_held = atomic_load_explicit(&mts_self.held, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst);
+  atomic_store_explicit(&mts_self.held, s, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Part of mts_state_unhold. */
+void mts_state_unhold_other(mts_State *s);
+
+static inline void mts_state_unhold(mts_State *s)
+{
+  if (atomic_load_explicit(&mts_self.held, memory_order_relaxed) == s)
+    atomic_store_explicit(&mts_self.held, s->outer_held, memory_order_relaxed);
+  else
+    mts_state_unhold_other(s);
+  atomic_signal_fence(memory_order_seq_cst);
+}
+
+/*
 ** Makes the state busy for the calling thread, which may from then on use
 ** s->L, until mts_state_leave.  Nests within one thread.  Waits up to timeout
 ** seconds (0 or less: not at all; MTS_FOREVER).
@@ -117,12 +155,13 @@ void mts_state_release(mts_State *s);
 static inline mts_Status mts_state_enter(mts_State *s, double timeout)
 {
   uintptr_t thread = mts_state_thread();
-  if (mts_state_is_too_deep())
+  if (mts_state_is_too_deep(mts_self.nesting))
     return MTS_TOO_DEEP;
   if (!mts_lock_is_held(&s->lock, thread)) {
     mts_Status status = mts_lock_enter(&s->lock, thread, timeout);
     if (status != MTS_OK)
       return status;
+    mts_state_hold(s);
   }
   s->depth++;
   mts_self.nesting++;
@@ -130,8 +169,8 @@ static inline mts_Status mts_state_enter(mts_State *s, double timeout)
 }
 
 /*
-** Closes the Lua state.  If a finalizer of a finalizer of a ... calls this,
-** the Lua state is closed a little later.  No mutex may be held.
+** Closes the Lua state, whose call lock is closed: at once, but for closings
+** that nest too deep for the C stack.  No mutex may be held.
 */
 void mts_state_finish_close(mts_State *s);
 
@@ -142,8 +181,11 @@ void mts_state_finish_close(mts_State *s);
 static inline void mts_state_leave(mts_State *s)
 {
   mts_self.nesting--;
-  if (--s->depth == 0 && !mts_lock_leave(&s->lock, mts_state_thread()))
-    mts_state_finish_close(s);
+  if (--s->depth == 0) {
+    mts_state_unhold(s);
+    if (!mts_lock_leave(&s->lock, mts_state_thread()))
+      mts_state_finish_close(s);
+  }
 }
 
 /*

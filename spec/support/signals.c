@@ -1,15 +1,17 @@
 /*
 ** signals: what specs about signals need: who has the handler of a signal,
 ** taking one like any other library would, blocking all signals in the
-** calling thread, and a system call that waits.
+** calling thread, a system call that waits, and a process that forks.
 */
 #define _GNU_SOURCE
 
 #include "support.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 SUPPORT_EXPORT int luaopen_signals(lua_State *L);
@@ -108,12 +110,42 @@ static int write_byte(lua_State *L)
   return 1;
 }
 
+/*
+** signals.read_and_unhook(pipe): waits for one byte, then removes the hook of
+** the running Lua thread, as if it got lost.
+*/
+static int read_and_unhook(lua_State *L)
+{
+  (void)read_byte(L);
+  lua_sethook(L, NULL, 0, 0);
+  return 0;
+}
+
+/* signals.fork(): nil in the child; in the parent the child's exit status */
+static int fork_and_wait(lua_State *L)
+{
+  int status = 0;
+  pid_t child = fork();
+  if (child < 0) {
+    return luaL_error(L, "cannot fork");
+  }
+  if (child == 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"handler", handler},  {"take", take},
-    {"count", count},      {"range", range},
-    {"block", block},      {"pipe", make_pipe},
-    {"read", read_byte},   {"bytes_read", last_read},
-    {"write", write_byte}, {NULL, NULL}};
+    {"handler", handler},      {"take", take},
+    {"count", count},          {"range", range},
+    {"block", block},          {"pipe", make_pipe},
+    {"read", read_byte},       {"read_and_unhook", read_and_unhook},
+    {"bytes_read", last_read}, {"write", write_byte},
+    {"fork", fork_and_wait},   {NULL, NULL}};
 
 int luaopen_signals(lua_State *L)
 {

@@ -1,0 +1,123 @@
+/*
+** watch.c - what has to be tried again after a while, by the watcher thread
+**
+** A list of watches, in no order, since there are few; and one thread, which
+** is started with the first of them and never ends.  It sleeps until the next
+** watch is due, and without a deadline if there is none.  It never waits for
+** another thread, so nobody can hold up what others have to be tried again.
+**
+** One mutex guards all.  The thread also has it while it tries again: so a
+** watch is on or off for good when the mutex is free, and who forks with the
+** mutex held finds nothing half-done.  It is the first in the order of locks.
+**
+** The thread blocks all signals and owns nothing of any Lua state.
+*/
+#include "watch.h"
+
+#define FIRST_DELAY 1e-3f
+#define LONGEST_DELAY 1.0f
+
+static mts_Mutex mutex = MTS_MUTEX_INIT;
+
+static struct {
+  mts_Cond changed; /* made with the thread */
+  mts_Watch *first;
+  bool has_thread;
+} watcher MTS_GUARDED_BY(mutex);
+
+/* Where the link to the next watch that is due is. */
+static mts_Watch **find_next(void) MTS_REQUIRES(mutex)
+{
+  mts_Watch **next = &watcher.first;
+  mts_Watch **link;
+  for (link = next; *link; link = &(*link)->next)
+    if ((*link)->due < (*next)->due)
+      next = link;
+  return next;
+}
+
+static void schedule(mts_Watch *watch, float delay) MTS_REQUIRES(mutex)
+{
+  watch->delay = delay;
+  watch->due = mts_clock_now() + (double)delay;
+}
+
+static void link_watch(mts_Watch *watch) MTS_REQUIRES(mutex)
+{
+  watch->next = watcher.first;
+  watcher.first = watch;
+  watch->is_on = true;
+}
+
+/* Takes it off the list first: if it is not to go on it may be gone. */
+static void try_watch(mts_Watch **link) MTS_REQUIRES(mutex)
+{
+  mts_Watch *watch = *link;
+  *link = watch->next;
+  watch->is_on = false;
+  if (watch->try_again(watch)) {
+    float delay = 2 * watch->delay;
+    schedule(watch, delay < LONGEST_DELAY ? delay : LONGEST_DELAY);
+    link_watch(watch);
+  }
+}
+
+static void *run_watcher(void *unused)
+{
+  (void)unused;
+  mts_mutex_lock(&mutex);
+  for (;;) {
+    mts_Watch **next = find_next();
+    if (!*next)
+      mts_cond_wait(&watcher.changed, &mutex);
+    else if ((*next)->due > mts_clock_now())
+      (void)mts_cond_wait_until(&watcher.changed, &mutex, (*next)->due);
+    else
+      try_watch(next);
+  }
+  return NULL;
+}
+
+static bool start_thread(void) MTS_REQUIRES(mutex)
+{
+  if (!watcher.has_thread) {
+    mts_cond_init(&watcher.changed);
+    watcher.has_thread = mts_thread_start(run_watcher, "mtstates/watch");
+    if (!watcher.has_thread)
+      mts_cond_destroy(&watcher.changed);
+  }
+  return watcher.has_thread;
+}
+
+bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again)
+{
+  bool is_new = false;
+  mts_mutex_lock(&mutex);
+  if (start_thread()) {
+    is_new = !watch->is_on;
+    watch->try_again = try_again;
+    schedule(watch, FIRST_DELAY);
+    if (is_new)
+      link_watch(watch);
+    mts_cond_signal(&watcher.changed);
+  }
+  mts_mutex_unlock(&mutex);
+  return is_new;
+}
+
+void mts_watch_before_fork(void) MTS_UNCHECKED
+{
+  mts_mutex_lock(&mutex);
+}
+
+void mts_watch_after_fork(bool is_child) MTS_UNCHECKED
+{
+  if (is_child) {
+    mts_Watch *watch;
+    for (watch = watcher.first; watch; watch = watch->next)
+      watch->is_on = false;
+    watcher.first = NULL;
+    watcher.has_thread = false;
+  }
+  mts_mutex_unlock(&mutex);
+}
