@@ -187,9 +187,23 @@ static const luaL_Reg functions[] = {{"close", co_close}, /* since Lua 5.4 */
                                      {"wrap", co_wrap},
                                      {NULL, NULL}};
 
+/*
+** lua_resume makes these two texts outside of its protected part (which of
+** them and when depends on the version).  Without memory for them it would
+** raise the error in the main Lua thread, past all that is in between: s
+** would take the dead coroutine for the running one.  Strings that exist need
+** no memory.
+*/
+static void keep_texts_of_resume(lua_State *L)
+{
+  lua_pushliteral(L, "error in error handling");
+  lua_setfield(L, LUA_REGISTRYINDEX, "C stack overflow");
+}
+
 void mts_coroutine_patch(lua_State *L)
 {
   bool has_close;
+  keep_texts_of_resume(L);
   lua_getfield(L, -1, "close");
   has_close = !lua_isnil(L, -1);
   lua_pop(L, 1);

@@ -4,7 +4,8 @@
 ** `make model` tries all interleavings of three threads.  Each does what it
 ** likes, as often as it likes: enter (for ever, with a deadline, or without
 ** waiting), leave, abandon, close, doom, interrupt.  It stops when it likes,
-** but not inside.
+** but not inside.  Signals arrive at any moment after they were sent; the hook
+** that their handler sets can get lost; the watcher tries again.
 **
 ** The inlines have the names of the functions of lock.c and are to be read
 ** side by side with those.  Each read or change of something that threads
@@ -21,8 +22,9 @@
 ** Checked are
 ** - the assertions: at most one thread is inside, and nobody once the Lua
 **   state is closed, which happens once; who was pinned stays in while the
-**   mutex is held; who runs Lua code has the hook if there is a level, so no
-**   interrupt is lost; if the first in the queue sleeps, but for a nap, while
+**   mutex is held; if there is a level, who runs Lua code has the hook, or will
+**   get a signal, or is watched, or somebody has the mutex, so no interrupt is
+**   lost; signals go to threads that hold the state; if the first in the queue sleeps, but for a nap, while
 **   the mutex is free, somebody is inside and COME is set; at the end nobody
 **   is queued or inside, the mutex is free, and no flag but COME or CLOSED is
 **   left;
@@ -40,6 +42,7 @@
 
 #define THREADS 3
 #define NOBODY 0
+#define WATCHER 4
 
 /* The word: the thread that holds the lock, or NOBODY, and flags. */
 #define HOLDER 3
@@ -64,8 +67,15 @@ bool is_hasty;
 #endif
 
 /* mts_State */
-bool level; /* interrupt */
-bool hook;  /* of the Lua thread that runs */
+bool level;      /* interrupt */
+bool hook;       /* of the Lua thread that runs */
+bool is_watched; /* by the watcher, */
+bool is_trying_again; /* which has its mutex */
+byte sent; /* interrupters that have sent a signal and not looked after it */
+
+/* mts_Thread, mts_Self */
+bool is_signalled[THREADS + 1];
+bool holds[THREADS + 1]; /* the state is in the thread's list */
 
 /* mts_Waiter of each thread */
 bool is_turn;                 /* of the first in the queue */
@@ -80,6 +90,11 @@ byte stopped;       /* and those at their end */
 #define SPURIOUS 1
 #endif
 byte spurious = SPURIOUS; /* wake-ups without reason that may still come */
+
+#ifndef LOST
+#define LOST 1
+#endif
+byte lost = LOST; /* hooks that may still get lost */
 
 /* ======================================================================= */
 /* Atomic operations, mutex and condition                                  */
@@ -482,30 +497,48 @@ inline lock_abandon()
 inline finish_close()
 {
   assert(inside == 0 && !is_lua_closed);
+  level = false;
   is_lua_closed = true
 }
 
-/* mts_interrupt_request; the signal is taken at once */
+/* Leaves in pinned whom it has sent a signal. */
+inline reach_holder()
+{
+  lock_pin();
+  atomic {
+    if
+    :: pinned == NOBODY
+    :: pinned != NOBODY && holder_comes -> pinned = NOBODY
+    :: pinned == self && !holder_comes -> hook = true; pinned = NOBODY
+    :: pinned != NOBODY && pinned != self && !holder_comes ->
+       assert((word & HOLDER) == pinned);
+       is_signalled[pinned] = true
+    fi
+  }
+}
+
+/* mts_interrupt_request; whether the hook is awaited makes no difference */
 inline interrupt()
 {
   mutex_lock();
   if
-  :: !(word & CLOSED) ->
-     level = LEVEL;
-     lock_pin();
-     if
-     :: pinned != NOBODY ->
-        assert((word & HOLDER) == pinned);
-        if
-        :: !holder_comes -> hook = level
-        :: else
-        fi
-     :: pinned == NOBODY -> assert(!(word & CLOSED))
-     fi
+  :: !(word & CLOSED) && LEVEL ->
+     level = true;
+     reach_holder()
   :: else
   fi;
-  pinned = NOBODY;
-  mutex_unlock()
+  atomic {
+    if
+    :: pinned != NOBODY -> pinned = NOBODY; is_sent = true; sent++
+    :: else
+    fi;
+    mutex_unlock()
+  }
+  if
+  :: is_sent ->
+     atomic { !is_trying_again -> is_watched = level; is_sent = false; sent-- }
+  :: else
+  fi
 }
 
 /* mts_interrupt_check */
@@ -532,7 +565,7 @@ active [THREADS] proctype thread_that_calls()
 {
   byte self = _pid + 1;
   byte old, status, thread, pinned;
-  bool is_swapped, is_first, is_inside, is_running;
+  bool is_swapped, is_first, is_inside, is_running, is_sent;
   bool can_wait, has_deadline, is_in_time, is_over;
 progress:
   do
@@ -556,12 +589,16 @@ progress:
        has_deadline = false
      };
      if
-     :: is_inside -> interrupt_check(); is_running = true
+     :: is_inside ->
+        holds[self] = true;
+        interrupt_check();
+        is_running = true
      :: else
      fi
   :: is_running ->
      atomic {
-       assert(!level || hook || mutex != NOBODY);
+       assert(!level || hook || is_signalled[self] || sent > 0 ||
+              is_watched || is_trying_again || mutex != NOBODY);
        if
        :: hook -> skip
        :: else -> goto next
@@ -576,6 +613,7 @@ next: skip
        is_running = false;
        inside--
      }
+     holds[self] = false;
      lock_leave()
   :: is_inside ->
      assert(inside == 1 && !is_lua_closed && (word & HOLDER) == self);
@@ -589,10 +627,59 @@ next: skip
     stopped++;
     if
     :: stopped == THREADS ->
-       assert(empty(queue) && mutex == NOBODY && inside == 0);
+       assert(empty(queue) && (mutex == NOBODY || mutex == WATCHER) &&
+              inside == 0);
        assert((word & ~COME) == 0 || word == CLOSED);
        assert(is_lua_closed == (word == CLOSED))
     :: else
     fi
   }
+}
+
+/* ======================================================================= */
+/* Signals and the watcher                                                 */
+/* ======================================================================= */
+
+/* The handler, in whatever its thread is doing. */
+inline handle_signal(t)
+{
+  is_signalled[t] = false;
+  if
+  :: level && holds[t] -> hook = true
+  :: level && holds[t] && lost > 0 -> lost--
+  :: !level || !holds[t]
+  fi
+}
+
+active proctype signals()
+{
+end:
+  do
+  :: atomic { is_signalled[1] -> handle_signal(1) }
+  :: atomic { is_signalled[2] -> handle_signal(2) }
+  :: atomic { is_signalled[3] -> handle_signal(3) }
+  od
+}
+
+/* request_again */
+active proctype watcher()
+{
+  byte self = WATCHER;
+  byte old, pinned;
+  bool is_swapped;
+end:
+  do
+  :: atomic { is_watched -> is_watched = false; is_trying_again = true }
+     mutex_lock();
+     if
+     :: level -> reach_holder()
+     :: else
+     fi;
+     atomic {
+       is_watched = pinned != NOBODY;
+       pinned = NOBODY;
+       is_trying_again = false;
+       mutex_unlock()
+     }
+  od
 }
