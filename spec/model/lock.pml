@@ -40,7 +40,9 @@
 ** that wait.
 */
 
+#ifndef THREADS
 #define THREADS 3
+#endif
 #define NOBODY 0
 #define WATCHER 4
 
@@ -62,8 +64,17 @@ chan queue = [THREADS] of {byte};
 bool holder_comes;
 bool is_hasty;
 
-#ifndef LEVEL
-#define LEVEL true
+/* Interrupts that may still come, if their number is limited. */
+#ifndef INTERRUPTS
+#define INTERRUPTS 0
+#define MAY_INTERRUPT true
+#else
+#define MAY_INTERRUPT interrupts > 0
+#endif
+byte interrupts = INTERRUPTS;
+
+#ifndef HASTY
+#define HASTY true
 #endif
 
 /* mts_State */
@@ -74,13 +85,13 @@ bool is_trying_again; /* which has its mutex */
 byte sent; /* interrupters that have sent a signal and not looked after it */
 
 /* mts_Thread, mts_Self */
-bool is_signalled[THREADS + 1];
-bool holds[THREADS + 1]; /* the state is in the thread's list */
+bool is_signalled[4];
+bool holds[4]; /* the state is in the thread's list */
 
 /* mts_Waiter of each thread */
 bool is_turn;                 /* of the first in the queue */
-bool is_asleep[THREADS + 1];  /* on its condition wake_up */
-bool is_napping[THREADS + 1]; /* the same, not longer than NAP */
+bool is_asleep[4];  /* on its condition wake_up */
+bool is_napping[4]; /* the same, not longer than NAP */
 
 bool is_lua_closed; /* mts_state_finish_close has run */
 byte inside;        /* threads between enter and leave, */
@@ -92,7 +103,7 @@ byte stopped;       /* and those at their end */
 byte spurious = SPURIOUS; /* wake-ups without reason that may still come */
 
 #ifndef LOST
-#define LOST 1
+#define LOST 0
 #endif
 byte lost = LOST; /* hooks that may still get lost */
 
@@ -307,7 +318,7 @@ inline wait_for_chance()
         pinned = NOBODY;
         cond_wait_until(false);
         if
-        :: is_hasty = true
+        :: HASTY -> is_hasty = true
         :: skip
         fi
      :: pinned == NOBODY
@@ -522,16 +533,15 @@ inline interrupt()
 {
   mutex_lock();
   if
-  :: !(word & CLOSED) && LEVEL ->
-     level = true;
-     reach_holder()
+  :: !(word & CLOSED) -> level = true; reach_holder()
   :: else
   fi;
   atomic {
     if
-    :: pinned != NOBODY -> pinned = NOBODY; is_sent = true; sent++
+    :: LOST && pinned != NOBODY -> is_sent = true; sent++
     :: else
     fi;
+    pinned = NOBODY;
     mutex_unlock()
   }
   if
@@ -620,7 +630,14 @@ next: skip
      lock_abandon()
   :: lock_close(); status = 0
   :: lock_doom(); status = 0
-  :: interrupt()
+  :: atomic {
+       MAY_INTERRUPT ->
+       if
+       :: interrupts > 0 -> interrupts--
+       :: else
+       fi
+     }
+     interrupt()
   :: !is_inside -> break
   od;
   atomic {

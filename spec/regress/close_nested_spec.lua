@@ -16,11 +16,12 @@ describe("close in finalizers", function()
     for i = count, 1, -1 do
       states[i] = mtstates.newstate(nil, [[
         local id, level, closed, late = ...
-        local mt, gates = require "mtstates", require "handoff"
+        local gates = require "handoff"
+        local inner = id and require("mtstates").state(id)
         guard = require "on_collect"(function()
-          if id then
+          if inner then
             local before = gates.get(closed)
-            mt.state(id):close()
+            inner:close()
             if gates.get(closed) ~= before + level then
               gates.add(late)
             end
