@@ -113,7 +113,7 @@ $(BUILD)/flags: FORCE
 
 -include $(wildcard $(BUILD)/*/*.d)
 
-demo: all ## count the words of the licence texts, in 5 seconds (ARGS="...")
+demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
