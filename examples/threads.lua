@@ -117,7 +117,13 @@ function threads.start(fn, ...)
 end
 
 function threads.seconds()
-  return has_luv and luv.hrtime() / 1e9 or os.time()
+  if has_luv then
+    return luv.hrtime() / 1e9
+  end
+  local pipe = assert(io.popen("date +%s.%N")) -- not every date knows %N
+  local line = pipe:read("*l")
+  pipe:close()
+  return tonumber(line) or os.time()
 end
 
 return threads

@@ -1,7 +1,7 @@
 -- wordcount.lua: counts the words of text files with many states on a few
--- threads.
+-- threads, and shows what the threads gain.
 --
---   lua5.4 examples/wordcount.lua [--threads N] [--states M] [FILE...]
+--   lua5.4 examples/wordcount.lua [OPTION...] [FILE...]
 --
 -- Three kinds of Lua states work together here:
 --
@@ -20,79 +20,69 @@ local threads = require "threads"
 local mtstates = require "mtstates"
 
 local DEFAULT_DIR = "/usr/share/common-licenses"
-local DEFAULT_THREADS = 2
 local STATES_PER_THREAD = 2
-local TOP = 12         -- so many words are shown
-local WORD_WIDTH = 16  -- with so many letters
+-- Both ways of counting take turns, so that what else the machine does hits
+-- both.  Unless threads are faster by a tenth in nearly all turns, noise can
+-- have decided, and no ratio is printed.
+local TURNS = 10
+local TURNS_FASTER = 9
+local FASTER = 1.1
+local SECONDS_PER_TURN = 0.2  -- without threads
+local TOP = 12                -- so many words are shown
+local WORD_WIDTH = 16         -- with so many letters
 local BAR_WIDTH = 40
--- A short time is measured several times, and the best one counts.
-local ENOUGH_SECONDS = 0.5
-local MAX_RUNS = 10
 
 local USAGE = ([[
-usage: wordcount.lua [--threads N] [--states M] [FILE...]
+usage: wordcount.lua [--threads N] [--states M] [--rounds R] [FILE...]
 
 Counts the words of the FILEs with M Lua states on N threads, M larger
 than N, and compares the time with that of one thread.  The threads share
-the work file by file.
+the work file by file.  Each way of counting has %d turns.
 
-  --threads N  number of threads (%d)
+  --threads N  number of threads (as many as processors, but 2 to 8)
   --states M   number of states that count (%d times N)
+  --rounds R   count each file R times in a turn (what takes %.1f seconds)
   --help       show this text
 
 Without FILE it reads the licence texts in %s.
 
 Exit status: 0 all files counted, 1 some could not be read or something
 failed, 2 wrong usage.
-]]):format(DEFAULT_THREADS, STATES_PER_THREAD, DEFAULT_DIR)
+]]):format(TURNS, STATES_PER_THREAD, SECONDS_PER_TURN, DEFAULT_DIR)
 
 ------------------------------------------------------------------------------
 -- What runs in the states and threads.  These functions are sent to another
 -- Lua state, so they have no upvalues.
 
--- Setup of a counter.  Its callback has two forms:
---   call("count", path)    counts the words of the file
---   call("next" [, word])  returns some of the words and their counts, as
---                          word, count, word, count, ...: the first ones, or
---                          those after `word`; nothing after the last
+-- Setup of a counter: call(path, times) counts the words of a file so many
+-- times, call() returns all counts.  A table can't leave a state, so they are
+-- lines of one string.
 local function counter_setup()
-  local BLOCK_SIZE = 2^16
-  local WORDS_PER_CALL = 100
-  local unpack = table.unpack or unpack -- luacheck: ignore
   local counts = {}
 
-  local actions = {}
-  function actions.count(path)
-    local file = assert(io.open(path, "rb"))
-    while true do
-      -- a block and what is left of the line that it cuts
-      local block, rest = file:read(BLOCK_SIZE, "*l")
-      if not block then
-        break
-      end
-      local text = (block .. (rest or "")):lower()
+  local function count(path)
+    for line in io.lines(path) do
       -- Bytes from 128 on belong to the words, for UTF-8.
-      for word in text:gmatch("[%a\128-\255]+") do
+      for word in line:lower():gmatch("[%a\128-\255]+") do
         counts[word] = (counts[word] or 0) + 1
       end
     end
-    file:close()
   end
-  function actions.next(word)
-    local found = {}
-    for i = 1, 2 * WORDS_PER_CALL, 2 do
-      local n
-      word, n = next(counts, word)
-      if not word then
-        break
-      end
-      found[i], found[i + 1] = word, n
+  local function all_counts()
+    local lines = {}
+    for word, n in pairs(counts) do
+      table.insert(lines, ("%s %d\n"):format(word, n))
     end
-    return unpack(found)
+    return table.concat(lines)
   end
 
-  return function(action, value)
-    return actions[action](value)
+  return function(path, times)
+    if not path then
+      return all_counts()
+    end
+    for _ = 1, times do
+      count(path)
+    end
   end
 end
 
@@ -102,34 +92,18 @@ end
 --   call("next" [, id])    gives back the counter that the caller has used,
 --                          and gets the next file with a counter for it, or
 --                          nothing when all files are taken
-local function work_setup(shows_bar, bar_width)
-  local files, counters = {}, {}
-  local taken, done, shown = 0, 0, 0
-
-  local function show_bar()
-    local full = math.floor(bar_width * done / #files)
-    if full > shown then
-      shown = full
-      io.stderr:write("\r[", ("#"):rep(full), ("."):rep(bar_width - full),
-                      "] ", done, " of ", #files, " files")
-    end
-  end
+local function work_setup()
+  local files, counters, taken = {}, {}, 0
 
   local actions = {}
   function actions.file(path)
-    files[#files + 1] = path
+    table.insert(files, path)
   end
   function actions.counter(id)
-    counters[#counters + 1] = id
+    table.insert(counters, id)
   end
   function actions.next(id)
-    if id then
-      done = done + 1
-      counters[#counters + 1] = id
-      if shows_bar then
-        show_bar()
-      end
-    end
+    table.insert(counters, id)
     if taken < #files then
       taken = taken + 1
       return files[taken], table.remove(counters, 1)
@@ -142,18 +116,132 @@ local function work_setup(shows_bar, bar_width)
 end
 
 -- What each thread does.
-local function thread_main(work_id)
+local function thread_main(work_id, rounds)
   local state = require("mtstates").state
   local work = state(work_id)
   local path, id = work:call("next")
   while path do
-    state(id):call("count", path)
+    state(id):call(path, rounds)
     path, id = work:call("next", id)
   end
 end
 
 ------------------------------------------------------------------------------
--- Options and files
+-- Counting, in two ways
+
+local function add_counts(totals, lines)
+  for word, n in lines:gmatch("(%S+) (%d+)\n") do
+    totals[word] = (totals[word] or 0) + tonumber(n)
+  end
+end
+
+local function count_with_threads(files, rounds, options)
+  local work = mtstates.newstate("work", work_setup)
+  for _, path in ipairs(files) do
+    work:call("file", path)
+  end
+
+  local counters = {}
+  for i = 1, options.states do
+    counters[i] = mtstates.newstate("counter " .. i, counter_setup)
+    work:call("counter", counters[i]:id())
+  end
+
+  local running = {}
+  for i = 1, options.threads do
+    running[i] = threads.start(thread_main, work:id(), rounds)
+  end
+  local failure
+  for _, thread in ipairs(running) do
+    local ok, message = thread:join()
+    failure = failure or not ok and message
+  end
+  if failure then
+    error(failure, 0)
+  end
+
+  local totals = {}
+  for _, counter in ipairs(counters) do
+    add_counts(totals, counter:call())
+  end
+  return totals
+end
+
+-- The same work without threads and states: a setup function is an ordinary
+-- function, and so is the callback that it returns.
+local function count_alone(files, rounds)
+  local counter = counter_setup()
+  for _, path in ipairs(files) do
+    counter(path, rounds)
+  end
+  local totals = {}
+  add_counts(totals, counter())
+  return totals
+end
+
+local function timed(count, ...)
+  collectgarbage()
+  local start = threads.seconds()
+  local totals = count(...)
+  return threads.seconds() - start, totals
+end
+
+-- How often one thread can count all files in a turn.
+local function rounds_per_turn(files)
+  local rounds, seconds = 0.5, 0
+  while seconds < SECONDS_PER_TURN / 2 do
+    rounds = rounds * 2
+    seconds = timed(count_alone, files, rounds)
+  end
+  return math.ceil(rounds * SECONDS_PER_TURN / seconds)
+end
+
+local function check(totals, once, rounds)
+  for _, counts in ipairs { totals, once } do
+    for word in pairs(counts) do
+      local n, expected = totals[word] or 0, rounds * (once[word] or 0)
+      if n ~= expected then
+        error(("'%s' was counted %d times and not %d times")
+              :format(word, n, expected), 0)
+      end
+    end
+  end
+end
+
+-- The seconds of each turn, without threads and with threads.  `once` has the
+-- right counts for one round.
+local function compare(files, once, options)
+  local alone, with_threads = {}, {}
+  local status = os.execute("test -t 2")
+  local on_terminal = status == true or status == 0
+  for turn = 1, TURNS do
+    if on_terminal then
+      io.stderr:write(("\rturn %d of %d "):format(turn, TURNS))
+    end
+    local totals
+    alone[turn], totals = timed(count_alone, files, options.rounds)
+    check(totals, once, options.rounds)
+    with_threads[turn], totals = timed(count_with_threads, files,
+                                       options.rounds, options)
+    check(totals, once, options.rounds)
+  end
+  if on_terminal then
+    io.stderr:write("\n\n")
+  end
+  return alone, with_threads
+end
+
+------------------------------------------------------------------------------
+-- The machine, options and files
+
+-- The number of processors that this program may use, nil if nobody knows.
+local function count_processors()
+  local pipe = assert(io.popen("nproc 2>/dev/null || "
+                               .. "getconf _NPROCESSORS_ONLN 2>/dev/null"))
+  local line = pipe:read("*l")
+  pipe:close()
+  return tonumber(line)
+end
 
 local function fail_usage(message)
   io.stderr:write("wordcount: ", message, "\n",
@@ -161,7 +249,7 @@ local function fail_usage(message)
   os.exit(2)
 end
 
-local function parse_options(args)
+local function parse_options(args, processors)
   local options = { files = {} }
   local i = 1
   while i <= #args do
@@ -170,7 +258,7 @@ local function parse_options(args)
     if word == "-h" or word == "--help" then
       io.write(USAGE)
       os.exit(0)
-    elseif name == "threads" or name == "states" then
+    elseif name == "threads" or name == "states" or name == "rounds" then
       if not word:find("=", 1, true) then
         i = i + 1
         value = args[i] or ""
@@ -179,7 +267,7 @@ local function parse_options(args)
         fail_usage("--" .. name .. " needs a number from 1 to 999999, not '"
                    .. value .. "'")
       end
-      options[name] = math.floor(tonumber(value))
+      options[name] = tonumber(value)
     elseif word == "--" then
       for k = i + 1, #args do
         table.insert(options.files, args[k])
@@ -192,7 +280,8 @@ local function parse_options(args)
     end
     i = i + 1
   end
-  options.threads = options.threads or DEFAULT_THREADS
+  options.threads = options.threads
+                    or math.max(2, math.min(8, processors or 2))
   options.states = options.states or STATES_PER_THREAD * options.threads
   if options.states <= options.threads then
     fail_usage(("there must be more states than threads, but %d is not more"
@@ -216,30 +305,20 @@ local function default_files()
   return files
 end
 
--- Reads a file once from begin to end.  Returns an error message if it can't.
-local function try_to_read(path)
-  local file, message = io.open(path, "rb")
-  if not file then
-    return message
-  end
-  local ok
-  ok, message = file:seek("end") -- no pipe: it will be read several times
-  if ok then
-    file:seek("set")
-    repeat
-      ok, message = file:read(2^16)
-    until not ok
-  end
-  file:close()
-  return message and path .. ": " .. message
-end
-
--- The files that can be read, and the number of others, which it names.  It
--- also brings all files into memory, so that no run has to wait for the disk.
+-- The files that can be read, and the number of others, which it names.
 local function readable_files(files)
   local readable, failed = {}, 0
   for _, path in ipairs(files) do
-    local message = try_to_read(path)
+    local file, message = io.open(path)
+    if file then
+      local ok
+      ok, message = file:seek("set") -- no pipe: it is read several times
+      if ok then
+        ok, message = file:read(1) -- and no directory
+      end
+      file:close()
+      message = not ok and message and path .. ": " .. message
+    end
     if message then
       failed = failed + 1
       io.stderr:write("wordcount: ", message, "\n")
@@ -251,92 +330,7 @@ local function readable_files(files)
 end
 
 ------------------------------------------------------------------------------
--- Counting, in two ways
-
--- Adds what a counter has counted.  Tables don't leave a state, plain values
--- do: so the counter tells its words in portions.
-local function add_counts(totals, counter)
-  local found = { counter("next") }
-  while #found > 0 do
-    for i = 1, #found, 2 do
-      local word, n = found[i], found[i + 1]
-      totals[word] = (totals[word] or 0) + n
-    end
-    found = { counter("next", found[#found - 1]) }
-  end
-end
-
-local function count_with_threads(files, options, shows_bar)
-  local work = mtstates.newstate("work", work_setup, shows_bar, BAR_WIDTH)
-  for _, path in ipairs(files) do
-    work:call("file", path)
-  end
-
-  local counters = {}
-  for i = 1, options.states do
-    counters[i] = mtstates.newstate("counter " .. i, counter_setup)
-    work:call("counter", counters[i]:id())
-  end
-
-  local running = {}
-  for i = 1, options.threads do
-    running[i] = threads.start(thread_main, work:id())
-  end
-  local failure
-  for _, thread in ipairs(running) do
-    local ok, message = thread:join()
-    failure = failure or not ok and message
-  end
-  if failure then
-    error(failure, 0)
-  end
-
-  local totals = {}
-  for _, counter in ipairs(counters) do
-    add_counts(totals, function(...)
-      return counter:call(...)
-    end)
-  end
-  return totals
-end
-
--- The same work without threads and states: a setup function is an ordinary
--- function, and so is the callback that it returns.
-local function count_alone(files)
-  local counter = counter_setup()
-  for _, path in ipairs(files) do
-    counter("count", path)
-  end
-  local totals = {}
-  add_counts(totals, counter)
-  return totals
-end
-
-local function timed(fn, ...)
-  collectgarbage()
-  local start = threads.seconds()
-  local result = fn(...)
-  return result, threads.seconds() - start
-end
-
-local function check_equal(totals, expected)
-  for _, pair in ipairs { { totals, expected }, { expected, totals } } do
-    for word in pairs(pair[1]) do
-      if totals[word] ~= expected[word] then
-        error(("'%s' was counted %d times with threads and %d times without")
-              :format(word, totals[word] or 0, expected[word] or 0), 0)
-      end
-    end
-  end
-end
-
-------------------------------------------------------------------------------
 -- Printing
-
-local function is_terminal(fd)
-  local status = os.execute("test -t " .. fd)
-  return status == true or status == 0
-end
 
 -- 1234567 as "1,234,567"
 local function with_commas(n)
@@ -344,15 +338,12 @@ local function with_commas(n)
   return (text:gsub("^,", ""))
 end
 
--- The word cut or filled up to the width, counted in UTF-8 characters.
-local function fit(word, width)
-  local characters = {}
-  for character in word:gmatch("[^\128-\191][\128-\191]*") do
-    if #characters < width then
-      table.insert(characters, character)
-    end
-  end
-  return table.concat(characters) .. (" "):rep(width - #characters)
+-- The word cut or filled up to WORD_WIDTH, counted in UTF-8 characters.
+local function fit(word)
+  local character = "[^\128-\191]?[\128-\191]*"
+  word = word:match("^" .. character:rep(WORD_WIDTH))
+  local _, width = word:gsub("[^\128-\191]", "")
+  return word .. (" "):rep(WORD_WIDTH - width)
 end
 
 -- The most frequent words first, equally frequent ones in alphabetical order.
@@ -380,7 +371,7 @@ local function print_table(totals, words)
     local n = totals[words[i]]
     local bar = block:rep(math.max(1, math.floor(BAR_WIDTH * n / most + 0.5)))
     print(("  %s  %" .. number_width .. "s  %s")
-          :format(fit(words[i], WORD_WIDTH), with_commas(n), bar))
+          :format(fit(words[i]), with_commas(n), bar))
   end
 end
 
@@ -390,59 +381,63 @@ local function print_summary(totals, words, files, failed)
     sum = sum + n
   end
   print()
-  print("  files    " .. with_commas(#files) ..
+  print("  files       " .. with_commas(#files) ..
         (failed > 0 and (", %d more could not be read"):format(failed) or ""))
-  print(("  words    %s, %s different")
+  print(("  words       %s, %s different")
         :format(with_commas(sum), with_commas(#words)))
 end
 
-local function print_times(best, options, runs)
-  print(("  seconds  %.4f with %d states on %d thread%s")
-        :format(best.threads, options.states, options.threads,
+local function print_times(alone, with_threads, options, processors)
+  local alone_sum, threads_sum, turns_faster = 0, 0, 0
+  for turn = 1, TURNS do
+    alone_sum = alone_sum + alone[turn]
+    threads_sum = threads_sum + with_threads[turn]
+    if alone[turn] > FASTER * with_threads[turn] then
+      turns_faster = turns_faster + 1
+    end
+  end
+  print("  processors  " .. (processors or "unknown"))
+  print(("  seconds     %.2f in one thread, without states"):format(alone_sum))
+  print(("              %.2f with %d states on %d thread%s")
+        :format(threads_sum, options.states, options.threads,
                 options.threads > 1 and "s" or ""))
-  print(("           %.4f in one thread, without states")
-        :format(best.alone))
-  if best.threads > 0 then
-    print(("  ratio    %.2f times as fast with threads")
-          :format(best.alone / best.threads))
-  end
-  if runs > 1 then
+  if processors == 1 then
+    print("  ratio       none: one processor runs one thread at a time")
+  elseif turns_faster >= TURNS_FASTER then
+    print(("  ratio       %.1f times as fast with threads")
+          :format(alone_sum / threads_sum))
+  else
     print(([[
-
-These are the best times of %d runs.  The less text there is, the more of the
-time goes into starting threads and adding up.  For more work try
-  %s %s /usr/share/doc/*/copyright]]):format(runs, arg[-1] or "lua", arg[0]))
+  ratio       none: threads were clearly faster in %d of %d turns only.  Either
+              the processors have other work, or counting takes hardly longer
+              than starting threads]]):format(turns_faster, TURNS))
   end
+  print(([[
+
+Each file was counted %d times in each way, %d times in each of %d turns, and
+all turns gave the same counts.]])
+        :format(TURNS * options.rounds, options.rounds, TURNS))
 end
 
 ------------------------------------------------------------------------------
 
-local options = parse_options(arg)
+local processors = count_processors()
+local options = parse_options(arg, processors)
 if #options.files == 0 then
   options.files = default_files()
 end
 local files, failed = readable_files(options.files)
-
-local shows_bar = is_terminal(2) and #files > 0
-local best = { threads = math.huge, alone = math.huge }
-local runs, start = 0, threads.seconds()
-local totals
-repeat
-  local expected, seconds
-  totals, seconds = timed(count_with_threads, files, options,
-                          shows_bar and runs == 0)
-  best.threads = math.min(best.threads, seconds)
-  expected, seconds = timed(count_alone, files)
-  best.alone = math.min(best.alone, seconds)
-  check_equal(totals, expected)
-  runs = runs + 1
-until runs == MAX_RUNS or threads.seconds() - start > ENOUGH_SECONDS
-
-if shows_bar then
-  io.stderr:write("\n\n")
+if #files == 0 then
+  io.stderr:write("wordcount: there is no file to count\n")
+  os.exit(1)
 end
-local words = sorted_words(totals)
-print_table(totals, words)
-print_summary(totals, words, files, failed)
-print_times(best, options, runs)
+
+local once = count_alone(files, 1)
+options.rounds = options.rounds or rounds_per_turn(files)
+local alone, with_threads = compare(files, once, options)
+
+local words = sorted_words(once)
+print_table(once, words)
+print_summary(once, words, files, failed)
+print_times(alone, with_threads, options, processors)
 os.exit(failed == 0 and 0 or 1, true)

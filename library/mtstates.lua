@@ -119,6 +119,9 @@ function state:tcall(timeout, ...) end
 ---Makes Lua code of the state raise `interrupted` at its next operation. Any
 ---thread can do this at any time.
 ---
+---Not for a state that runs a luv loop: luv ends the process when an error
+---leaves a callback. Let the callback call another state, and interrupt that.
+---
 ---Errors: `object_closed`.
 ---@param flag? boolean # nil: once; true: until switched off; false: off
 function state:interrupt(flag) end

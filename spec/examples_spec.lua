@@ -132,10 +132,11 @@ describe("the examples", function()
 
       it("count words", function()
         local text = write_file(scratch .. "/text", "one two two\n")
-        local out, err, status = run("examples/wordcount.lua", { text, text },
+        local out, err, status = run("examples/wordcount.lua",
+                                     { "--rounds=1", text, text },
                                      { init = LIBRARIES[library] })
         assert.equal("", err)
-        assert.matches("\n  words    6, 2 different\n", out, 1, true)
+        assert.matches("\n  words       6, 2 different\n", out, 1, true)
         assert.equal(0, status)
       end)
 
@@ -212,8 +213,47 @@ describe("the examples", function()
   describe("wordcount", function()
     local DEFAULT_DIR = "/usr/share/common-licenses"
 
+    -- One round for each turn, as that is fast.
     local function wordcount(arguments, options)
-      return run(here .. "/examples/wordcount.lua", arguments, options)
+      local words = { "--rounds", "1" }
+      for _, argument in ipairs(arguments or {}) do
+        table.insert(words, argument)
+      end
+      return run(here .. "/examples/wordcount.lua", words, options)
+    end
+
+    -- Environment with programs of these names: shell scripts.
+    local function with_programs(programs)
+      local folder = shell("mktemp -d " .. quote(scratch .. "/XXXXXX"))
+      folder = folder:gsub("\n$", "")
+      for name, script in pairs(programs) do
+        write_file(folder .. "/" .. name, "#!/bin/sh\n" .. script .. "\n")
+        shell("chmod +x " .. quote(folder .. "/" .. name))
+      end
+      return "PATH=" .. quote(folder) .. ':"$PATH"'
+    end
+
+    -- Runs the demo as a processor would that needs these seconds for one
+    -- thread, and those of the list for the turns with threads.  Two rounds
+    -- take long enough to tell how many make a turn, and four do.
+    local function measure(alone, with_threads, env)
+      local text = write_file(scratch .. "/text", "one two two\n")
+      local durations = { 0.05, 0.125 }
+      for _, seconds in ipairs(with_threads) do
+        table.insert(durations, alone)
+        table.insert(durations, seconds)
+      end
+      return run("examples/wordcount.lua", { text }, { env = env, init = [[
+        local luv = require "luv"
+        local durations = { ]] .. table.concat(durations, ", ") .. [[ }
+        local now, calls = 0, 0
+        function luv.hrtime()
+          calls = calls + 1
+          if calls % 2 == 0 then
+            now = now + durations[calls / 2] * 1e9
+          end
+          return now
+        end]] })
     end
 
     -- The number of words in a file, found by other programs.
@@ -250,9 +290,68 @@ describe("the examples", function()
       assert.is_true(files > 0)
       assert.equal(files, summary(out, "files"))
       assert.equal(words, summary(out, "words"))
-      assert.matches("seconds  %d+%.%d+ with 4 states on 2 threads\n", out)
-      assert.matches("%d+%.%d+ in one thread", out)
-      assert.matches("\n  ratio    %d+%.%d+ times as fast with threads\n", out)
+      local processors = tonumber(shell("nproc"))
+      assert.equal(processors, summary(out, "processors"))
+      local count = math.max(2, math.min(8, processors))
+      assert.matches("\n  seconds +%d+%.%d+ in one thread, without states\n"
+                     .. " +%d+%.%d+ with " .. 2 * count .. " states on "
+                     .. count .. " threads\n  ratio  ", out)
+      assert.matches("counted 10 times in each way, 1 times in each of 10",
+                     out, 1, true)
+    end)
+
+    it("prints a ratio if threads win nearly all turns", function()
+      local turns = { .1, .1, .1, .19, .1, .1, .1, .1, .1, .1 }
+      local out, err, status = measure(.2, turns,
+                                       with_programs { nproc = "echo 2" })
+      assert.equal("", err)
+      assert.equal(0, status)
+      assert.matches("  processors  2\n"
+        .. "  seconds     2.00 in one thread, without states\n"
+        .. "              1.09 with 4 states on 2 threads\n"
+        .. "  ratio       1.8 times as fast with threads\n", out, 1, true)
+      assert.matches("counted 40 times in each way, 4 times in each of 10",
+                     out, 1, true)
+    end)
+
+    it("prints no ratio when noise can have decided", function()
+      for turns, faster in pairs {
+        [{ .1, .1, .1, .19, .1, .1, .1, .3, .1, .1 }] = 8,
+        [{ .2, .2, .2, .2, .2, .2, .2, .2, .2, .2 }] = 0,
+      } do
+        local out, err = measure(.2, turns, with_programs { nproc = "echo 2" })
+        assert.equal("", err)
+        assert.matches("  ratio       none: threads were clearly faster in "
+                       .. faster .. " of 10 turns", out, 1, true)
+        assert.not_matches("times as fast", out, 1, true)
+      end
+    end)
+
+    it("prints no ratio on one processor", function()
+      local turns = { .1, .1, .1, .1, .1, .1, .1, .1, .1, .1 }
+      local out, err = measure(.2, turns, with_programs { nproc = "echo 1" })
+      assert.equal("", err)
+      assert.matches("  processors  1\n", out, 1, true)
+      assert.matches("on 2 threads\n  ratio       none: one processor", out, 1,
+                     true)
+    end)
+
+    it("has as many threads as processors, but 2 to 8", function()
+      for _, case in ipairs {
+        { { nproc = "echo 3" }, "3", "6 states on 3 threads" },
+        { { nproc = "echo 64" }, "64", "16 states on 8 threads" },
+        { { nproc = "exit 127", getconf = "echo 5" }, "5",
+          "10 states on 5 threads" },
+        { { nproc = "exit 127", getconf = "exit 127" }, "unknown",
+          "4 states on 2 threads" },
+      } do
+        local text = write_file(scratch .. "/text", "one two two\n")
+        local out, err = wordcount({ text },
+                                   { env = with_programs(case[1]) })
+        assert.equal("", err)
+        assert.matches("  processors  " .. case[2] .. "\n", out, 1, true)
+        assert.matches("with " .. case[3] .. "\n", out, 1, true)
+      end
     end)
 
     it("shows the most frequent words with bars of their length", function()
@@ -261,7 +360,7 @@ describe("the examples", function()
       assert.same({ { "the", 1200, 40 }, { "of", 601, 20 }, { "rare", 1, 1 } },
                   rows(out))
       assert.equal(1802, summary(out, "words"))
-      assert.matches("  words    1,802, 3 different\n", out, 1, true)
+      assert.matches("  words       1,802, 3 different\n", out, 1, true)
     end)
 
     it("prints the table in order and aligned", function()
@@ -286,7 +385,7 @@ describe("the examples", function()
                    .. "              1  " .. bar, out:match("^(.-)\n\n"))
     end)
 
-    it("finds words across the blocks that it reads", function()
+    it("counts each file as often as it is named", function()
       local lines = {}
       for i = 1, 30000 do
         lines[i] = "word" .. ("x"):rep(i % 11) .. (i % 7 == 0 and "\r" or "")
@@ -305,8 +404,8 @@ describe("the examples", function()
                                            empty }
       assert.equal("", err)
       assert.equal(0, status)
-      assert.matches("  files    1\n", out, 1, true)
-      assert.matches("  words    0, 0 different\n", out, 1, true)
+      assert.matches("  files       1\n", out, 1, true)
+      assert.matches("  words       0, 0 different\n", out, 1, true)
       assert.matches("with 40 states on 5 threads\n", out, 1, true)
     end)
 
@@ -317,15 +416,17 @@ describe("the examples", function()
       assert.matches("^wordcount: .*/missing: No such file[^\n]*\n"
                      .. "wordcount: " .. scratch:gsub("%p", "%%%0")
                      .. ": Is a directory\n$", err)
-      assert.matches("  files    1, 2 more could not be read\n", out, 1, true)
+      assert.matches("  files       1, 2 more could not be read\n", out, 1,
+                     true)
       assert.equal(3, summary(out, "words"))
       assert.equal(1, status)
     end)
 
     it("fails if no file can be read", function()
       local out, err, status = wordcount { scratch .. "/missing" }
+      assert.equal("", out)
       assert.matches("missing: No such file", err, 1, true)
-      assert.matches("  files    0, 1 more could not be read\n", out, 1, true)
+      assert.matches("there is no file to count\n", err, 1, true)
       assert.equal(1, status)
     end)
 
@@ -342,7 +443,8 @@ describe("the examples", function()
       for _, option in ipairs { "--help", "-h" } do
         local out, err, status = wordcount { "--threads", "3", option }
         assert.matches("^usage: wordcount.lua %[%-%-threads N%] "
-                       .. "%[%-%-states M%] %[FILE%.%.%.%]\n", out)
+                       .. "%[%-%-states M%] %[%-%-rounds R%] "
+                       .. "%[FILE%.%.%.%]\n", out)
         assert.equal("", err)
         assert.equal(0, status)
       end
@@ -356,6 +458,7 @@ describe("the examples", function()
       { "--threads 1.5", "--threads needs a number" },
       { "--threads two", "--threads needs a number" },
       { "--states 1e9", "--states needs a number" },
+      { "--rounds 0", "--rounds needs a number" },
       { "--states 99999999999999999999", "--states needs a number" },
       { "--states 2", "more states than threads" },
       { "--threads 4 --states 4", "more states than threads" },
@@ -385,7 +488,7 @@ describe("the examples", function()
           return gmatch(pattern:find("\128", 1, true) and "" or text, pattern)
         end]] })
       assert.equal("", out)
-      assert.matches("was counted %d+ times with threads and 0 times", err)
+      assert.matches("was counted %d+ times and not 0 times", err)
       assert.equal(1, status)
     end)
 
@@ -396,16 +499,13 @@ describe("the examples", function()
       end
       local text = write_file(scratch .. "/text", "one two three")
       local command = command_line(here .. "/examples/wordcount.lua",
-                                   { text, text, text, text }, {})
+                                   { "--rounds=1", text }, {})
       local screen = shell(terminal:format(quote(command)))
-      local bars = {}
-      for bar in screen:gmatch("\r%[([#.]+)%] %d of 4 files") do
-        table.insert(bars, bar)
+      local turns = {}
+      for turn in screen:gmatch("\rturn (%d+) of 10 ") do
+        table.insert(turns, turn)
       end
-      assert.same({
-        ("#"):rep(10) .. ("."):rep(30), ("#"):rep(20) .. ("."):rep(20),
-        ("#"):rep(30) .. ("."):rep(10), ("#"):rep(40),
-      }, bars)
+      assert.equal("1 2 3 4 5 6 7 8 9 10", table.concat(turns, " "))
     end)
   end)
 end)
