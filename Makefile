@@ -90,7 +90,7 @@ $(MODULE): $(OBJECTS)
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -fvisibility=hidden -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
 
 # Small modules for specs, examples and benchmarks, one source file each.
 define NATIVE_MODULE

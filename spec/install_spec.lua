@@ -29,6 +29,11 @@ local function make(arguments)
     :format(LUA_VERSION, SCRATCH, arguments))
 end
 
+-- What a shared object exports, one line of nm for each symbol.
+local function exports(path)
+  return run("nm -D --defined-only " .. path)
+end
+
 -- A fresh interpreter, the same as this one, that finds only what is in the
 -- given folder: calls a state of the module there, prints what comes back.
 local function use_module_in(folder)
@@ -74,9 +79,8 @@ describe("installation #install", function()
 
     it("builds a module that exports its luaopen function only", function()
       make("all")
-      local symbols = run("nm -D --defined-only " .. SCRATCH ..
-        "/make/mtstates.so")
-      assert.matches("^%x+ T luaopen_mtstates\n$", symbols)
+      assert.matches("^%x+ T luaopen_mtstates\n$",
+        exports(SCRATCH .. "/make/mtstates.so"))
     end)
   end)
 
@@ -90,6 +94,8 @@ describe("installation #install", function()
       " make --tree ../tree mtstates-scm-0.rockspec " .. headers)
     local lib = SCRATCH .. "/tree/lib/"
     assert.equal("42\n", use_module_in(here .. "/" .. lib .. "lua/" .. ABI))
+    assert.matches("^%x+ T luaopen_mtstates\n$",
+      exports(lib .. "lua/" .. ABI .. "/mtstates.so"))
     run("cmp library/mtstates.lua " .. lib .. "luarocks/rocks-" .. ABI ..
       "/mtstates/scm-0/library/mtstates.lua")
   end)

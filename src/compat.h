@@ -14,9 +14,13 @@
 #ifndef MTS_COMPAT_H
 #define MTS_COMPAT_H
 
+#include "compiler.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+
+MTS_BEGIN_HIDDEN
 
 #if LUA_VERSION_NUM < 501 || LUA_VERSION_NUM > 505
 #error "mtstates is built for Lua 5.1 to 5.5 and LuaJIT 2.1"
@@ -140,5 +144,7 @@ void mts_compat_traceback(lua_State *L, lua_State *L1, const char *message,
                           int level);
 
 #endif
+
+MTS_END_HIDDEN
 
 #endif

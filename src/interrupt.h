@@ -4,7 +4,10 @@
 #ifndef MTS_INTERRUPT_H
 #define MTS_INTERRUPT_H
 
+#include "compiler.h"
 #include "state.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Has the code of s hit by an interrupt, now or when it runs next;
@@ -48,5 +51,7 @@ static inline lua_State *mts_interrupt_switch(mts_State *s, lua_State *L)
   }
   return before;
 }
+
+MTS_END_HIDDEN
 
 #endif

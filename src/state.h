@@ -4,12 +4,16 @@
 #ifndef MTS_STATE_H
 #define MTS_STATE_H
 
+#include "compiler.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 #include "compat.h"
 #include "lock.h"
 #include "status.h"
+
+MTS_BEGIN_HIDDEN
 
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {
@@ -162,5 +166,7 @@ void mts_state_close_when_free(mts_State *s);
 /* Writes "state(name=...,id=...)", or without name, into text. */
 #define MTS_DESCRIPTION_SIZE 160
 void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE]);
+
+MTS_END_HIDDEN
 
 #endif
