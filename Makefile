@@ -60,8 +60,10 @@ BENCH    = $(patsubst bench/%.c,$(BUILD)/bench/%.so,$(wildcard bench/*.c))
 
 # What the code cannot do without comes first and is no part of CFLAGS: the
 # user's flags replace only the optimisation, and have the last word.
+# Without exceptions what Lua, compiled as C++, throws could not pass through
+# (see src/compiler.h).
 WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes
-DIALECT  = -std=c11 -pthread $(WARNINGS) -Isrc -I$(LUA_INCDIR)
+DIALECT  = -std=c11 -fexceptions -pthread $(WARNINGS) -Isrc -I$(LUA_INCDIR)
 COMPILE  = $(CC) $(DIALECT) -fPIC -MMD -MP -MT $@ -MF $(basename $@).d \
              $(CPPFLAGS) $(CFLAGS)
 LINK     = $(CC) $(LIBFLAG) -pthread $(CFLAGS) $(LDFLAGS)
