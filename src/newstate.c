@@ -94,8 +94,10 @@ static void set_package_field(lua_State *L, const char *field,
   int top = lua_gettop(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
   if (value && lua_istable(L, -1)) {
+    const char *present;
     lua_getfield(L, -1, field);
-    if (strcmp(lua_tostring(L, -1), value) != 0) {
+    present = lua_tostring(L, -1);
+    if (!present || strcmp(present, value) != 0) {
       lua_pushstring(L, value);
       lua_setfield(L, top + 1, field);
     }

@@ -20,7 +20,8 @@ no_tables='-fno-asynchronous-unwind-tables -fno-unwind-tables'
 describe() {
   lua=5.4 cc=gcc flags= module_flags= host_flags= without=none linked=
   case $1 in
-    c++)      cc='g++ -x c++ -DLUA_CORE= -DLUA_LIB= -include lua.hpp' module_flags=$no_tables ;;
+    c++)      cc='g++ -x c++ -DLUA_CORE= -DLUA_LIB= -include lua.hpp'
+              module_flags=$no_tables ;;
     32bits)   lua=5.3 flags=-DLUA_32BITS ;;
     nocvtn2s) flags='-DLUA_NOCVTN2S -DLUA_NOCVTS2N' ;;
     nocompat) lua=5.3 ;;
@@ -36,10 +37,15 @@ describe() {
   program=$folder/lua
 }
 
+# Runs a command that says much; what it says is shown if it fails.
+quietly() {
+  "$@" > "$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
+}
+
 build_luajit() {
   cp -R "$tree/." "$folder/tree"
-  make --silent -C "$folder/tree/src" CC=gcc CCOPT=-O0 XCFLAGS="$flags" \
-    BUILDMODE=static TARGET_STRIP=: > "$folder/log" 2>&1
+  quietly make --silent -C "$folder/tree/src" CC=gcc CCOPT=-O0 \
+    XCFLAGS="$flags" BUILDMODE=static TARGET_STRIP=:
   ln -sf tree/src/luajit "$program"
 }
 
@@ -49,8 +55,8 @@ build_lua() {
   (cd "$folder/lua.o"
    { ls "$tree"/src/*.c; [ -z "$host_flags" ] || echo "$here/host.c"; } |
      grep -Ev "/(luac|${host_flags:+lua|}$without)[a-z0-9]*\.c$" |
-     xargs -P "$(nproc)" -n 4 $cc -w -I"$tree/src" -DLUA_USE_POSIX -DLUA_USE_DLOPEN $flags \
-       $host_flags -c)
+     xargs -P "$(nproc)" -n 4 $cc -w -I"$tree/src" -DLUA_USE_POSIX \
+       -DLUA_USE_DLOPEN $flags $host_flags -c)
 }
 
 link_lua() {
@@ -58,7 +64,7 @@ link_lua() {
     ${linked:+"$folder"/obj/*.o} -lm -ldl -pthread
 }
 
-# $(CC) of a user is left aside: the kinds are about Lua.
+# The module, and one that calls states from native code.
 build_module() {
   make --silent -j "$(nproc)" CC=gcc BUILD="build/foreign/$1" \
     LUA_VERSION=$lua LUA_INCDIR="$tree/src" \
@@ -72,8 +78,8 @@ build_rock() {
   mkdir "$folder/rock"
   cp -R src library LICENSE mtstates-scm-0.rockspec "$folder/rock"
   (cd "$folder/rock"
-   luarocks --lua-version=$lua make --tree tree LUA_INCDIR="$tree/src" \
-     CFLAGS="-O2 -fPIC $flags $module_flags" mtstates-scm-0.rockspec > log 2>&1)
+   quietly luarocks --lua-version=$lua make --tree tree \
+     LUA_INCDIR="$tree/src" CFLAGS="-O2 -fPIC $flags $module_flags")
 }
 
 # check KIND PATHS - runs check.lua where C modules are found like that.
@@ -86,7 +92,8 @@ failed=
 for kind in ${@:-c++ 32bits nocvtn2s nocompat static fewer fewest noffi}; do
   describe "$kind"
   [ -d "$tree/src" ] || sh spec/sanitize/fetch_lua.sh "$tree"
-  if [ ! -e "$folder/is_built" ] || [ "$0" -nt "$folder/is_built" ]; then
+  if [ ! -e "$folder/is_built" ] || [ "$0" -nt "$folder/is_built" ] ||
+     [ "$here/host.c" -nt "$folder/is_built" ]; then
     rm -rf "$folder"
     mkdir -p "$folder"
     case $lua in jit) build_luajit ;; *) build_lua ;; esac
