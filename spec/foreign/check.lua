@@ -234,6 +234,7 @@ if kind == "fewer" then
     local s = mtstates.newstate(runner)
     equal("table table nil nil", s:call(
       "return type(math)..' '..type(string)..' '..type(io)..' '..type(os)"))
+    equal(package.path, s:call("return package.path"))
   end)
 end
 

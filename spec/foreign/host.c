@@ -5,6 +5,7 @@
 ** those that luaL_openlibs opens or, if this was compiled
 **
 **   with HOST_FEWER   not io, os and utf8; luaL_openlibs opens what there is
+**                     and removes package.path, as for a sandbox
 **   with HOST_FEWEST  only three, and there is no luaL_openlibs
 **
 ** A luaopen_mtstates that is linked in is for require or, without that, makes
@@ -45,6 +46,10 @@ static void open_libraries(lua_State *L)
 void luaL_openlibs(lua_State *L)
 {
   open_libraries(L);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "path");
+  lua_pop(L, 1);
 }
 #endif
 
