@@ -183,7 +183,7 @@ if kind == "nocvtn2s" then
     raises("bad argument #1", mtstates.state, 1.5)
     raises("bad argument #2", mtstates.newstate, nil, 42)
     raises("got number", mtstates.singleton, 42, "return")
-    raises("#2", s.call, s, nil, {})
+    raises("argument #3", s.call, s, nil, {})
     local upvalue = 42
     raises("upvalue #1 'upvalue'", mtstates.newstate,
       function() return upvalue end)
