@@ -60,8 +60,10 @@ BENCH    = $(patsubst bench/%.c,$(BUILD)/bench/%.so,$(wildcard bench/*.c))
 
 # What the code cannot do without comes first and is no part of CFLAGS: the
 # user's flags replace only the optimisation, and have the last word.
+# Without exceptions what Lua, compiled as C++, throws could not pass through
+# (see src/compiler.h).
 WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes
-DIALECT  = -std=c11 -pthread $(WARNINGS) -Isrc -I$(LUA_INCDIR)
+DIALECT  = -std=c11 -fexceptions -pthread $(WARNINGS) -Isrc -I$(LUA_INCDIR)
 COMPILE  = $(CC) $(DIALECT) -fPIC -MMD -MP -MT $@ -MF $(basename $@).d \
              $(CPPFLAGS) $(CFLAGS)
 LINK     = $(CC) $(LIBFLAG) -pthread $(CFLAGS) $(LDFLAGS)
@@ -75,7 +77,7 @@ export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
 
 .PHONY: all deps demo test specs lint format cross-check check-format analyze \
-        asan tsan apicheck valgrind bench install uninstall clean help FORCE
+        asan tsan apicheck valgrind foreign bench install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # `make -j deps test`: the packages come first
@@ -90,7 +92,7 @@ $(MODULE): $(OBJECTS)
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -fvisibility=hidden -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
 
 # Small modules for specs, examples and benchmarks, one source file each.
 define NATIVE_MODULE
@@ -117,7 +119,7 @@ demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
 # util-linux, grep, diff and the like are on every Debian machine.
-PACKAGES = gcc libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 \
+PACKAGES = gcc g++ libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 \
            luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
            libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
            clang-format clang-tidy cppcheck valgrind libc6-dbg \
@@ -184,7 +186,7 @@ specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 # start, writes its reports to a file of its own; none may be there at the end,
 # but for notes that a huge block, as some specs want, was not to be had.  Left
 # out are large numbers, which would take hours.
-LUA_SOURCE = $(CURDIR)/build/lua-source/src
+LUA_SOURCE = $(CURDIR)/build/lua-source/lua5.4/src
 REPORTS    = $(CURDIR)/build/$@/report
 define SANITIZE
 @rm -f $(REPORTS)*
@@ -195,7 +197,7 @@ status=$$?; ! grep -hsv 'failed to allocate' $(REPORTS)* && exit $$status
 endef
 
 $(LUA_SOURCE)/lua.h:
-	@sh spec/sanitize/fetch_lua.sh build/lua-source
+	@sh spec/sanitize/fetch_lua.sh build/lua-source/lua5.4
 
 $(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
     $(BUILD)/flags
@@ -260,6 +262,11 @@ MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
                    --errors-for-leak-kinds=definite
 HELGRIND       = $(VALGRIND) --tool=helgrind
 
+# Errors that are C++ exceptions, other number types, programs without some of
+# the libraries and more, with Luas built from Debian's source.
+foreign: ## try the module with Luas built in other ways (KINDS="c++ 32bits ...")
+	@sh spec/foreign/run.sh $(KINDS)
+
 # Each row, or family of rows, is a program.  Of BASE only the module is taken;
 # it is built as that revision's Makefile says.
 ROWS       = *
@@ -283,7 +290,7 @@ bench-base:
 C_SOURCES = $(wildcard src/*.c spec/support/*.c spec/sanitize/*.c \
               examples/native/*.c bench/*.c)
 C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
-              spec/sanitize/*.h \
+              spec/sanitize/*.h spec/foreign/*.c \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
 ROCKSPEC  = mtstates-scm-0.rockspec

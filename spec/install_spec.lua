@@ -29,6 +29,18 @@ local function make(arguments)
     :format(LUA_VERSION, SCRATCH, arguments))
 end
 
+-- Looks at the symbols of a module: it exports one, and can be loaded by a
+-- program that has Lua inside without some of its libraries.
+local function check_symbols(path)
+  assert.matches("^%x+ T luaopen_mtstates\n$",
+    run("nm -D --defined-only " .. path))
+  local needed = run("nm -D --undefined-only " .. path)
+  assert.matches(" U lua_", needed)
+  assert.matches(" w luaopen_io", needed)
+  assert.not_matches(" U luaopen_", needed)
+  assert.not_matches(" U luaL_openlibs", needed)
+end
+
 -- A fresh interpreter, the same as this one, that finds only what is in the
 -- given folder: calls a state of the module there, prints what comes back.
 local function use_module_in(folder)
@@ -72,12 +84,11 @@ describe("installation #install", function()
       assert.equal("", run("find " .. root .. "/odd -type f"))
     end)
 
-    it("builds a module that exports its luaopen function only", function()
-      make("all")
-      local symbols = run("nm -D --defined-only " .. SCRATCH ..
-        "/make/mtstates.so")
-      assert.matches("^%x+ T luaopen_mtstates\n$", symbols)
-    end)
+    it("builds a module that exports one function and needs no library",
+      function()
+        make("all")
+        check_symbols(SCRATCH .. "/make/mtstates.so")
+      end)
   end)
 
   it("with luarocks, without network", function()
@@ -90,6 +101,7 @@ describe("installation #install", function()
       " make --tree ../tree mtstates-scm-0.rockspec " .. headers)
     local lib = SCRATCH .. "/tree/lib/"
     assert.equal("42\n", use_module_in(here .. "/" .. lib .. "lua/" .. ABI))
+    check_symbols(lib .. "lua/" .. ABI .. "/mtstates.so")
     run("cmp library/mtstates.lua " .. lib .. "luarocks/rocks-" .. ABI ..
       "/mtstates/scm-0/library/mtstates.lua")
   end)

@@ -9,11 +9,15 @@
 #ifndef MTS_ASYNC_UTIL_H
 #define MTS_ASYNC_UTIL_H
 
+#include "compiler.h"
+
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Annotations for clang -Wthread-safety; nothing for other compilers.
@@ -166,5 +170,7 @@ static inline bool mts_thread_is_stack_low(mts_Thread *thread, size_t reserve)
 ** loaded the module is closed.
 */
 void mts_module_pin(void);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,9 +4,12 @@
 #ifndef MTS_CALL_H
 #define MTS_CALL_H
 
+#include "compiler.h"
 #include "message.h"
 #include "state.h"
 #include "transfer.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Where the main Lua thread of a state has the two between calls; newstate.c
@@ -62,5 +65,7 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
 */
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
                           mts_Buffer *error_text);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,10 +4,14 @@
 #ifndef MTS_CARRAY_H
 #define MTS_CARRAY_H
 
+#include "compiler.h"
+
 #include <stdbool.h>
 
 #include "carray_capi.h"
 #include "compat.h"
+
+MTS_BEGIN_HIDDEN
 
 /* An array found in a Lua state, good as long as its object is there. */
 typedef struct mts_Carray {
@@ -37,5 +41,7 @@ void mts_carray_push_new(lua_State *L, carray_type type, size_t count,
 
 /* Bytes of an element; 0: no such type. */
 size_t mts_carray_element_size(carray_type type);
+
+MTS_END_HIDDEN
 
 #endif

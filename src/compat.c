@@ -7,7 +7,6 @@
 #include "compat.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 #if LUA_VERSION_NUM >= 502
 const lua_CFunction mts_compat_open_coroutine = luaopen_coroutine;
@@ -33,6 +32,20 @@ const luaL_Reg mts_compat_libs[] = {
     {LUA_BITLIBNAME, luaopen_bit32},
 #endif
     {NULL, NULL}};
+
+bool mts_compat_openlibs(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 505
+  void (*open)(lua_State *, int, int) = luaL_openselectedlibs;
+  if (open)
+    open(L, ~0, 0);
+#else
+  void (*open)(lua_State *) = luaL_openlibs;
+  if (open)
+    open(L);
+#endif
+  return open != NULL;
+}
 
 void mts_compat_sizeglobals(lua_State *L, int count)
 {

@@ -14,9 +14,14 @@
 #ifndef MTS_COMPAT_H
 #define MTS_COMPAT_H
 
+#include "compiler.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdbool.h>
+
+MTS_BEGIN_HIDDEN
 
 #if LUA_VERSION_NUM < 501 || LUA_VERSION_NUM > 505
 #error "mtstates is built for Lua 5.1 to 5.5 and LuaJIT 2.1"
@@ -50,11 +55,57 @@
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 
-/* Opens the coroutine library; NULL: it comes with the basic one. */
+/*
+** Programs that have Lua inside can leave libraries out.  Where the linker
+** knows weak references, the module can be loaded all the same and finds NULL
+** in the place of what is not there.
+*/
+#if defined(__ELF__)
+#if LUA_VERSION_NUM >= 505
+#pragma weak luaL_openselectedlibs
+#else
+#pragma weak luaL_openlibs
+#endif
+#pragma weak luaopen_base
+#pragma weak luaopen_package
+#pragma weak luaopen_table
+#pragma weak luaopen_io
+#pragma weak luaopen_os
+#pragma weak luaopen_string
+#pragma weak luaopen_math
+#pragma weak luaopen_debug
+#if LUA_VERSION_NUM >= 502
+#pragma weak luaopen_coroutine
+#endif
+#if defined(LUA_UTF8LIBNAME)
+#pragma weak luaopen_utf8
+#endif
+#if MTS_LUAJIT
+#pragma weak luaopen_bit
+#pragma weak luaopen_jit
+#pragma weak luaopen_ffi
+#elif defined(LUA_BITLIBNAME)
+#pragma weak luaopen_bit32
+#endif
+#endif
+
+/*
+** Opens the coroutine library; NULL: it comes with the basic one, or there is
+** none.
+*/
 extern const lua_CFunction mts_compat_open_coroutine;
 
-/* All other libraries besides the basic one and package; ends with NULL. */
+/*
+** All other libraries besides the basic one and package; ends without a name.
+** The functions of those that are not there are NULL.
+*/
 extern const luaL_Reg mts_compat_libs[];
+
+/*
+** Opens all libraries, as luaL_openlibs; false if that is not there.
+** Stack: [-0, +0, e]
+*/
+bool mts_compat_openlibs(lua_State *L);
 
 /*
 ** Makes room for count globals in L, which is new: they would make their table
@@ -143,5 +194,7 @@ void mts_compat_traceback(lua_State *L, lua_State *L1, const char *message,
                           int level);
 
 #endif
+
+MTS_END_HIDDEN
 
 #endif

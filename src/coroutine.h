@@ -4,7 +4,10 @@
 #ifndef MTS_COROUTINE_H
 #define MTS_COROUTINE_H
 
+#include "compiler.h"
 #include "compat.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Replaces the functions of the coroutine library on top of the stack that run
@@ -19,5 +22,7 @@ void mts_coroutine_patch(lua_State *L);
 ** Stack: [-0, +0, m]
 */
 void mts_coroutine_preload(lua_State *L);
+
+MTS_END_HIDDEN
 
 #endif

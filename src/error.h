@@ -4,9 +4,12 @@
 #ifndef MTS_ERROR_H
 #define MTS_ERROR_H
 
+#include "compiler.h"
 #include "compat.h"
 #include "state.h"
 #include "util.h"
+
+MTS_BEGIN_HIDDEN
 
 /* In the order of the table in error.c. */
 typedef enum mts_Error {
@@ -68,5 +71,7 @@ int mts_error_handler(lua_State *L);
 ** apart.  Stack: [-0, +1, m]
 */
 void mts_error_open(lua_State *L);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,7 +4,10 @@
 #ifndef MTS_HANDLE_H
 #define MTS_HANDLE_H
 
+#include "compiler.h"
 #include "state.h"
+
+MTS_BEGIN_HIDDEN
 
 /* The class name of state objects. */
 #define MTS_HANDLE_CLASS "mtstates.state"
@@ -20,5 +23,7 @@ void mts_handle_open(lua_State *L);
 ** object.  Slow: it asks the Lua registry.  Stack: [-0, +0, m]
 */
 mts_State *mts_handle_to_state(lua_State *L, int index);
+
+MTS_END_HIDDEN
 
 #endif

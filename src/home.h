@@ -4,7 +4,10 @@
 #ifndef MTS_HOME_H
 #define MTS_HOME_H
 
+#include "compiler.h"
 #include "state.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Notes in the Lua registry of L that this copy of the module is used there.
@@ -38,5 +41,7 @@ void mts_home_push_box(lua_State *L);
 ** by this module, or for nil.  Stack: [-0, +0, -]
 */
 mts_State *mts_home_unbox(lua_State *L, int index);
+
+MTS_END_HIDDEN
 
 #endif

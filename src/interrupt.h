@@ -4,7 +4,10 @@
 #ifndef MTS_INTERRUPT_H
 #define MTS_INTERRUPT_H
 
+#include "compiler.h"
 #include "state.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** To be called before all others.  False if the environment names no signal
@@ -79,5 +82,7 @@ static inline void mts_interrupt_leave(mts_State *s, const mts_Resume *resume,
     s->resumes = resume->outer;
   mts_interrupt_switch(s, before);
 }
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,9 +4,12 @@
 #ifndef MTS_LOCK_H
 #define MTS_LOCK_H
 
+#include "compiler.h"
 #include "async_util.h"
 #include "status.h"
 #include "waitgraph.h"
+
+MTS_BEGIN_HIDDEN
 
 /* Of so many calls one looks whether threads wait too long. */
 #define MTS_LOCK_LOOK 64
@@ -113,5 +116,7 @@ static inline bool mts_lock_is_closed(mts_Lock *lock)
 {
   return (atomic_load(&lock->word) & MTS_WORD_CLOSED) != 0;
 }
+
+MTS_END_HIDDEN
 
 #endif

@@ -18,14 +18,8 @@
 
 #define MTS_VERSION "0.5.0"
 
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-
 /* The only name that the shared object exports. */
-EXPORT int luaopen_mtstates(lua_State *L);
+MTS_EXPORT int luaopen_mtstates(lua_State *L);
 
 /*
 ** mtstates.type(x): the registered class name of a userdata, else what type

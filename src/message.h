@@ -4,9 +4,12 @@
 #ifndef MTS_MESSAGE_H
 #define MTS_MESSAGE_H
 
+#include "compiler.h"
 #include "carray.h"
 #include "compat.h"
 #include "util.h"
+
+MTS_BEGIN_HIDDEN
 
 /* All zero, but for the limit, is a valid empty message. */
 typedef struct mts_Message {
@@ -43,5 +46,7 @@ void mts_message_clear(mts_Message *message);
 ** Stack: [-0, +message->count, e]
 */
 void mts_message_push(lua_State *L, const mts_Message *message);
+
+MTS_END_HIDDEN
 
 #endif

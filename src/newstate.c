@@ -27,27 +27,60 @@ typedef struct Preparation {
 #define GLOBALS_WITH_LIBS 40
 #define GLOBALS_WITHOUT 30
 
+/* Opens a library, if it is there. */
+static void open_lib(lua_State *L, const char *name, lua_CFunction open)
+{
+  if (open) {
+    luaL_requiref(L, name, open, 1);
+    lua_pop(L, 1);
+  }
+}
+
+static void open_all_libs(lua_State *L)
+{
+  const luaL_Reg *lib;
+  if (mts_compat_openlibs(L))
+    return;
+  open_lib(L, "_G", luaopen_base);
+  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+  open_lib(L, LUA_COLIBNAME, mts_compat_open_coroutine);
+  for (lib = mts_compat_libs; lib->name; lib++)
+    open_lib(L, lib->name, lib->func);
+}
+
 /*
-** All libraries, or the basic ones and the others for require.  The table
-** package.preload is made before the library does so, in the size it needs.
+** The basic libraries, and the others for require.  The table package.preload
+** is made before the library does so, in the size it needs.
 */
+static void open_basic_libs(lua_State *L)
+{
+  const luaL_Reg *lib;
+  open_lib(L, "_G", luaopen_base);
+  lua_createtable(L, 0, 8);
+  for (lib = mts_compat_libs; lib->name; lib++)
+    if (lib->func) {
+      lua_pushcfunction(L, lib->func);
+      lua_setfield(L, -2, lib->name);
+    }
+  mts_coroutine_preload(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (lua_istable(L, -1)) {
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
+  }
+  lua_pop(L, 2);
+}
+
 static void open_libs(lua_State *L, bool all)
 {
   mts_compat_sizeglobals(L, all ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   if (all)
-    luaL_openlibs(L);
-  else {
-    luaL_requiref(L, "_G", luaopen_base, 1);
-    lua_createtable(L, 0, 8);
-    luaL_setfuncs(L, mts_compat_libs, 0);
-    mts_coroutine_preload(L);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    luaL_requiref(L, LUA_LOADLIBNAME, luaopen_package, 1);
-    lua_insert(L, -2);
-    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
-    lua_pop(L, 2);
-  }
+    open_all_libs(L);
+  else
+    open_basic_libs(L);
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
     mts_coroutine_patch(L);
@@ -58,13 +91,18 @@ static void open_libs(lua_State *L, bool all)
 static void set_package_field(lua_State *L, const char *field,
                               const char *value)
 {
+  int top = lua_gettop(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
-  lua_getfield(L, -1, field);
-  if (value && strcmp(lua_tostring(L, -1), value) != 0) {
-    lua_pushstring(L, value);
-    lua_setfield(L, -3, field);
+  if (value && lua_istable(L, -1)) {
+    const char *present;
+    lua_getfield(L, -1, field);
+    present = lua_tostring(L, -1);
+    if (!present || strcmp(present, value) != 0) {
+      lua_pushstring(L, value);
+      lua_setfield(L, top + 1, field);
+    }
   }
-  lua_pop(L, 2);
+  lua_settop(L, top);
 }
 
 /* As after a collection: it waits until the state is twice as large. */

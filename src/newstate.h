@@ -4,9 +4,12 @@
 #ifndef MTS_NEWSTATE_H
 #define MTS_NEWSTATE_H
 
+#include "compiler.h"
 #include "setup.h"
 #include "state.h"
 #include "util.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Opens the Lua state of s, which the calling thread holds, and runs the
@@ -16,5 +19,7 @@
 */
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
                             mts_Buffer *error_text);
+
+MTS_END_HIDDEN
 
 #endif

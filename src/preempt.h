@@ -4,7 +4,10 @@
 #ifndef MTS_PREEMPT_H
 #define MTS_PREEMPT_H
 
+#include "compiler.h"
 #include "async_util.h"
+
+MTS_BEGIN_HIDDEN
 
 /* The environment variable that names the signal; see the README. */
 #define MTS_PREEMPT_VARIABLE "MTSTATES_SIGNAL"
@@ -32,5 +35,7 @@ void mts_preempt_init_thread(mts_Thread *thread);
 ** Locks: takes a mutex of its own, a leaf.
 */
 bool mts_preempt_send(mts_Thread *thread, bool is_overdue);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,9 +4,13 @@
 #ifndef MTS_PROTECT_H
 #define MTS_PROTECT_H
 
+#include "compiler.h"
+
 #include <stdbool.h>
 
 #include "compat.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** A function to be run in protected mode.  It sees its arguments and gives its
@@ -57,5 +61,7 @@ static inline bool mts_protect_grow(lua_State *L, int used, int size)
 {
   return size <= LUA_MINSTACK - used || mts_protect_grow_beyond(L, size);
 }
+
+MTS_END_HIDDEN
 
 #endif

@@ -7,7 +7,10 @@
 #ifndef MTS_REGISTRY_H
 #define MTS_REGISTRY_H
 
+#include "compiler.h"
 #include "state.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** A new state with an id of its own; see mts_state_new.
@@ -57,5 +60,7 @@ void mts_registry_drop_owner(mts_State *s);
 ** Returns: MTS_OK, also if it was closed before; MTS_BUSY.
 */
 mts_Status mts_registry_close(mts_State *s);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,10 +4,14 @@
 #ifndef MTS_SETUP_H
 #define MTS_SETUP_H
 
+#include "compiler.h"
+
 #include <stdbool.h>
 
 #include "compat.h"
 #include "transfer.h"
+
+MTS_BEGIN_HIDDEN
 
 /* The bytes are on the creator's stack. */
 typedef struct mts_Setup {
@@ -32,5 +36,7 @@ bool mts_setup_starts_at(lua_State *L, int index);
 ** Stack: [-0, +n, e]
 */
 int mts_setup_check(lua_State *L, int libs, mts_Setup *setup);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,6 +4,8 @@
 #ifndef MTS_STATE_H
 #define MTS_STATE_H
 
+#include "compiler.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +13,8 @@
 #include "lock.h"
 #include "status.h"
 #include "watch.h"
+
+MTS_BEGIN_HIDDEN
 
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {
@@ -204,5 +208,7 @@ void mts_state_close_when_free(mts_State *s);
 /* Writes "state(name=...,id=...)", or without name, into text. */
 #define MTS_DESCRIPTION_SIZE 160
 void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE]);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,8 +4,11 @@
 #ifndef MTS_TRANSFER_H
 #define MTS_TRANSFER_H
 
+#include "compiler.h"
 #include "carray.h"
 #include "compat.h"
+
+MTS_BEGIN_HIDDEN
 
 /* What it takes to copy values; each kind includes those before it. */
 typedef enum mts_Kind {
@@ -152,5 +155,7 @@ static inline void mts_transfer_push_scanned(lua_State *to,
 ** Stack of to: [-0, +count, e]
 */
 void mts_transfer_push(lua_State *to, const mts_Values *values);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,8 +4,12 @@
 #ifndef MTS_UTIL_H
 #define MTS_UTIL_H
 
+#include "compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+
+MTS_BEGIN_HIDDEN
 
 /* Bytes that grow.  All zero is a valid empty buffer. */
 typedef struct mts_Buffer {
@@ -37,5 +41,7 @@ void mts_util_quote(char text[MTS_QUOTED_SIZE], const char *string,
 
 /* For hash tables. */
 size_t mts_util_hash(const char *string, size_t length);
+
+MTS_END_HIDDEN
 
 #endif

@@ -4,9 +4,13 @@
 #ifndef MTS_WAITGRAPH_H
 #define MTS_WAITGRAPH_H
 
+#include "compiler.h"
+
 #include <stdint.h>
 
 #include "async_util.h"
+
+MTS_BEGIN_HIDDEN
 
 /*
 ** Who holds something that threads can wait for: a thread, or 0, plus flags
@@ -38,5 +42,7 @@ bool mts_waitgraph_add(mts_Wait *wait, uintptr_t thread, const mts_Word *word);
 
 /* The wait is over.  Locks: as above. */
 void mts_waitgraph_remove(const mts_Wait *wait);
+
+MTS_END_HIDDEN
 
 #endif

@@ -5,6 +5,9 @@
 #define MTS_WATCH_H
 
 #include "async_util.h"
+#include "compiler.h"
+
+MTS_BEGIN_HIDDEN
 
 typedef struct mts_Watch mts_Watch;
 
@@ -39,5 +42,7 @@ bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again);
 /* To be called around fork; the child has no watcher and nothing to watch. */
 void mts_watch_before_fork(void);
 void mts_watch_after_fork(bool is_child);
+
+MTS_END_HIDDEN
 
 #endif

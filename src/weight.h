@@ -4,7 +4,10 @@
 #ifndef MTS_WEIGHT_H
 #define MTS_WEIGHT_H
 
+#include "compiler.h"
 #include "compat.h"
+
+MTS_BEGIN_HIDDEN
 
 /* Of the states that one Lua state has made, in KB; all zero at first. */
 typedef struct mts_Weights {
@@ -20,5 +23,7 @@ void mts_weight_remove(mts_Weights *weights, int kb);
 ** Finalizers can run.  Stack: [-0, +0, e]
 */
 void mts_weight_tell(mts_Weights *weights, lua_State *L);
+
+MTS_END_HIDDEN
 
 #endif

@@ -1,9 +1,11 @@
 #!/bin/sh
-# fetch_lua.sh FOLDER - puts the source of Debian's Lua 5.4 into FOLDER/src
+# fetch_lua.sh FOLDER/PACKAGE - puts Debian's source of a Lua there
 #
+# PACKAGE is lua5.4 or the like, or luajit; the code is in FOLDER/PACKAGE/src.
 # apt-get source, without a change to the system and without its rights: from
 # the machine's own archives of Debian, by a list of sources in FOLDER.
 set -e
+package=$(basename "$1")
 rm -rf "$1"
 mkdir -p "$1/lists/partial"
 cd "$1"
@@ -19,11 +21,12 @@ get() {
     -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User= "$@"
 }
 get update
-get --download-only source lua5.4
-dpkg-source --no-check -x lua5.4_*.dsc tree > /dev/null # apt-get has checked
-mv tree/src src
+get --download-only source "$package"
+dpkg-source --no-check -x "$package"_*.dsc tree > /dev/null # apt-get has checked
+mv tree/* .
 rm -r lists tree
 
 # What debian/rules makes beside it.
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
-echo "#define DEB_HOST_MULTIARCH \"$multiarch\"" > src/lua5.4-deb-multiarch.h
+echo "#define DEB_HOST_MULTIARCH \"$multiarch\"" > \
+  "src/$package-deb-multiarch.h"

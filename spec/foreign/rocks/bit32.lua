@@ -1,0 +1,1 @@
+return {is_rock = true} -- in the place of a library that a Lua has or not
