@@ -42,7 +42,11 @@ typedef struct mts_Results {
 mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
                     mts_Results *results, mts_Buffer *error_text);
 
-/* Gets the message of an error; valid during the call only. */
+/*
+** Gets the message of an error; valid during the call only.  No lock and no
+** state is held then.  If it leaves by longjmp or an exception, nothing but the
+** message is lost.
+*/
 typedef void (*mts_ErrorHandler)(void *data, const char *message,
                                  size_t length);
 

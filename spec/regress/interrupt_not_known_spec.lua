@@ -77,7 +77,7 @@ local function run(code, setting)
   return helpers.run_program(PRELUDE .. code, setting):match("([^\n]*)\n$")
 end
 
-describe("an interrupt stays pending", function()
+describe("an interrupt stays pending #rlimit", function()
   it("if the system has no resources for another signal", function()
     assert.equals("missed, hits the next call", run(
       "print(run(looping(), true))", "prlimit --sigpending=0"))
@@ -91,7 +91,7 @@ describe("an interrupt stays pending", function()
 end)
 
 describe("an interrupt hits by signal", function()
-  it("if the mask of a thread that blocked it at first cannot be read",
+  it("if a mask that blocked it at first cannot be read #rlimit",
      function()
     assert.equals("hit	true", run([[
       signals.block(true) -- new threads start like this one
