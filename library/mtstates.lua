@@ -28,7 +28,8 @@
 local mtstates = {}
 
 ---Creates a state and runs `setup(...)` in it. The state object is an owner:
----when the last owner is collected, the state is closed.
+---when the last owner is collected, the state is closed. A string in the first
+---place is the name if anything follows it.
 ---
 ---Errors: `invoking_state`, `state_result`, `out_of_memory`.
 ---@param name string? # not necessarily unique
@@ -37,7 +38,8 @@ local mtstates = {}
 ---@param ... mtstates.value # arguments for setup
 ---@return mtstates.state state
 ---@return any ... # what setup returned after the callback
----@overload fun(setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
+---@overload fun(code: string): mtstates.state, ...
+---@overload fun(setup: function, ...: mtstates.value): mtstates.state, ...
 ---@overload fun(name: string?, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
 ---@overload fun(libs: boolean, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
 ---@nodiscard

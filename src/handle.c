@@ -248,10 +248,9 @@ static int newstate(lua_State *L)
   int index;
   mts_Setup setup;
   Handle *handle;
-  if (lua_isnil(L, 1))
-    libs = 2;
-  else if (lua_type(L, 1) == LUA_TSTRING && mts_setup_starts_at(L, 2)) {
-    name = lua_tolstring(L, 1, &length);
+  if (lua_isnil(L, 1) ||
+      (lua_type(L, 1) == LUA_TSTRING && lua_gettop(L) > 1)) {
+    name = lua_tolstring(L, 1, &length); /* NULL for nil */
     libs = 2;
   }
   index = mts_setup_check(L, libs, &setup);

@@ -20,12 +20,6 @@ typedef struct mts_Setup {
 } mts_Setup;
 
 /*
-** Tells whether the arguments [libs,] setup can start at index.
-** Stack: [-0, +0, -]
-*/
-bool mts_setup_starts_at(lua_State *L, int index);
-
-/*
 ** Reads the arguments [libs,] setup, ... from the index libs to the top.
 ** Raises argument errors.  What it pushes has to stay as long as *setup is
 ** used.  Returns the index of the argument setup.
