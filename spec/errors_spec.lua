@@ -214,8 +214,12 @@ describe("errors", function()
     end)
 
     it("show numbers as they are", function()
-      has(invoke("return function() error(4711) end"), "4711")
-      has(invoke("return function() error(0.25) end"), "0.25")
+      local s = mtstates.newstate("return function(e) error(e, 0) end")
+      for _, number in ipairs({4711, 0.25, -1.0, 1e30, 1/0}) do
+        local err = helpers.raises_error("invoking_state", s.call, s, number)
+        has(err, ": " .. tostring(number) ..
+          " (error object is a number value)\n")
+      end
     end)
 
     it("use __tostring if there is one", function()

@@ -6,7 +6,6 @@
 */
 #include "compat.h"
 
-#include <math.h>
 #include <stdbool.h>
 
 #if LUA_VERSION_NUM >= 502
@@ -147,19 +146,6 @@ int mts_compat_closethread(lua_State *co, lua_State *from)
 #endif
 
 #if LUA_VERSION_NUM < 503
-
-/* 2^53: each integer up to here is a double. */
-#define LARGEST_EXACT 9007199254740992.0
-
-lua_Integer mts_compat_tointegerx(lua_State *L, int index, int *is_integral)
-{
-  lua_Number n = lua_tonumber(L, index);
-  bool is_exact =
-      lua_isnumber(L, index) && n == floor(n) && fabs(n) <= LARGEST_EXACT;
-  if (is_integral)
-    *is_integral = is_exact;
-  return is_exact ? (lua_Integer)n : 0;
-}
 
 int mts_compat_newmetatable(lua_State *L, const char *name)
 {

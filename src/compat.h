@@ -14,6 +14,7 @@
 #ifndef MTS_COMPAT_H
 #define MTS_COMPAT_H
 
+#include <float.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -28,6 +29,15 @@
 #else
 #define MTS_LUAJIT 0
 #endif
+
+/*
+** Whole numbers below 2 to the power of this fit into lua_Integer, and as
+** lua_Number none of them can be mistaken for its neighbour.
+*/
+#define MTS_EXACT_BITS                                                        \
+  (sizeof(lua_Number) < sizeof(double) ? FLT_MANT_DIG                         \
+   : sizeof(lua_Integer) < 8           ? 31                                   \
+                                       : DBL_MANT_DIG)
 
 /* Whether functions have their globals in an upvalue, _ENV. */
 #define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
@@ -99,11 +109,9 @@ int mts_compat_closethread(lua_State *co, lua_State *from);
 #if LUA_VERSION_NUM < 503
 
 #define lua_isinteger(L, index) ((void)(L), (void)(index), 0)
-#define lua_tointegerx mts_compat_tointegerx
 #define lua_dump(L, writer, data, strip) (lua_dump)(L, writer, data)
 #define luaL_newmetatable(L, name) mts_compat_newmetatable(L, name)
 
-lua_Integer mts_compat_tointegerx(lua_State *L, int index, int *is_integral);
 int mts_compat_newmetatable(lua_State *L, const char *name);
 
 #endif

@@ -115,9 +115,12 @@ int mts_error_handler(lua_State *L)
   case LUA_TSTRING:
     break;
   case LUA_TNUMBER: /* show it, but do not pretend that it was a string */
-    lua_pushvalue(L, 1);
-    lua_pushfstring(L, "%s (error object is a number value)",
-                    lua_tostring(L, -1));
+    if (lua_isinteger(L, 1))
+      lua_pushfstring(L, "%I (error object is a number value)",
+                      lua_tointeger(L, 1));
+    else
+      lua_pushfstring(L, "%f (error object is a number value)",
+                      lua_tonumber(L, 1));
     lua_replace(L, 1);
     break;
   default:

@@ -13,6 +13,8 @@
 */
 #include "handle.h"
 
+#include <stdio.h>
+
 #include "call.h"
 #include "error.h"
 #include "home.h"
@@ -315,6 +317,18 @@ static int singleton(lua_State *L)
 /* Look-up                                                                 */
 /* ======================================================================= */
 
+/* The id in the first argument, which is a number. */
+static lua_Integer check_id(lua_State *L)
+{
+  lua_Number n;
+  if (lua_isinteger(L, 1))
+    return lua_tointeger(L, 1);
+  n = lua_tonumber(L, 1);
+  luaL_argcheck(L, n == floor(n) && fabs(n) < (double)(1LL << MTS_EXACT_BITS),
+                1, "number has no integer representation");
+  return (lua_Integer)n;
+}
+
 /* mtstates.state(id | name) */
 static int state(lua_State *L)
 {
@@ -329,17 +343,16 @@ static int state(lua_State *L)
       raise_name_error(L, status, name, length);
   }
   else {
-    int is_integral;
     lua_Integer id;
     if (lua_type(L, 1) != LUA_TNUMBER)
       luaL_typeerror(L, 1, "integer or string");
-    id = lua_tointegerx(L, 1, &is_integral);
+    id = check_id(L);
     handle = push_handle(L);
-    status =
-        is_integral ? mts_registry_find_id(id, &handle->state) : MTS_UNKNOWN;
+    status = mts_registry_find_id(id, &handle->state);
     if (status != MTS_OK) {
-      lua_pushfstring(L, "id %s", lua_tostring(L, 1));
-      mts_error_raise_status(L, status, lua_tostring(L, -1));
+      char what[32];
+      snprintf(what, sizeof(what), "id %lld", (long long)id);
+      mts_error_raise_status(L, status, what);
     }
   }
   return 1;
