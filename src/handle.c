@@ -77,7 +77,7 @@ static inline Handle *check_handle(lua_State *L)
 {
   Handle *handle = to_handle(L);
   if (!handle)
-    luaL_typeerror(L, 1, MTS_HANDLE_CLASS);
+    luaL_typeerror(L, 1, MTS_STATE_CLASS);
   return handle;
 }
 
@@ -103,7 +103,7 @@ static mts_State *check_state(lua_State *L)
 
 mts_State *mts_handle_to_state(lua_State *L, int index)
 {
-  Handle *handle = luaL_testudata(L, index, MTS_HANDLE_CLASS);
+  Handle *handle = luaL_testudata(L, index, MTS_STATE_CLASS);
   return handle ? handle->state : NULL;
 }
 
@@ -488,8 +488,7 @@ static int state_tostring(lua_State *L)
   char text[MTS_DESCRIPTION_SIZE] = "(finalized)";
   if (handle->state)
     mts_state_describe(handle->state, text);
-  lua_pushfstring(L, "%s: %p %s", MTS_HANDLE_CLASS, (const void *)handle,
-                  text);
+  lua_pushfstring(L, "%s: %p %s", MTS_STATE_CLASS, (const void *)handle, text);
   return 1;
 }
 
@@ -550,7 +549,7 @@ void mts_handle_open(lua_State *L)
   int module = lua_gettop(L);
   int metatable = module + 1;
   Context *shared;
-  luaL_newmetatable(L, MTS_HANDLE_CLASS);
+  luaL_newmetatable(L, MTS_STATE_CLASS);
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   shared = lua_newuserdatauv(L, sizeof(*shared), 0);

@@ -6,9 +6,6 @@
 
 #include "state.h"
 
-/* The class name of state objects. */
-#define MTS_HANDLE_CLASS "mtstates.state"
-
 /*
 ** Adds the functions newstate, state, singleton and id to the table on top of
 ** the stack.  Stack: [-0, +0, m]

@@ -11,6 +11,9 @@
 #include "lock.h"
 #include "status.h"
 
+/* The class name of state objects. */
+#define MTS_STATE_CLASS "mtstates.state"
+
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {
   MTS_INTERRUPT_NONE,
