@@ -29,6 +29,7 @@ build = {
         "src/waitgraph.c",
         "src/setup.c",
         "src/newstate.c",
+        "src/preload.c",
         "src/call.c",
         "src/transfer.c",
         "src/message.c",

@@ -47,7 +47,9 @@ describe("wrong arguments", function()
 
     it("are never a name that is taken for code", function()
       local code = "error('was run')"
-      bad(2, "newstate", "got nil", function() mtstates.newstate(code, nil) end)
+      bad(2, "newstate", "got nil", function()
+        mtstates.newstate(code, nil)
+      end)
       bad(3, "newstate", "got nil", function()
         mtstates.newstate(code, nil, nil)
       end)

@@ -300,6 +300,34 @@ describe("mtstates.newstate", function()
       end):call())
     end)
 
+    it("have the module without a file", function()
+      local output = helpers.run_program([[
+        local path = package.cpath:match("[^;]+"):gsub("%?", "mtstates")
+        local open = package.loadlib(path, "luaopen_mtstates")
+        package.preload.mtstates = assert(open)
+        package.path, package.cpath = "", ""
+        local mtstates = require "mtstates"
+        local code = [=[
+          local next_code = ...
+          local mt = require "mtstates"
+          assert(package.path .. package.cpath == "")
+          local function look()
+            return type(package.preload.mtstates), mt.id() ~= nil
+          end
+          if next_code then
+            local inner = mt.newstate(nil, false, next_code)
+            return function() return inner:call() end
+          end
+          return look
+        ]=]
+        for _, libs in ipairs {true, false} do
+          print(mtstates.newstate(nil, libs, code):call())
+          print(mtstates.newstate(nil, libs, code, code):call())
+        end
+      ]])
+      assert.equals(("function\ttrue\n"):rep(4), output)
+    end)
+
     it("run mtstates themselves", function()
       local s = mtstates.newstate(function()
         local mt = require "mtstates"

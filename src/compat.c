@@ -28,8 +28,21 @@ const luaL_Reg mts_compat_libs[] = {
     {LUA_BITLIBNAME, luaopen_bit},
     {LUA_JITLIBNAME, luaopen_jit},
     {LUA_FFILIBNAME, luaopen_ffi},
-#elif defined(LUA_BITLIBNAME)
+#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 502
     {LUA_BITLIBNAME, luaopen_bit32},
+#endif
+    {NULL, NULL}};
+
+const luaL_Reg mts_compat_extra_libs[] = {
+#if MTS_LUAJIT
+    {LUA_JITLIBNAME ".opt", luaopen_jit},
+    {LUA_JITLIBNAME ".profile", luaopen_jit},
+    {LUA_JITLIBNAME ".util", luaopen_jit},
+    {LUA_STRLIBNAME ".buffer", luaopen_string},
+    {LUA_TABLIBNAME ".clear", luaopen_table},
+    {LUA_TABLIBNAME ".new", luaopen_table},
+#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 503
+    {LUA_BITLIBNAME, luaopen_bit32}, /* raises without LUA_COMPAT_BITLIB */
 #endif
     {NULL, NULL}};
 

@@ -64,6 +64,19 @@ extern const lua_CFunction mts_compat_open_coroutine;
 extern const luaL_Reg mts_compat_libs[];
 
 /*
+** Whether libraries enter themselves into package.loaded; their functions may
+** return anything then.
+*/
+#define MTS_LIBS_ENTER_THEMSELVES MTS_LUAJIT
+
+/*
+** Libraries that a build may lack although there is a function that opens
+** them.  Those with a dot in their name come with the library whose name is in
+** front of it, which their function opens.  Ends with NULL.
+*/
+extern const luaL_Reg mts_compat_extra_libs[];
+
+/*
 ** Makes room for count globals in L, which is new: they would make their table
 ** grow six times.  Does nothing where Lua has no place for another table.
 ** Stack: [-0, +0, m]

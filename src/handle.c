@@ -30,6 +30,7 @@
 typedef struct Context {
   mts_State *home;     /* the state that this Lua state is, or NULL */
   mts_Weights weights; /* of the states that were made here */
+  lua_CFunction open_module;
 } Context;
 
 typedef struct Handle {
@@ -241,6 +242,13 @@ static void create(lua_State *L, Handle *handle, const char *name,
     mts_error_raise_status(L, status, "new state");
 }
 
+/* As mts_setup_check. */
+static int check_setup(lua_State *L, int libs, mts_Setup *setup)
+{
+  setup->open_module = context(L)->open_module;
+  return mts_setup_check(L, libs, setup);
+}
+
 /* mtstates.newstate([name,] [libs,] setup, ...) */
 static int newstate(lua_State *L)
 {
@@ -255,7 +263,7 @@ static int newstate(lua_State *L)
     name = lua_tolstring(L, 1, &length); /* NULL for nil */
     libs = 2;
   }
-  index = mts_setup_check(L, libs, &setup);
+  index = check_setup(L, libs, &setup);
   handle = push_handle(L);
   create(L, handle, name, length);
   return open_state(L, handle, &setup, index);
@@ -296,7 +304,7 @@ static int singleton(lua_State *L)
   status = mts_registry_find_singleton(name, length, &handle->state);
   if (status == MTS_UNKNOWN) {
     lua_pop(L, 1);
-    index = mts_setup_check(L, 2, &setup);
+    index = check_setup(L, 2, &setup);
     handle = push_handle(L);
     create(L, handle, name, length);
     status = mts_registry_reserve(handle->state, &found);
@@ -544,7 +552,7 @@ static void set_functions(lua_State *L, int index, const luaL_Reg *list)
   lua_pop(L, 1);
 }
 
-void mts_handle_open(lua_State *L)
+void mts_handle_open(lua_State *L, lua_CFunction open_module)
 {
   int module = lua_gettop(L);
   int metatable = module + 1;
@@ -553,7 +561,7 @@ void mts_handle_open(lua_State *L)
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   shared = lua_newuserdatauv(L, sizeof(*shared), 0);
-  *shared = (Context){.home = mts_home_of(L)};
+  *shared = (Context){.home = mts_home_of(L), .open_module = open_module};
   set_functions(L, metatable + 1, methods);
   set_functions(L, metatable, metamethods);
   set_functions(L, module, functions);

@@ -61,7 +61,7 @@ int luaopen_mtstates(lua_State *L)
   if (mts_protect_open(L) != LUA_OK)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);
-  mts_handle_open(L);
+  mts_handle_open(L, luaopen_mtstates);
   mts_notify_open(L);
   mts_receiver_open(L);
   mts_error_open(L);

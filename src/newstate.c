@@ -15,6 +15,7 @@
 #include "coroutine.h"
 #include "error.h"
 #include "home.h"
+#include "preload.h"
 #include "protect.h"
 
 typedef struct Preparation {
@@ -31,15 +32,15 @@ typedef struct Preparation {
 ** All libraries, or the basic ones and the others for require.  The table
 ** package.preload is made before the library does so, in the size it needs.
 */
-static void open_libs(lua_State *L, bool all)
+static void open_libs(lua_State *L, bool all, lua_CFunction open_module)
 {
   mts_compat_sizeglobals(L, all ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   if (all)
     luaL_openlibs(L);
   else {
     luaL_requiref(L, "_G", luaopen_base, 1);
-    lua_createtable(L, 0, 8);
-    luaL_setfuncs(L, mts_compat_libs, 0);
+    lua_createtable(L, 0, 9);
+    mts_preload_add_libs(L);
     mts_coroutine_preload(L);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -48,6 +49,10 @@ static void open_libs(lua_State *L, bool all)
     lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
     lua_pop(L, 2);
   }
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "preload");
+  mts_preload_add_module(L, open_module);
+  lua_pop(L, 2);
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
     mts_coroutine_patch(L);
@@ -87,7 +92,7 @@ static int prepare(lua_State *L, void *data)
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);
-  open_libs(L, setup->with_libs);
+  open_libs(L, setup->with_libs, setup->open_module);
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
 
@@ -121,8 +126,11 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
                             mts_Buffer *error_text)
 {
   Preparation preparation = {.state = s, .setup = setup};
+  lua_State *L;
   int result;
-  lua_State *L = luaL_newstate();
+  if (!setup->with_libs && !mts_preload_find_libs())
+    return MTS_NO_MEMORY;
+  L = luaL_newstate();
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;

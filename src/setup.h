@@ -16,6 +16,7 @@ typedef struct mts_Setup {
   size_t length;
   const char *path; /* package.path, NULL: as it is by default */
   const char *cpath;
+  lua_CFunction open_module; /* for require; the caller sets it */
   mts_Values args;
 } mts_Setup;
 
