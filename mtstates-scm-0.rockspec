@@ -38,6 +38,7 @@ build = {
         "src/interrupt.c",
         "src/handle.c",
         "src/error.c",
+        "src/errorobject.c",
         "src/util.c",
         "src/async_util.c",
         "src/preempt.c",

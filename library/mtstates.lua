@@ -82,7 +82,7 @@ function mtstates.type(value) end
 
 ---A state as others see it, through an owner or a reference. From Lua 5.4
 ---on, an owner in a to-be-closed variable closes the state at the end of the
----scope.
+---scope. Two objects are equal if they refer to the same state.
 ---@class mtstates.state
 local state = {}
 
@@ -173,6 +173,18 @@ function e:details() end
 ---@return string? traceback
 ---@nodiscard
 function e:traceback() end
+
+---The name of the innermost error of this module that is not
+---`invoking_state`; nil if another error was raised inside the state.
+---@return string? cause
+---@nodiscard
+function e:cause() end
+
+---The innermost message as it was raised, without names, states and
+---tracebacks.
+---@return string text
+---@nodiscard
+function e:text() end
 
 ---The whole string, as is `tostring(e)`.
 ---@return string message

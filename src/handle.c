@@ -500,6 +500,16 @@ static int state_tostring(lua_State *L)
   return 1;
 }
 
+/* Whether both refer to the same state; of none if they are finalized. */
+static int state_eq(lua_State *L)
+{
+  const Handle *a = luaL_testudata(L, 1, MTS_STATE_CLASS);
+  const Handle *b = luaL_testudata(L, 2, MTS_STATE_CLASS);
+  lua_pushboolean(L, a && b && a->state && a->state == b->state &&
+                         !a->is_finalized && !b->is_finalized);
+  return 1;
+}
+
 /* Finalizers should not raise: what is no state object is left alone. */
 static int state_gc(lua_State *L)
 {
@@ -538,6 +548,7 @@ static const luaL_Reg methods[] = {
     {"close", state_close},     {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", state_tostring},
+                                       {"__eq", state_eq},
                                        {"__gc", state_gc},
                                        {"__close", state_close_variable},
                                        {NULL, NULL}};

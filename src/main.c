@@ -8,6 +8,7 @@
 #include "async_util.h"
 #include "compat.h"
 #include "error.h"
+#include "errorobject.h"
 #include "handle.h"
 #include "home.h"
 #include "notify_capi_impl.h"
@@ -64,7 +65,7 @@ int luaopen_mtstates(lua_State *L)
   mts_handle_open(L, luaopen_mtstates);
   mts_notify_open(L);
   mts_receiver_open(L);
-  mts_error_open(L);
+  mts_errorobject_open(L);
   lua_setfield(L, -2, "error");
   lua_pushcfunction(L, type);
   lua_setfield(L, -2, "type");

@@ -78,7 +78,7 @@ bool mts_preload_find_libs(void)
 
 /*
 ** A loader where libraries enter themselves.  Upvalues: the name, and what
-** opens the library of that name or, if it has a dot, the one in front of that.
+** opens the library of that name or, if it has a dot, the one in front of it.
 ** Opening puts it into package.loaded, or its own loader in the place of this
 ** one.
 */
