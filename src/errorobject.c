@@ -90,8 +90,8 @@ static const char *skip_state(const char *text)
 }
 
 /*
-** As luaL_where writes it.  Code as the name of a chunk can hold anything, that
-** of a file no colon with a space behind.
+** As luaL_where writes it.  A chunk named by its code can have anything in its
+** name; in the name of a file there is no colon with a space behind.
 */
 static const char *skip_position(const char *text)
 {
