@@ -54,6 +54,12 @@
 */
 #define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
 
+/*
+** Whether garbage can be collected by hand without side effects: a collector
+** that was stopped stays so, and a small stack keeps its size.
+*/
+#define MTS_GC_IS_NEUTRAL (LUA_VERSION_NUM >= 504)
+
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 

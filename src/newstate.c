@@ -34,7 +34,6 @@ typedef struct Preparation {
 */
 static void open_libs(lua_State *L, bool all, lua_CFunction open_module)
 {
-  mts_compat_sizeglobals(L, all ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   if (all)
     luaL_openlibs(L);
   else {
@@ -92,15 +91,19 @@ static int prepare(lua_State *L, void *data)
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);
-  open_libs(L, setup->with_libs, setup->open_module);
-  set_package_field(L, "path", setup->path);
-  set_package_field(L, "cpath", setup->cpath);
-
+  mts_compat_sizeglobals(L, setup->with_libs ? GLOBALS_WITH_LIBS
+                                             : GLOBALS_WITHOUT);
   result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
+  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
+    lua_gc(L, LUA_GCCOLLECT,
+           0); /* what compiling has left: that counts here */
+  open_libs(L, setup->with_libs, setup->open_module);
+  set_package_field(L, "path", setup->path);
+  set_package_field(L, "cpath", setup->cpath);
   resume_collector(L);
   return 2;
 }
