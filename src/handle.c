@@ -505,6 +505,8 @@ static int state_eq(lua_State *L)
 {
   const Handle *a = luaL_testudata(L, 1, MTS_STATE_CLASS);
   const Handle *b = luaL_testudata(L, 2, MTS_STATE_CLASS);
+  if (!a && !b) /* Lua does not call it then */
+    luaL_typeerror(L, 1, MTS_STATE_CLASS);
   lua_pushboolean(L, a && b && a->state && a->state == b->state &&
                          !a->is_finalized && !b->is_finalized);
   return 1;
