@@ -48,7 +48,8 @@ SOURCES = src/main.c src/state.c src/lock.c src/waitgraph.c src/registry.c \
           src/carray.c src/coroutine.c src/interrupt.c src/handle.c \
           src/error.c src/util.c src/async_util.c src/notify_capi_impl.c \
           src/receiver_capi_impl.c src/home.c src/protect.c src/compat.c \
-          src/preempt.c src/watch.c src/weight.c
+          src/preempt.c src/watch.c src/weight.c src/preload.c \
+          src/errorobject.c
 
 MODULE   = $(BUILD)/mtstates.so
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)

@@ -28,7 +28,8 @@
 local mtstates = {}
 
 ---Creates a state and runs `setup(...)` in it. The state object is an owner:
----when the last owner is collected, the state is closed.
+---when the last owner is collected, the state is closed. A string in the first
+---place is the name if anything follows it.
 ---
 ---Errors: `invoking_state`, `state_result`, `out_of_memory`.
 ---@param name string? # not necessarily unique
@@ -37,7 +38,8 @@ local mtstates = {}
 ---@param ... mtstates.value # arguments for setup
 ---@return mtstates.state state
 ---@return any ... # what setup returned after the callback
----@overload fun(setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
+---@overload fun(code: string): mtstates.state, ...
+---@overload fun(setup: function, ...: mtstates.value): mtstates.state, ...
 ---@overload fun(name: string?, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
 ---@overload fun(libs: boolean, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
 ---@nodiscard
@@ -80,7 +82,7 @@ function mtstates.type(value) end
 
 ---A state as others see it, through an owner or a reference. From Lua 5.4
 ---on, an owner in a to-be-closed variable closes the state at the end of the
----scope.
+---scope. Two objects are equal if they refer to the same state.
 ---@class mtstates.state
 local state = {}
 
@@ -174,6 +176,18 @@ function e:details() end
 ---@return string? traceback
 ---@nodiscard
 function e:traceback() end
+
+---The name of the innermost error of this module that is not
+---`invoking_state`; nil if another error was raised inside the state.
+---@return string? cause
+---@nodiscard
+function e:cause() end
+
+---The innermost message as it was raised, without names, states and
+---tracebacks.
+---@return string text
+---@nodiscard
+function e:text() end
 
 ---The whole string, as is `tostring(e)`.
 ---@return string message

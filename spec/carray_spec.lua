@@ -235,7 +235,7 @@ describe("carray values", function()
         local array = require "carray".new("int", 1)
         return function(code)
           package.path, package.cpath = "", ""
-          local ok, err = pcall(mt.newstate, code, array)
+          local ok, err = pcall(mt.newstate, nil, code, array)
           return ok, err
         end
       end)

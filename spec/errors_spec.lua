@@ -214,8 +214,12 @@ describe("errors", function()
     end)
 
     it("show numbers as they are", function()
-      has(invoke("return function() error(4711) end"), "4711")
-      has(invoke("return function() error(0.25) end"), "0.25")
+      local s = mtstates.newstate("return function(e) error(e, 0) end")
+      for _, number in ipairs({4711, 0.25, -1.0, 1e30, 1/0}) do
+        local err = helpers.raises_error("invoking_state", s.call, s, number)
+        has(err, ": " .. tostring(number) ..
+          " (error object is a number value)\n")
+      end
     end)
 
     it("use __tostring if there is one", function()
@@ -480,9 +484,133 @@ describe("mtstates.error(err)", function()
     assert.truthy(err:find(mtstates.error.unknown_object, 1, true))
   end)
 
+  describe("tells cause and text", function()
+    -- Cause (without prefix) and text of what f raises.
+    local function has_inside(cause, text, f, ...)
+      local e = mtstates.error(helpers.raises(f, ...))
+      assert.equals(cause and mtstates.error[cause], e:cause())
+      assert.equals(text, e:text())
+    end
+
+    -- The same for an error of this text.
+    local function says(cause, text, err)
+      has_inside(cause, text, error, err, 0)
+    end
+
+    it("of an error that crossed no state", function()
+      local s = mtstates.newstate("cause", helpers.echo)
+      s:close()
+      has_inside("object_closed", "the state is closed", s.call, s)
+      has_inside("unknown_object", "id 7: no such open state",
+        mtstates.state, 7)
+      has_inside("unknown_object", "name \"nobody: x\": no such open state",
+        mtstates.state, "nobody: x")
+      has_inside("state_result",
+        "result #1 of the setup is not a function but nil",
+        mtstates.newstate, "return nil")
+    end)
+
+    it("of other errors inside a state", function()
+      local s = mtstates.newstate("cause",
+        "return function(...) error(...) end")
+      local new = mtstates.newstate
+      has_inside(nil, "boom", s.call, s, "boom", 0)
+      has_inside(nil, "", s.call, s, "", 0)
+      has_inside(nil, "two\nlines", s.call, s, "two\nlines", 0)
+      has_inside(nil, "a\0b", s.call, s, "a\0b", 0)
+      has_inside(nil, "(error object is a nil value)", s.call, s)
+      has_inside(nil, "boom", s.call, s, "boom\nstack traceback:\n\tx", 0)
+      has_inside(nil, "[string \"error('boom')\"]:1: boom", new,
+        "error('boom')")
+      has_inside(nil, "[string \"error('boom')\"]:1: boom", new, "cause",
+        "error('boom')")
+    end)
+
+    it("of errors that only mention a name", function()
+      local s = mtstates.newstate("return function(...) error(...) end")
+      for _, text in ipairs({
+        "see mtstates.error.deadlock", "mtstates.error.deadlock.",
+        "mtstates.error.deadlock2: x", "see: mtstates.error.deadlock: x",
+        "could not load: file.lua:3: mtstates.error.deadlock: x",
+        "a\nb:1: mtstates.error.deadlock: x", "mtstates.error.none: x",
+        ":1: mtstates.error.deadlock: x", "b:1 mtstates.error.deadlock: x",
+        "b:x: mtstates.error.deadlock: x", "state(id=5): boom",
+        ("x"):rep(100) .. ":1: mtstates.error.deadlock: x",
+        "boom\nmtstates.error.deadlock: x",
+        "[string \"x\" mtstates.error.deadlock: y]:1: z"
+      }) do
+        has_inside(nil, text, s.call, s, text, 0)
+      end
+      local code = "-- mtstates.error.deadlock: x"
+      has_inside(nil, "[string \"-- mtstates.error.deadlock: x...\"]:2: boom",
+        mtstates.newstate, code .. "\nerror('boom')")
+    end)
+
+    it("of errors of this module inside, through any number of states",
+      function()
+        local setup = function()
+          local mt = require "mtstates"
+          return function(id, ...)
+            if id == "interrupt" then
+              mt.state(mt.id()):interrupt()
+              error("not interrupted")
+            elseif id == "result" then
+              return {}
+            elseif id == "wrap" then
+              return coroutine.wrap(function(...)
+                mt.state(...):call(select(2, ...))
+              end)(...)
+            elseif id == "again" then
+              local s = mt.state(...)
+              local _, err = pcall(s.call, s, select(2, ...))
+              error(err)
+            end
+            return mt.state(id):call(...)
+          end
+        end
+        local a = mtstates.newstate("a", setup)
+        local b = mtstates.newstate("b\": state(id=1): \n\\\"", setup)
+        local c = mtstates.newstate(("long\0\""):rep(50), setup)
+        local d = mtstates.newstate(nil, setup)
+        local stopped = "the running code was stopped"
+        has_inside("interrupted", stopped, a.call, a, "interrupt")
+        has_inside("unknown_object", "id 7: no such open state",
+          a.call, a, b:id(), c:id(), d:id(), 7)
+        has_inside("interrupted", stopped, a.call, a, "wrap", b:id(), "again",
+          c:id(), "wrap", d:id(), "wrap", a:id(), "interrupt")
+        has_inside("state_result",
+          "result #1 is a table, which cannot be transferred; " ..
+          "return its values", a.call, a, "again", b:id(), c:id(), "result")
+      end)
+
+    it("of texts as they could come", function()
+      local head = "mtstates.error.invoking_state: "
+      local tail = "\nstack traceback:\n\tx\nstack traceback:\n\ty"
+      says("deadlock", "", "mtstates.error.deadlock")
+      says("deadlock", "x", "mtstates.error.deadlock: x" .. tail)
+      says(nil, "", head)
+      says(nil, "", head:sub(1, -3) .. tail)
+      says(nil, "boom", head .. "boom" .. tail)
+      says(nil, "boom", head .. "state(id=1): boom" .. tail)
+      says(nil, "state(id=): boom", head .. "state(id=): boom" .. tail)
+      says(nil, "state(name=\"x): boom",
+        head .. "state(name=\"x): boom" .. tail)
+      says("deadlock", "x", head .. "state(name=\"\\\"\\\\\",id=12): " ..
+        "C:\\a b.lua:12: [string \"a: b:1: ...\"]:1: ?:3: x:1: " ..
+        "mtstates.error.deadlock: x" .. tail)
+      says("deadlock", "", head .. "a:1: " .. head .. "b:2: " .. head ..
+        "mtstates.error.deadlock" .. tail)
+      local many = ("a:1: "):rep(300000)
+      says("deadlock", "x", head .. many .. "mtstates.error.deadlock: x")
+      says(nil, many, head .. many)
+      says("deadlock", "x", head:rep(30000) .. "mtstates.error.deadlock: x")
+    end)
+  end)
+
   it("has methods that refuse other selfs", function()
     local e = mtstates.error("mtstates.error.deadlock: x")
-    for _, name in ipairs({"name", "details", "traceback", "message"}) do
+    for _, name in ipairs({"name", "details", "traceback", "message", "cause",
+                           "text"}) do
       for _, other in ipairs({5, "x", {}, true, io.stdout}) do
         local err = helpers.raises(function() e[name](other) end)
         assert.truthy(tostring(err):find("mtstates.error expected", 1, true),

@@ -4,8 +4,56 @@ local mtstates = require "mtstates"
 -- Libraries that are no part of the basic functions in any Lua version.
 local libraries = {"string", "table", "math", "io", "os", "debug"}
 
--- Those that only some versions have.
-local more_libraries = {"utf8", "bit32", "bit", "jit", "ffi"}
+-- Those that only some versions, or some builds of them, have.
+local more_libraries = {
+  "utf8", "bit32", "bit", "jit", "ffi", "jit.opt", "jit.profile", "jit.util",
+  "string.buffer", "table.clear", "table.new"
+}
+
+-- Lua code: describe(name) requires a module and gives a text with all that is
+-- in it, names and types, and the values that could differ.
+local DESCRIBE = [[
+  local pairs, require, tostring, type = pairs, require, tostring, type
+  local function add(list, path, value, seen)
+    local kind = type(value)
+    list[#list + 1] = path .. " " ..
+      ((kind == "string" or kind == "number") and tostring(value) or kind)
+    if kind == "table" and not seen[value] then
+      seen[value] = true
+      for key, field in pairs(value) do
+        add(list, path .. "." .. tostring(key), field, seen)
+      end
+    end
+  end
+  local function describe(name)
+    local list, module = {}, require(name)
+    add(list, name, module, {})
+    if package.loaded[name] ~= module or require(name) ~= module then
+      list[#list + 1] = "not in package.loaded"
+    end
+    local library = require "table"
+    library.sort(list)
+    return library.concat(list, ", ")
+  end
+]]
+
+-- The names of all modules that a fresh interpreter has without a file.
+local function plain_names()
+  local names = {}
+  for name in helpers.run_program([[
+    for _, modules in pairs {package.loaded, package.preload} do
+      for name in pairs(modules) do
+        print(name)
+      end
+    end
+  ]]):gmatch("[^\n]+") do
+    if name ~= "_G" and name ~= "package" then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
 
 describe("libs", function()
   before_each(helpers.watch("libs"))
@@ -98,8 +146,73 @@ describe("libs", function()
         assert.same({"function", true}, {s:call(library, fname)}, library)
       end
       for _, library in ipairs(more_libraries) do
-        if pcall(require, library) then
+        if not library:find(".", 1, true) and pcall(require, library) then
           assert.same({"nil", true}, {s:call(library, "none")}, library)
+        end
+      end
+    end)
+
+    it("lets require give what it gives in the plain interpreter", function()
+      local code = DESCRIBE .. [[
+        local function describe_each(name, ...)
+          if name then
+            return describe(name), describe_each(...)
+          end
+        end
+      ]]
+      local function is_as_in_plain(...)
+        local list = helpers.pack(...)
+        local s = mtstates.newstate(nil, false, code .. "return describe_each")
+        assert.equals(
+          helpers.run_program(code .. "io.write(table.concat({" ..
+            "describe_each('" .. table.concat(list, "', '") .. "')}, '\\n'))"),
+          table.concat({s:call(...)}, "\n"))
+      end
+      local names, reversed = plain_names(), {}
+      assert.is_true(#names >= #libraries)
+      for i, name in ipairs(names) do
+        is_as_in_plain(name)
+        reversed[#names + 1 - i] = name
+      end
+      is_as_in_plain(helpers.unpack(names))
+      is_as_in_plain(helpers.unpack(reversed))
+    end)
+
+    it("lets modules work that not every Lua has", function()
+      for name, code in pairs({
+        utf8 = "return require'utf8'.char(228)",
+        bit32 = "return require'bit32'.band(7, 12)",
+        bit = "return require'bit'.band(7, 12)",
+        jit = "return (require'jit'.version)",
+        ffi = "return tonumber(require'ffi'.new('int', 7))",
+        ["jit.opt"] = "return select('#', require'jit.opt'.start('cse'))",
+        ["jit.util"] =
+          "return require'jit.util'.funcinfo(function() end).linedefined",
+        ["jit.profile"] = "return select('#', require'jit.profile'.stop())",
+        ["string.buffer"] =
+          "return require'string.buffer'.new():put('a', 1):tostring()",
+        ["table.clear"] =
+          "local t = {1} require'table.clear'(t) return #t",
+        ["table.new"] = "return #require'table.new'(4, 0)",
+      }) do
+        if pcall(require, name) then
+          local s = mtstates.newstate(nil, false,
+            ("return function() %s end"):format(code))
+          assert.equals(assert(helpers.compile(code))(), s:call(), name)
+        end
+      end
+    end)
+
+    it("preloads nothing that this Lua does not have", function()
+      local plain = {}
+      for _, name in ipairs(plain_names()) do
+        plain[name] = true
+      end
+      local s = mtstates.newstate(nil, false,
+        "return function(name) return type(package.preload[name]) end")
+      for _, name in ipairs(more_libraries) do
+        if not plain[name] then
+          assert.equals("nil", s:call(name), name)
         end
       end
     end)

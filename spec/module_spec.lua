@@ -226,6 +226,59 @@ describe("state objects", function()
     assert.is_true(mtstates.singleton("object owner"):isowner())
   end)
 
+  describe("==", function()
+    it("is true for objects of the same state", function()
+      local s = mtstates.newstate("equal", helpers.echo)
+      local twin = mtstates.newstate("equal", helpers.echo)
+      local a, b = mtstates.state(s:id()), mtstates.state(s:id())
+      assert.is_true(s == a and a == b and b == s)
+      assert.is_false(s ~= a)
+      assert.is_false(rawequal(s, a))
+      assert.is_false(s == twin or a == twin)
+      twin:close()
+      assert.is_false(s == twin)
+      s:close()
+      assert.is_true(s == a and a == b and s == s)
+    end)
+
+    it("is true for objects inside the state, too", function()
+      local s = mtstates.newstate(function()
+        local mt = require "mtstates"
+        return function(id)
+          return mt.state(mt.id()) == mt.state(id)
+        end
+      end)
+      local other = mtstates.newstate(helpers.echo)
+      assert.is_true(s:call(s:id()))
+      assert.is_false(s:call(other:id()))
+    end)
+
+    it("is false for anything else", function()
+      local s = mtstates.newstate(helpers.echo)
+      for _, value in ipairs({
+        s:id(), tostring(s), true, {}, print, io.stdout, handoff.userdata(),
+        handoff.lightuserdata(64), mtstates.error("mtstates.error.deadlock")
+      }) do
+        assert.is_false(s == value)
+        assert.is_false(value == s)
+      end
+      assert.is_false(s == nil)
+      local eq = debug.getmetatable(s).__eq
+      assert.is_false(eq(s, setmetatable({}, debug.getmetatable(s))))
+      assert.is_false(eq({}, s))
+    end)
+
+    it("is by identity for finalized objects", function()
+      local s = mtstates.newstate(helpers.echo)
+      local a, b = mtstates.state(s:id()), mtstates.state(s:id())
+      debug.getmetatable(a).__gc(a)
+      assert.is_true(a == a) -- luacheck: ignore
+      assert.is_false(a == b or b == a or a == s)
+      debug.getmetatable(b).__gc(b)
+      assert.is_false(a == b)
+    end)
+  end)
+
   describe("tostring", function()
     it("shows class, address, quoted name and id", function()
       local s = mtstates.newstate("object name", helpers.echo)

@@ -102,10 +102,14 @@ describe("mtstates.newstate", function()
     it("gets the arguments behind it when it is a string", function()
       local code = "local a, b = ... ; return function() return a, b end"
       local new = mtstates.newstate
-      assert.same({1, "x"}, {new(code, 1, "x"):call()})
       assert.same({1, "x"}, {new("name", code, 1, "x"):call()})
       assert.same({1, "x"}, {new("name", true, code, 1, "x"):call()})
+      assert.same({1, "x"}, {new("name", nil, code, 1, "x"):call()})
       assert.same({1, "x"}, {new(nil, code, 1, "x"):call()})
+      assert.same({1, "x"}, {new(nil, nil, code, 1, "x"):call()})
+      assert.same({1, "x"}, {new(true, code, 1, "x"):call()})
+      assert.same({"x"}, {new("name", code, "x"):call()})
+      assert.same({}, {new("name", code, nil):call()})
     end)
 
     it("gives its further results to the caller of newstate", function()
@@ -189,18 +193,16 @@ describe("mtstates.newstate", function()
       assert.is_nil(mtstates.newstate(nil, true, helpers.echo):name())
     end)
 
-    it("is none when the first string is followed by no setup", function()
-      local code = "local a, b = ...; return function() return a, b end"
-      local s = mtstates.newstate(code, 5)
+    it("is none when a string is the only argument", function()
+      local s = mtstates.newstate("return function() end")
       assert.is_nil(s:name())
-      assert.equals(5, (s:call()))
-      s = mtstates.newstate(code, true, 7)
-      assert.is_nil(s:name())
-      assert.same({true, 7}, {s:call()})
-      s = mtstates.newstate(code)
-      assert.is_nil(s:name())
-      s = mtstates.newstate(code, nil, "x")
-      assert.is_nil(s:name())
+    end)
+
+    it("is the string in front of nil and a setup", function()
+      local s = mtstates.newstate("left", nil, helpers.echo)
+      assert.equals("left", s:name())
+      s = mtstates.newstate("left", nil, "return function() end")
+      assert.equals("left", s:name())
     end)
 
     it("need not be unique", function()
@@ -296,6 +298,34 @@ describe("mtstates.newstate", function()
       assert.equals("table", mtstates.newstate(function()
         return function() return type(package) end
       end):call())
+    end)
+
+    it("have the module without a file", function()
+      local output = helpers.run_program([[
+        local path = package.cpath:match("[^;]+"):gsub("%?", "mtstates")
+        local open = package.loadlib(path, "luaopen_mtstates")
+        package.preload.mtstates = assert(open)
+        package.path, package.cpath = "", ""
+        local mtstates = require "mtstates"
+        local code = [=[
+          local next_code = ...
+          local mt = require "mtstates"
+          assert(package.path .. package.cpath == "")
+          local function look()
+            return type(package.preload.mtstates), mt.id() ~= nil
+          end
+          if next_code then
+            local inner = mt.newstate(nil, false, next_code)
+            return function() return inner:call() end
+          end
+          return look
+        ]=]
+        for _, libs in ipairs {true, false} do
+          print(mtstates.newstate(nil, libs, code):call())
+          print(mtstates.newstate(nil, libs, code, code):call())
+        end
+      ]])
+      assert.equals(("function\ttrue\n"):rep(4), output)
     end)
 
     it("run mtstates themselves", function()
@@ -428,9 +458,6 @@ describe("mtstates.newstate", function()
       end)
       helpers.bad_argument(3, "newstate", "near", function()
         mtstates.newstate("name", true, code)
-      end)
-      helpers.bad_argument(1, "newstate", "near", function()
-        mtstates.newstate(code, 17)
       end)
     end)
 

@@ -31,7 +31,7 @@ local PRELUDE = [[
 
   -- A state that loops, after it has blocked all signals or none.
   local function looping(block)
-    return require("mtstates").newstate([=[
+    return require("mtstates").newstate(nil, [=[
       require "interruptible"
       local block = ...
       local gates, signals = require "handoff", require "signals"

@@ -273,9 +273,54 @@ describe("values that cannot cross", function()
       s:call(io.stdout)
     end)
     assert.truthy(err:find("FILE*", 1, true) or err:find("userdata", 1, true))
-    err = helpers.bad_argument(1, "call", "", function() s:call(s) end)
-    assert.truthy(err:find("mtstates.state", 1, true)
-      or err:find("userdata", 1, true))
+  end)
+
+  it("are named with what can cross in their place", function()
+    local s = mtstates.newstate(helpers.echo)
+    local state = "(a state cannot be transferred; pass its id)"
+    local table = "(table cannot be transferred to another state; " ..
+      "pass its values)"
+    local bad = helpers.bad_argument
+    bad(1, "call", state, function() s:call(s) end)
+    bad(2, "call", table, function() s:call(1, {}) end)
+    bad(3, "tcall", state, function()
+      s:tcall(0, 1, mtstates.state(s:id()))
+    end)
+    bad(2, "newstate", state, function()
+      mtstates.newstate(helpers.echo, s)
+    end)
+    bad(4, "newstate", table, function()
+      mtstates.newstate(nil, "return print", 1, {})
+    end)
+    bad(3, "singleton", state, function()
+      mtstates.singleton("transfer nowhere", helpers.echo, s)
+    end)
+  end)
+
+  it("are named with what can cross in their place as results", function()
+    local function setup(what)
+      local mt = require "mtstates"
+      local s = mt.newstate("return print")
+      local function get(kind)
+        return 1, kind == "state" and s or {}
+      end
+      if what then
+        return get, get(what)
+      end
+      return get
+    end
+    local s = mtstates.newstate(setup)
+    for kind, hint in pairs({state = "id", table = "values"}) do
+      local text = (" is a %s, which cannot be transferred; return its %s")
+        :format(kind, hint)
+      local function result(number, f, ...)
+        local err = helpers.raises_error("state_result", f, ...)
+        assert.truthy(err:find("): result #" .. number .. text, 1, true), err)
+      end
+      result(2, s.call, s, kind)
+      result(2, s.tcall, s, 0, kind)
+      result(3, mtstates.newstate, setup, kind)
+    end
   end)
 
   it("do not start the callback", function()

@@ -132,9 +132,9 @@ void mts_clock_nap(void);
 void mts_spin_pause(void);
 
 /*
-** Starts a thread that runs function(NULL), which never returns.  It blocks all
-** signals.  name: at most 15 characters, for debuggers.  False if the system
-** has no resources for it.
+** Starts a thread that runs function(NULL), which never returns.  It blocks
+** all signals.  name: at most 15 characters, for debuggers.  False if the
+** system has no resources for it.
 */
 bool mts_thread_start(void *(*function)(void *), const char *name);
 

@@ -244,6 +244,7 @@ static int examine(lua_State *to, void *data)
   mts_transfer_scan(&seen, to, 1);
   lua_pushinteger(to, mts_transfer_examine(&seen));
   results->arrays = seen.arrays;
+  results->misfit_is_state = seen.misfit_is_state;
   lua_insert(to, -2);
   return 2;
 }
@@ -269,10 +270,17 @@ static mts_Status examine_results(const Call *call, mts_Values *results)
   bad = (int)lua_tointeger(to, -2);
   if (bad > 0) {
     int index = results->first + bad - 1;
-    char text[80];
-    int length = snprintf(text, sizeof(text),
-                          "result #%d is a %s, which cannot be transferred",
-                          index - call->first + 1, luaL_typename(to, index));
+    const char *type = luaL_typename(to, index);
+    const char *hint = lua_istable(to, index) ? "; return its values" : "";
+    char text[100];
+    int length;
+    if (results->misfit_is_state) {
+      type = "state";
+      hint = "; return its id";
+    }
+    length = snprintf(text, sizeof(text),
+                      "result #%d is a %s, which cannot be transferred%s",
+                      index - call->first + 1, type, hint);
     return mts_error_compose(call->error_text, MTS_ERROR_STATE_RESULT,
                              call->state, text, (size_t)length);
   }

@@ -44,8 +44,8 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
 
 /*
 ** Gets the message of an error; valid during the call only.  No lock and no
-** state is held then.  If it leaves by longjmp or an exception, nothing but the
-** message is lost.
+** state is held then.  If it leaves by longjmp or an exception, nothing but
+** the message is lost.
 */
 typedef void (*mts_ErrorHandler)(void *data, const char *message,
                                  size_t length);

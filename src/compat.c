@@ -6,8 +6,6 @@
 */
 #include "compat.h"
 
-#include <math.h>
-
 #if LUA_VERSION_NUM >= 502
 const lua_CFunction mts_compat_open_coroutine = luaopen_coroutine;
 #else
@@ -28,8 +26,21 @@ const luaL_Reg mts_compat_libs[] = {
     {LUA_BITLIBNAME, luaopen_bit},
     {LUA_JITLIBNAME, luaopen_jit},
     {LUA_FFILIBNAME, luaopen_ffi},
-#elif defined(LUA_BITLIBNAME)
+#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 502
     {LUA_BITLIBNAME, luaopen_bit32},
+#endif
+    {NULL, NULL}};
+
+const luaL_Reg mts_compat_extra_libs[] = {
+#if MTS_LUAJIT
+    {LUA_JITLIBNAME ".opt", luaopen_jit},
+    {LUA_JITLIBNAME ".profile", luaopen_jit},
+    {LUA_JITLIBNAME ".util", luaopen_jit},
+    {LUA_STRLIBNAME ".buffer", luaopen_string},
+    {LUA_TABLIBNAME ".clear", luaopen_table},
+    {LUA_TABLIBNAME ".new", luaopen_table},
+#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 503
+    {LUA_BITLIBNAME, luaopen_bit32}, /* raises without LUA_COMPAT_BITLIB */
 #endif
     {NULL, NULL}};
 
@@ -160,19 +171,6 @@ int mts_compat_closethread(lua_State *co, lua_State *from)
 #endif
 
 #if LUA_VERSION_NUM < 503
-
-/* 2^53: each integer up to here is a double. */
-#define LARGEST_EXACT 9007199254740992.0
-
-lua_Integer mts_compat_tointegerx(lua_State *L, int index, int *is_integral)
-{
-  lua_Number n = lua_tonumber(L, index);
-  bool is_exact =
-      lua_isnumber(L, index) && n == floor(n) && fabs(n) <= LARGEST_EXACT;
-  if (is_integral)
-    *is_integral = is_exact;
-  return is_exact ? (lua_Integer)n : 0;
-}
 
 int mts_compat_newmetatable(lua_State *L, const char *name)
 {

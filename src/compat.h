@@ -16,6 +16,7 @@
 
 #include "compiler.h"
 
+#include <float.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -34,6 +35,15 @@ MTS_BEGIN_HIDDEN
 #define MTS_LUAJIT 0
 #endif
 
+/*
+** Whole numbers below 2 to the power of this fit into lua_Integer, and as
+** lua_Number none of them can be mistaken for its neighbour.
+*/
+#define MTS_EXACT_BITS                                                        \
+  (sizeof(lua_Number) < sizeof(double) ? FLT_MANT_DIG                         \
+   : sizeof(lua_Integer) < 8           ? 31                                   \
+                                       : DBL_MANT_DIG)
+
 /* Whether functions have their globals in an upvalue, _ENV. */
 #define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
 
@@ -48,6 +58,12 @@ MTS_BEGIN_HIDDEN
 ** counts nothing in compiled functions, but sees that they are called.
 */
 #define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
+
+/*
+** Whether garbage can be collected by hand without side effects: a collector
+** that was stopped stays so, and a small stack keeps its size.
+*/
+#define MTS_GC_IS_NEUTRAL (LUA_VERSION_NUM >= 504)
 
 /* Whether a hook is set for all Lua threads of a state together. */
 #define MTS_HOOKS_ARE_GLOBAL MTS_LUAJIT
@@ -102,6 +118,19 @@ extern const lua_CFunction mts_compat_open_coroutine;
 extern const luaL_Reg mts_compat_libs[];
 
 /*
+** Whether libraries enter themselves into package.loaded; their functions may
+** return anything then.
+*/
+#define MTS_LIBS_ENTER_THEMSELVES MTS_LUAJIT
+
+/*
+** Libraries that a build may lack although there is a function that opens
+** them.  Those with a dot in their name come with the library whose name is in
+** front of it, which their function opens.  Ends with NULL.
+*/
+extern const luaL_Reg mts_compat_extra_libs[];
+
+/*
 ** Opens all libraries, as luaL_openlibs; false if that is not there.
 ** Stack: [-0, +0, e]
 */
@@ -153,11 +182,9 @@ int mts_compat_closethread(lua_State *co, lua_State *from);
 #if LUA_VERSION_NUM < 503
 
 #define lua_isinteger(L, index) ((void)(L), (void)(index), 0)
-#define lua_tointegerx mts_compat_tointegerx
 #define lua_dump(L, writer, data, strip) (lua_dump)(L, writer, data)
 #define luaL_newmetatable(L, name) mts_compat_newmetatable(L, name)
 
-lua_Integer mts_compat_tointegerx(lua_State *L, int index, int *is_integral);
 int mts_compat_newmetatable(lua_State *L, const char *name);
 
 #endif

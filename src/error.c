@@ -1,10 +1,9 @@
 /*
-** error.c - the errors of this module, as strings and as objects
+** error.c - the errors of this module
 **
 ** An error is a string "mtstates.error.NAME: details", optionally followed
 ** by "\nstack traceback:\n..." where it came out of another state.  Errors
-** that crossed several states contain each other.  The text is all there is:
-** an error object is the same text taken apart.
+** that crossed several states contain each other.
 **
 ** Takes no locks.
 */
@@ -16,9 +15,8 @@
 #include "protect.h"
 
 #define PREFIX MTS_ERROR_CLASS "."
-#define TRACEBACK "\nstack traceback:"
 
-static const char *const names[] = {
+const char *const mts_error_names[MTS_ERROR_COUNT] = {
     [MTS_ERROR_AMBIGUOUS_NAME] = PREFIX "ambiguous_name",
     [MTS_ERROR_CONCURRENT_ACCESS] = PREFIX "concurrent_access",
     [MTS_ERROR_DEADLOCK] = PREFIX "deadlock",
@@ -29,8 +27,6 @@ static const char *const names[] = {
     [MTS_ERROR_STATE_RESULT] = PREFIX "state_result",
     [MTS_ERROR_UNKNOWN_OBJECT] = PREFIX "unknown_object",
 };
-
-#define NAME_COUNT (sizeof(names) / sizeof(names[0]))
 
 const char mts_error_no_memory[] = PREFIX "out_of_memory: not enough memory";
 
@@ -54,7 +50,7 @@ static const struct {
 int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...)
 {
   va_list arguments;
-  lua_pushstring(L, names[error]);
+  lua_pushstring(L, mts_error_names[error]);
   lua_pushliteral(L, ": ");
   va_start(arguments, format);
   lua_pushvfstring(L, format, arguments);
@@ -91,7 +87,7 @@ mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,
 {
   char description[MTS_DESCRIPTION_SIZE];
   mts_state_describe(s, description);
-  if (mts_buffer_append_text(message, names[error]) &&
+  if (mts_buffer_append_text(message, mts_error_names[error]) &&
       mts_buffer_append_text(message, ": ") &&
       mts_buffer_append_text(message, description) &&
       mts_buffer_append_text(message, ": ") &&
@@ -115,9 +111,12 @@ int mts_error_handler(lua_State *L)
   case LUA_TSTRING:
     break;
   case LUA_TNUMBER: /* show it, but do not pretend that it was a string */
-    lua_pushvalue(L, 1);
-    lua_pushfstring(L, "%s (error object is a number value)",
-                    lua_tostring(L, -1));
+    if (lua_isinteger(L, 1))
+      lua_pushfstring(L, "%I (error object is a number value)",
+                      lua_tointeger(L, 1));
+    else
+      lua_pushfstring(L, "%f (error object is a number value)",
+                      lua_tonumber(L, 1));
     lua_replace(L, 1);
     break;
   default:
@@ -130,148 +129,4 @@ int mts_error_handler(lua_State *L)
   luaL_traceback(L, L, NULL, 1);
   lua_concat(L, 3);
   return 1;
-}
-
-/* ======================================================================= */
-/* Error objects                                                           */
-/* ======================================================================= */
-
-typedef struct ErrorObject {
-  mts_Error error;
-  size_t details;   /* where the details start in text, */
-  size_t traceback; /* the line break before the traceback, */
-  size_t length;    /* the end; each is the next if that part is missing */
-  char text[];
-} ErrorObject;
-
-static const char *find(const char *text, size_t length, const char *part)
-{
-  size_t size = strlen(part);
-  const char *end = text + length;
-  while ((size_t)(end - text) >= size) {
-    if (memcmp(text, part, size) == 0)
-      return text;
-    text++;
-  }
-  return NULL;
-}
-
-/*
-** Looks for a name at the start of text, followed by ':', line break or end.
-** Returns NAME_COUNT if there is none.
-*/
-static size_t find_name(const char *text, size_t length)
-{
-  size_t i;
-  for (i = 0; i < NAME_COUNT; i++) {
-    size_t size = strlen(names[i]);
-    if (length >= size && memcmp(text, names[i], size) == 0 &&
-        (length == size || text[size] == ':' || text[size] == '\n'))
-      return i;
-  }
-  return NAME_COUNT;
-}
-
-static ErrorObject *check_object(lua_State *L, int index)
-{
-  return luaL_checkudata(L, index, MTS_ERROR_CLASS);
-}
-
-/* mtstates.error(err): called as a table, which comes first. */
-static int new_object(lua_State *L)
-{
-  const char *text, *traceback;
-  size_t length, name;
-  ErrorObject *object;
-  lua_remove(L, 1);
-  luaL_checkany(L, 1);
-  lua_settop(L, 1);
-  if (luaL_testudata(L, 1, MTS_ERROR_CLASS))
-    return 1;
-  text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &length) : NULL;
-  name = text ? find_name(text, length) : NAME_COUNT;
-  if (name == NAME_COUNT) {
-    lua_pushnil(L);
-    return 1;
-  }
-  object = lua_newuserdatauv(L, sizeof(*object) + length + 1, 0);
-  luaL_setmetatable(L, MTS_ERROR_CLASS);
-  memcpy(object->text, text, length + 1);
-  traceback = find(text, length, TRACEBACK);
-  object->error = (mts_Error)name;
-  object->length = length;
-  object->traceback = traceback ? (size_t)(traceback - text) : length;
-  object->details = strlen(names[name]);
-  if (strncmp(text + object->details, ": ", 2) == 0)
-    object->details += 2;
-  return 1;
-}
-
-static int object_name(lua_State *L)
-{
-  lua_pushstring(L, names[check_object(L, 1)->error]);
-  return 1;
-}
-
-static int object_details(lua_State *L)
-{
-  const ErrorObject *object = check_object(L, 1);
-  lua_pushlstring(L, object->text + object->details,
-                  object->traceback - object->details);
-  return 1;
-}
-
-static int object_traceback(lua_State *L)
-{
-  const ErrorObject *object = check_object(L, 1);
-  if (object->traceback == object->length)
-    lua_pushnil(L);
-  else /* without the line break */
-    lua_pushlstring(L, object->text + object->traceback + 1,
-                    object->length - object->traceback - 1);
-  return 1;
-}
-
-static int object_message(lua_State *L)
-{
-  const ErrorObject *object = check_object(L, 1);
-  lua_pushlstring(L, object->text, object->length);
-  return 1;
-}
-
-static int object_eq(lua_State *L)
-{
-  const ErrorObject *a = luaL_testudata(L, 1, MTS_ERROR_CLASS);
-  const ErrorObject *b = luaL_testudata(L, 2, MTS_ERROR_CLASS);
-  lua_pushboolean(L, a && b && a->error == b->error);
-  return 1;
-}
-
-static const luaL_Reg methods[] = {{"name", object_name},
-                                   {"details", object_details},
-                                   {"traceback", object_traceback},
-                                   {"message", object_message},
-                                   {NULL, NULL}};
-
-static const luaL_Reg metamethods[] = {
-    {"__tostring", object_message}, {"__eq", object_eq}, {NULL, NULL}};
-
-void mts_error_open(lua_State *L)
-{
-  size_t i;
-  luaL_newmetatable(L, MTS_ERROR_CLASS);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-
-  lua_createtable(L, 0, (int)NAME_COUNT);
-  for (i = 0; i < NAME_COUNT; i++) {
-    lua_pushstring(L, names[i]);
-    lua_setfield(L, -2, names[i] + strlen(PREFIX));
-  }
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, new_object);
-  lua_setfield(L, -2, "__call");
-  lua_setmetatable(L, -2);
 }

@@ -1,5 +1,5 @@
 /*
-** error.h - the errors of this module, as strings and as objects
+** error.h - the errors of this module
 */
 #ifndef MTS_ERROR_H
 #define MTS_ERROR_H
@@ -21,11 +21,15 @@ typedef enum mts_Error {
   MTS_ERROR_OBJECT_CLOSED,
   MTS_ERROR_OUT_OF_MEMORY,
   MTS_ERROR_STATE_RESULT,
-  MTS_ERROR_UNKNOWN_OBJECT
+  MTS_ERROR_UNKNOWN_OBJECT,
+  MTS_ERROR_COUNT
 } mts_Error;
 
 /* The class name of error objects, and what error names start with. */
 #define MTS_ERROR_CLASS "mtstates.error"
+
+/* With that prefix and a dot. */
+extern const char *const mts_error_names[MTS_ERROR_COUNT];
 
 /* The message when there is no memory for any other. */
 extern const char mts_error_no_memory[];
@@ -65,12 +69,6 @@ mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
 ** value and adds a traceback.  Stack: [-1, +1, e]
 */
 int mts_error_handler(lua_State *L);
-
-/*
-** Pushes the table of error names, which can be called to take an error
-** apart.  Stack: [-0, +1, m]
-*/
-void mts_error_open(lua_State *L);
 
 MTS_END_HIDDEN
 

@@ -13,6 +13,8 @@
 */
 #include "handle.h"
 
+#include <stdio.h>
+
 #include "call.h"
 #include "error.h"
 #include "home.h"
@@ -28,6 +30,7 @@
 typedef struct Context {
   mts_State *home;     /* the state that this Lua state is, or NULL */
   mts_Weights weights; /* of the states that were made here */
+  lua_CFunction open_module;
 } Context;
 
 typedef struct Handle {
@@ -75,7 +78,7 @@ static inline Handle *check_handle(lua_State *L)
 {
   Handle *handle = to_handle(L);
   if (!handle)
-    luaL_typeerror(L, 1, MTS_HANDLE_CLASS);
+    luaL_typeerror(L, 1, MTS_STATE_CLASS);
   return handle;
 }
 
@@ -101,7 +104,7 @@ static mts_State *check_state(lua_State *L)
 
 mts_State *mts_handle_to_state(lua_State *L, int index)
 {
-  Handle *handle = luaL_testudata(L, index, MTS_HANDLE_CLASS);
+  Handle *handle = luaL_testudata(L, index, MTS_STATE_CLASS);
   return handle ? handle->state : NULL;
 }
 
@@ -239,6 +242,13 @@ static void create(lua_State *L, Handle *handle, const char *name,
     mts_error_raise_status(L, status, "new state");
 }
 
+/* As mts_setup_check. */
+static int check_setup(lua_State *L, int libs, mts_Setup *setup)
+{
+  setup->open_module = context(L)->open_module;
+  return mts_setup_check(L, libs, setup);
+}
+
 /* mtstates.newstate([name,] [libs,] setup, ...) */
 static int newstate(lua_State *L)
 {
@@ -248,13 +258,12 @@ static int newstate(lua_State *L)
   int index;
   mts_Setup setup;
   Handle *handle;
-  if (lua_isnil(L, 1))
-    libs = 2;
-  else if (lua_type(L, 1) == LUA_TSTRING && mts_setup_starts_at(L, 2)) {
-    name = lua_tolstring(L, 1, &length);
+  if (lua_isnil(L, 1) ||
+      (lua_type(L, 1) == LUA_TSTRING && lua_gettop(L) > 1)) {
+    name = lua_tolstring(L, 1, &length); /* NULL for nil */
     libs = 2;
   }
-  index = mts_setup_check(L, libs, &setup);
+  index = check_setup(L, libs, &setup);
   handle = push_handle(L);
   create(L, handle, name, length);
   return open_state(L, handle, &setup, index);
@@ -295,7 +304,7 @@ static int singleton(lua_State *L)
   status = mts_registry_find_singleton(name, length, &handle->state);
   if (status == MTS_UNKNOWN) {
     lua_pop(L, 1);
-    index = mts_setup_check(L, 2, &setup);
+    index = check_setup(L, 2, &setup);
     handle = push_handle(L);
     create(L, handle, name, length);
     status = mts_registry_reserve(handle->state, &found);
@@ -316,6 +325,18 @@ static int singleton(lua_State *L)
 /* Look-up                                                                 */
 /* ======================================================================= */
 
+/* The id in the first argument, which is a number. */
+static lua_Integer check_id(lua_State *L)
+{
+  lua_Number n;
+  if (lua_isinteger(L, 1))
+    return lua_tointeger(L, 1);
+  n = lua_tonumber(L, 1);
+  luaL_argcheck(L, n == floor(n) && fabs(n) < (double)(1LL << MTS_EXACT_BITS),
+                1, "number has no integer representation");
+  return (lua_Integer)n;
+}
+
 /* mtstates.state(id | name) */
 static int state(lua_State *L)
 {
@@ -330,17 +351,16 @@ static int state(lua_State *L)
       raise_name_error(L, status, name, length);
   }
   else {
-    int is_integral;
     lua_Integer id;
     if (lua_type(L, 1) != LUA_TNUMBER)
       luaL_typeerror(L, 1, "integer or string");
-    id = lua_tointegerx(L, 1, &is_integral);
+    id = check_id(L);
     handle = push_handle(L);
-    status =
-        is_integral ? mts_registry_find_id(id, &handle->state) : MTS_UNKNOWN;
+    status = mts_registry_find_id(id, &handle->state);
     if (status != MTS_OK) {
-      lua_pushfstring(L, "id %s", lua_tostring(L, 1));
-      mts_error_raise_status(L, status, lua_tostring(L, -1));
+      char what[32];
+      snprintf(what, sizeof(what), "id %lld", (long long)id);
+      mts_error_raise_status(L, status, what);
     }
   }
   return 1;
@@ -476,8 +496,19 @@ static int state_tostring(lua_State *L)
   char text[MTS_DESCRIPTION_SIZE] = "(finalized)";
   if (handle->state)
     mts_state_describe(handle->state, text);
-  lua_pushfstring(L, "%s: %p %s", MTS_HANDLE_CLASS, (const void *)handle,
-                  text);
+  lua_pushfstring(L, "%s: %p %s", MTS_STATE_CLASS, (const void *)handle, text);
+  return 1;
+}
+
+/* Whether both refer to the same state; of none if they are finalized. */
+static int state_eq(lua_State *L)
+{
+  const Handle *a = luaL_testudata(L, 1, MTS_STATE_CLASS);
+  const Handle *b = luaL_testudata(L, 2, MTS_STATE_CLASS);
+  if (!a && !b) /* Lua does not call it then */
+    luaL_typeerror(L, 1, MTS_STATE_CLASS);
+  lua_pushboolean(L, a && b && a->state && a->state == b->state &&
+                         !a->is_finalized && !b->is_finalized);
   return 1;
 }
 
@@ -519,6 +550,7 @@ static const luaL_Reg methods[] = {
     {"close", state_close},     {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", state_tostring},
+                                       {"__eq", state_eq},
                                        {"__gc", state_gc},
                                        {"__close", state_close_variable},
                                        {NULL, NULL}};
@@ -533,16 +565,16 @@ static void set_functions(lua_State *L, int index, const luaL_Reg *list)
   lua_pop(L, 1);
 }
 
-void mts_handle_open(lua_State *L)
+void mts_handle_open(lua_State *L, lua_CFunction open_module)
 {
   int module = lua_gettop(L);
   int metatable = module + 1;
   Context *shared;
-  luaL_newmetatable(L, MTS_HANDLE_CLASS);
+  luaL_newmetatable(L, MTS_STATE_CLASS);
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   shared = lua_newuserdatauv(L, sizeof(*shared), 0);
-  *shared = (Context){.home = mts_home_of(L)};
+  *shared = (Context){.home = mts_home_of(L), .open_module = open_module};
   set_functions(L, metatable + 1, methods);
   set_functions(L, metatable, metamethods);
   set_functions(L, module, functions);

@@ -9,14 +9,12 @@
 
 MTS_BEGIN_HIDDEN
 
-/* The class name of state objects. */
-#define MTS_HANDLE_CLASS "mtstates.state"
-
 /*
 ** Adds the functions newstate, state, singleton and id to the table on top of
-** the stack.  Stack: [-0, +0, m]
+** the stack.  open_module is for the states that newstate makes: it opens this
+** module there.  Stack: [-0, +0, m]
 */
-void mts_handle_open(lua_State *L);
+void mts_handle_open(lua_State *L, lua_CFunction open_module);
 
 /*
 ** The state that the object at index refers to; NULL if it is no state

@@ -12,7 +12,8 @@
 */
 #include "home.h"
 
-#define BOX_KEY "mtstates.home"
+/* States have this string anyway: it is a key of package.preload. */
+#define BOX_KEY "mtstates"
 
 /* If this module closes the Lua state, the lock is closed already. */
 static int box_gc(lua_State *L)

@@ -12,10 +12,10 @@
 **
 ** 1. The interrupter takes s->lock.mutex, stores the level, pins the thread
 **    that holds the state, if there is one, so that it can neither leave the
-**    state nor end, sends it the signal, and releases the mutex.  If the holder
-**    is on its way to the mutex, which `holder_comes` tells, no signal is
-**    needed, and it would put the holder back to the end of those who wait for
-**    the mutex: under many interrupts it would never get there.
+**    state nor end, sends it the signal, and releases the mutex.  If the
+**    holder is on its way to the mutex, which `holder_comes` tells, no signal
+**    is needed, and it would put the holder back to the end of those who wait
+**    for the mutex: under many interrupts it would never get there.
 ** 2. The handler goes through the states that its thread holds and sets the
 **    hook where there is a level.  It can run at any moment, also while the
 **    thread itself calls lua_sethook: that only takes a hook away if there is
@@ -29,30 +29,30 @@
 **    the state is watched (6).
 ** 5. A hook that is left somewhere when the level is gone removes itself.
 ** 6. A signal can get lost, and so can the hook: the interpreter of Lua 5.4
-**    reads the hook mask, is interrupted, and then notes that there is no hook;
-**    LuaJIT can be interrupted between computing and patching its dispatch
-**    table.  It makes up for that when the hook is set again, a moment later.
-**    So a state whose code was not hit at once is watched (see watch.c): the
-**    signal is sent again until the hook has run, which s->progress tells, the
-**    level is gone, or nobody holds the state.
+**    reads the hook mask, is interrupted, and then notes that there is no
+**    hook; LuaJIT can be interrupted between computing and patching its
+**    dispatch table.  It makes up for that when the hook is set again, a
+**    moment later.  So a state whose code was not hit at once is watched (see
+**    watch.c): the signal is sent again until the hook has run, which
+**    s->progress tells, the level is gone, or nobody holds the state.
 ** 7. Finalizers are not to be hit, nor hooks of the debug library, nor
 **    coroutines that these resume.  Lua runs no hooks in the Lua thread that a
-**    finalizer runs on, but in coroutines that it resumes it does.  So the hook
-**    asks each Lua thread that has resumed another one whether it runs hooks.
-**    If one does not, the hook only removes itself.  The level stays: when the
-**    coroutine is left, rule 3 sets the hook in the Lua thread that resumed it,
-**    which takes effect after the finalizer.  (In LuaJIT hooks are a matter of
-**    the whole state, so it runs none there.)
+**    finalizer runs on, but in coroutines that it resumes it does.  So the
+**    hook asks each Lua thread that has resumed another one whether it runs
+**    hooks.  If one does not, the hook only removes itself.  The level stays:
+**    when the coroutine is left, rule 3 sets the hook in the Lua thread that
+**    resumed it, which takes effect after the finalizer.  (In LuaJIT hooks are
+**    a matter of the whole state, so it runs none there.)
 ** 8. Closing ends interrupts: no level is stored once the lock is closed, and
 **    the closing thread clears the last one.
 **
 ** If it is known that the holder does not take the signal (it blocks it, or
-** there is none to be used, as on Windows), the hook is set from outside, which
-** is the best that is left.  Even then no Lua thread dies while its hook is
-** being set: a runner that is about to leave it sees the level and comes to the
-** mutex first; so does the hook before it takes the level back.  "Not known"
-** never leads there: then the level stays, to be tried again and to be there at
-** the next call.
+** there is none to be used, as on Windows), the hook is set from outside,
+** which is the best that is left.  Even then no Lua thread dies while its hook
+** is being set: a runner that is about to leave it sees the level and comes to
+** the mutex first; so does the hook before it takes the level back.  "Not
+** known" never leads there: then the level stays, to be tried again and to be
+** there at the next call.
 **
 ** Nobody waits for another thread with a mutex held.  An interrupter waits for
 ** the hook to be set, for PATIENCE at most, with no lock; it sleeps in

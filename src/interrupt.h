@@ -17,9 +17,9 @@ bool mts_interrupt_open(void);
 
 /*
 ** Has the code of s hit by an interrupt, now or when it runs next;
-** MTS_INTERRUPT_NONE takes that back.  Any thread that has a reference.  Waits,
-** without a lock, for the thread that runs s to set the hook, but not long: if
-** that thread does not get to it, the watcher sees to it.
+** MTS_INTERRUPT_NONE takes that back.  Any thread that has a reference.
+** Waits, without a lock, for the thread that runs s to set the hook, but not
+** long: if that thread does not get to it, the watcher sees to it.
 ** Returns: MTS_OK, MTS_CLOSED.
 ** Locks: takes s->lock.mutex, then that of mts_preempt_send; later that of the
 ** watcher.
@@ -61,8 +61,8 @@ static inline lua_State *mts_interrupt_switch(mts_State *s, lua_State *L)
 
 /*
 ** To be called by `from` directly before it makes the Lua thread co run, and
-** directly afterwards: mts_interrupt_switch for coroutines of s.  resume: stays
-** in between.  Returns, for the second, what ran before.  s may be NULL.
+** directly afterwards: mts_interrupt_switch for coroutines of s.  resume:
+** stays in between.  Returns, for the second, what ran before.  s may be NULL.
 ** Locks: as mts_interrupt_check.
 */
 static inline lua_State *mts_interrupt_enter(mts_State *s, mts_Resume *resume,

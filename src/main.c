@@ -8,6 +8,7 @@
 #include "async_util.h"
 #include "compat.h"
 #include "error.h"
+#include "errorobject.h"
 #include "handle.h"
 #include "home.h"
 #include "interrupt.h"
@@ -56,10 +57,10 @@ int luaopen_mtstates(lua_State *L)
   if (mts_protect_open(L) != LUA_OK)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);
-  mts_handle_open(L);
+  mts_handle_open(L, luaopen_mtstates);
   mts_notify_open(L);
   mts_receiver_open(L);
-  mts_error_open(L);
+  mts_errorobject_open(L);
   lua_setfield(L, -2, "error");
   lua_pushcfunction(L, type);
   lua_setfield(L, -2, "type");

@@ -15,6 +15,7 @@
 #include "coroutine.h"
 #include "error.h"
 #include "home.h"
+#include "preload.h"
 #include "protect.h"
 
 typedef struct Preparation {
@@ -54,14 +55,9 @@ static void open_all_libs(lua_State *L)
 */
 static void open_basic_libs(lua_State *L)
 {
-  const luaL_Reg *lib;
   open_lib(L, "_G", luaopen_base);
-  lua_createtable(L, 0, 8);
-  for (lib = mts_compat_libs; lib->name; lib++)
-    if (lib->func) {
-      lua_pushcfunction(L, lib->func);
-      lua_setfield(L, -2, lib->name);
-    }
+  lua_createtable(L, 0, 9);
+  mts_preload_add_libs(L);
   mts_coroutine_preload(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -74,13 +70,19 @@ static void open_basic_libs(lua_State *L)
   lua_pop(L, 2);
 }
 
-static void open_libs(lua_State *L, bool all)
+static void open_libs(lua_State *L, bool all, lua_CFunction open_module)
 {
-  mts_compat_sizeglobals(L, all ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   if (all)
     open_all_libs(L);
   else
     open_basic_libs(L);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "preload");
+    mts_preload_add_module(L, open_module);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
     mts_coroutine_patch(L);
@@ -125,15 +127,19 @@ static int prepare(lua_State *L, void *data)
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);
-  open_libs(L, setup->with_libs);
-  set_package_field(L, "path", setup->path);
-  set_package_field(L, "cpath", setup->cpath);
-
+  mts_compat_sizeglobals(L, setup->with_libs ? GLOBALS_WITH_LIBS
+                                             : GLOBALS_WITHOUT);
   result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
+  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
+    lua_gc(L, LUA_GCCOLLECT,
+           0); /* what compiling has left: that counts here */
+  open_libs(L, setup->with_libs, setup->open_module);
+  set_package_field(L, "path", setup->path);
+  set_package_field(L, "cpath", setup->cpath);
   resume_collector(L);
   return 2;
 }
@@ -159,8 +165,11 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
                             mts_Buffer *error_text)
 {
   Preparation preparation = {.state = s, .setup = setup};
+  lua_State *L;
   int result;
-  lua_State *L = luaL_newstate();
+  if (!setup->with_libs && !mts_preload_find_libs())
+    return MTS_NO_MEMORY;
+  L = luaL_newstate();
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;

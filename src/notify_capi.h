@@ -26,7 +26,8 @@ typedef struct notify_notifier notify_notifier; /* opaque */
 typedef struct notify_capi notify_capi;
 
 /* Gets the message of a failed notification; valid during the call only.  It
-** should return: if it leaves by longjmp or an exception, the message leaks. */
+** should return: if it leaves by longjmp or an exception, the message leaks.
+*/
 typedef void (*notifier_error_handler)(void *ehdata, const char *msg,
                                        size_t msglen);
 

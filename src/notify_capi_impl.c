@@ -55,7 +55,7 @@ static const notify_capi capi = {
 
 void mts_notify_open(lua_State *L)
 {
-  luaL_getmetatable(L, MTS_HANDLE_CLASS);
+  luaL_getmetatable(L, MTS_STATE_CLASS);
   notify_set_capi(L, -1, &capi);
   lua_pop(L, 1);
 }

@@ -17,14 +17,14 @@
 **    that a handler will look that has not begun to, and at most one signal of
 **    each thread is pending: the system has a limit for all of them together.
 **
-** A signal can get lost: the system is out of resources (then the flag is taken
-** back), or a tool like ThreadSanitizer drops it.  And a thread that blocks the
-** signal never takes it.  Therefore the sender tells when the thread is
-** overdue.  Then Linux is asked (/proc) whether the thread blocks the signal;
-** only if it says no, another one is sent, and only if it says yes, the thread
-** counts as one that will not take it.  A thread that blocked the signal when
-** it got ready is asked for at once.  "Not known" is no answer: no processes,
-** no descriptors, no /proc, or another system.
+** A signal can get lost: the system is out of resources (then the flag is
+** taken back), or a tool like ThreadSanitizer drops it.  And a thread that
+** blocks the signal never takes it.  Therefore the sender tells when the
+** thread is overdue.  Then Linux is asked (/proc) whether the thread blocks
+** the signal; only if it says no, another one is sent, and only if it says
+** yes, the thread counts as one that will not take it.  A thread that blocked
+** the signal when it got ready is asked for at once.  "Not known" is no
+** answer: no processes, no descriptors, no /proc, or another system.
 **
 ** Windows has no signals that could do that: nothing is ever sent.
 */

@@ -42,8 +42,9 @@ enum receiver_array_type {
 };
 typedef enum receiver_array_type receiver_array_type;
 
-/* Gets the message of a failed delivery; valid during the call only.  It should
-** return: if it leaves by longjmp or an exception, the message leaks. */
+/* Gets the message of a failed delivery; valid during the call only.  It
+** should return: if it leaves by longjmp or an exception, the message leaks.
+*/
 typedef void (*receiver_error_handler)(void *ehdata, const char *msg,
                                        size_t msglen);
 

@@ -143,7 +143,7 @@ static const receiver_capi capi = {
 
 void mts_receiver_open(lua_State *L)
 {
-  luaL_getmetatable(L, MTS_HANDLE_CLASS);
+  luaL_getmetatable(L, MTS_STATE_CLASS);
   receiver_set_capi(L, -1, &capi);
   lua_pop(L, 1);
 }

@@ -27,7 +27,7 @@
 #include "util.h"
 
 /* The first id: not to be mistaken for a count or an index. */
-#define FIRST_ID 100000001
+#define FIRST_ID (MTS_EXACT_BITS > 24 ? 100000001 : 1000001)
 
 #define FIRST_BUCKETS 64 /* a power of 2, as all that follow */
 
@@ -53,8 +53,10 @@ static atomic_llong next_id = FIRST_ID;
 mts_Status mts_registry_new_state(const char *name, size_t length,
                                   mts_State **created)
 {
-  lua_Integer id = (lua_Integer)atomic_fetch_add(&next_id, 1);
-  return mts_state_new(id, name, length, created);
+  long long id = atomic_fetch_add(&next_id, 1);
+  if (id >> MTS_EXACT_BITS)
+    return MTS_NO_MEMORY; /* others have all ids that can be told apart */
+  return mts_state_new((lua_Integer)id, name, length, created);
 }
 
 /* ======================================================================= */

@@ -12,26 +12,12 @@
 
 #include <string.h>
 
-static bool is_code(lua_State *L, int index)
-{
-  int type = lua_type(L, index);
-  return type == LUA_TSTRING || type == LUA_TFUNCTION;
-}
-
-/* Where the code is if the optional argument libs would be at index. */
-static int code_index(lua_State *L, int index)
+/* Where the setup is if the optional argument libs would be at index. */
+static int setup_index(lua_State *L, int index)
 {
   bool has_libs = lua_isboolean(L, index) ||
-                  (lua_isnil(L, index) && is_code(L, index + 1));
+                  (lua_isnil(L, index) && lua_gettop(L) > index);
   return has_libs ? index + 1 : index;
-}
-
-bool mts_setup_starts_at(lua_State *L, int index)
-{
-  /* A string after nil is taken for the second argument of a setup. */
-  if (lua_isnil(L, index))
-    return lua_isfunction(L, index + 1);
-  return is_code(L, code_index(L, index));
 }
 
 static int count_upvalues(lua_State *L, int index)
@@ -117,11 +103,13 @@ static void push_bytecode(lua_State *L, int index, mts_Setup *setup)
 /* Raises an argument error if there is no setup at index. */
 static void check_code(lua_State *L, int index)
 {
-  if (!is_code(L, index))
-    luaL_typeerror(L, index, "function or string");
-  luaL_argcheck(L, !lua_iscfunction(L, index), index, "lua function expected");
-  if (lua_isfunction(L, index))
-    check_upvalues(L, index);
+  if (lua_isnoneornil(L, index))
+    luaL_typeerror(L, index, "lua function");
+  if (lua_type(L, index) == LUA_TSTRING)
+    return;
+  luaL_argcheck(L, lua_isfunction(L, index) && !lua_iscfunction(L, index),
+                index, "lua function expected");
+  check_upvalues(L, index);
 }
 
 /*
@@ -142,7 +130,7 @@ static const char *push_package_field(lua_State *L, const char *field)
 
 int mts_setup_check(lua_State *L, int libs, mts_Setup *setup)
 {
-  int index = code_index(L, libs);
+  int index = setup_index(L, libs);
   setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
   check_code(L, index);
   mts_transfer_scan(&setup->args, L, index + 1);

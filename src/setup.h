@@ -20,14 +20,9 @@ typedef struct mts_Setup {
   size_t length;
   const char *path; /* package.path, NULL: as it is by default */
   const char *cpath;
+  lua_CFunction open_module; /* for require; the caller sets it */
   mts_Values args;
 } mts_Setup;
-
-/*
-** Tells whether the arguments [libs,] setup can start at index.
-** Stack: [-0, +0, -]
-*/
-bool mts_setup_starts_at(lua_State *L, int index);
 
 /*
 ** Reads the arguments [libs,] setup, ... from the index libs to the top.

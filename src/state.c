@@ -5,14 +5,13 @@
 ** thread uses s->L and s->depth.  A thread that holds a state already just
 ** goes one level deeper.
 **
-** References keep the memory of a state, owners keep it open (see
-** registry.c).  A state is closed by the thread that has closed its lock: from
-** then on nobody is in and nobody gets in, and no mutex is held.
-** lua_close runs finalizers, and those can close the next state, which is
-** closed when that returns.  Only if closings nest as deep as calls may, or the
-** C stack runs low, a thread puts further ones on a list, which the level
-** before works through: so a chain of states that own each other can be of any
-** length.
+** References keep the memory of a state, owners keep it open (see registry.c).
+** A state is closed by the thread that has closed its lock: from then on
+** nobody is in and nobody gets in, and no mutex is held. lua_close runs
+** finalizers, and those can close the next state, which is closed when that
+** returns.  Only if closings nest as deep as calls may, or the C stack runs
+** low, a thread puts further ones on a list, which the level before works
+** through: so a chain of states that own each other can be of any length.
 */
 #include "state.h"
 

@@ -16,6 +16,9 @@
 
 MTS_BEGIN_HIDDEN
 
+/* The class name of state objects. */
+#define MTS_STATE_CLASS "mtstates.state"
+
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {
   MTS_INTERRUPT_NONE,

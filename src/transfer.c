@@ -11,6 +11,8 @@
 */
 #include "transfer.h"
 
+#include "state.h"
+
 int mts_transfer_examine(mts_Values *values)
 {
   lua_State *L = values->L;
@@ -27,8 +29,11 @@ int mts_transfer_examine(mts_Values *values)
     int index = values->first + i;
     int type = lua_type(L, index);
     if (mts_transfer_kind(type) == MTS_KIND_OTHER &&
-        (type != LUA_TUSERDATA || !mts_carray_find(L, index, array++)))
+        (type != LUA_TUSERDATA || !mts_carray_find(L, index, array++))) {
+      values->misfit_is_state =
+          luaL_testudata(L, index, MTS_STATE_CLASS) != NULL;
       return i + 1;
+    }
   }
   return 0;
 }
@@ -39,8 +44,11 @@ void mts_transfer_examine_args(mts_Values *args)
   int bad = mts_transfer_examine(args);
   if (bad > 0) {
     int index = args->first + bad - 1;
-    lua_pushfstring(L, "%s cannot be transferred to another state",
-                    luaL_typename(L, index));
+    luaL_argcheck(L, !args->misfit_is_state, index,
+                  "a state cannot be transferred; pass its id");
+    lua_pushfstring(L, "%s cannot be transferred to another state%s",
+                    luaL_typename(L, index),
+                    lua_istable(L, index) ? "; pass its values" : "");
     luaL_argerror(L, index, lua_tostring(L, -1));
   }
 }

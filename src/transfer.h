@@ -28,6 +28,7 @@ typedef struct mts_Values {
   mts_Kind kind;
   unsigned char types[MTS_KNOWN_TYPES]; /* of the first ones */
   const mts_Carray *arrays; /* of the examined values, in their order */
+  bool misfit_is_state;     /* the first value that cannot cross */
 } mts_Values;
 
 static inline mts_Kind mts_transfer_kind(int type)
@@ -72,7 +73,7 @@ static inline void mts_transfer_scan(mts_Values *values, lua_State *L,
 /*
 ** Needed for MTS_KIND_OTHER: finds the arrays.  What it pushes has to stay as
 ** long as the values are used.  Returns 0 or, counted from 1, which value is
-** the first that cannot cross.
+** the first that cannot cross, and whether that is a state.
 ** Stack: [-0, +1, v]
 */
 int mts_transfer_examine(mts_Values *values);

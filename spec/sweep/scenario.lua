@@ -387,10 +387,12 @@ local err_text = "mtstates.error.invoking_state: state(id=100000001): " ..
 step("error objects", function()
   local e = mtstates.error(err_text)
   return e:name(), e:details(), e:traceback(), tostring(e),
-    e == mtstates.error(mtstates.error.invoking_state), mtstates.type(e)
+    e == mtstates.error(mtstates.error.invoking_state), mtstates.type(e),
+    e:cause(), e:text()
 end, gives("mtstates.error.invoking_state",
   "state(id=100000001): mtstates.error.interrupted: the text",
-  "stack traceback:\n\t[C]: in ?", err_text, true, "mtstates.error"))
+  "stack traceback:\n\t[C]: in ?", err_text, true, "mtstates.error",
+  "mtstates.error.interrupted", "the text"))
 
 -- ------------------------------------------------------------- nesting --
 
@@ -501,9 +503,9 @@ step("properties", function()
   local s = states["first echo"]
   return s:id() > 100000000, s:name(), s:isowner(), mtstates.id(),
     tostring(s):match("^mtstates%.state: %S+ (.*),"), mtstates.type(s),
-    mtstates.type(1)
+    mtstates.type(1), s == mtstates.state("first")
 end, gives(true, "first", true, nil, "state(name=\"first\"",
-  "mtstates.state", "number"))
+  "mtstates.state", "number", true))
 
 -- ----------------------------------------------------------- singleton --
 
