@@ -50,43 +50,39 @@ static void open_all_libs(lua_State *L)
 }
 
 /*
-** The basic libraries, and the others for require.  The table package.preload
-** is made before the library does so, in the size it needs.
+** Pushes the table package.preload, before the package library looks for it
+** and in the size that it needs: the module itself and, without libraries,
+** those for require.
 */
-static void open_basic_libs(lua_State *L)
+static void push_preload(lua_State *L, const mts_Setup *setup)
 {
-  open_lib(L, "_G", luaopen_base);
-  lua_createtable(L, 0, 9);
-  mts_preload_add_libs(L);
-  mts_coroutine_preload(L);
+  lua_createtable(L, 0, setup->with_libs ? 1 : 9);
+  mts_preload_add_module(L, setup->open_module);
+  if (!setup->with_libs) {
+    mts_preload_add_libs(L);
+    mts_coroutine_preload(L);
+  }
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
-  lua_getglobal(L, LUA_LOADLIBNAME);
-  if (lua_istable(L, -1)) {
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
-  }
-  lua_pop(L, 2);
 }
 
-static void open_libs(lua_State *L, bool all, lua_CFunction open_module)
+static void open_libs(lua_State *L, const mts_Setup *setup)
 {
-  if (all)
+  push_preload(L, setup);
+  if (setup->with_libs)
     open_all_libs(L);
-  else
-    open_basic_libs(L);
+  else {
+    open_lib(L, "_G", luaopen_base);
+    open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+  }
   lua_getglobal(L, LUA_LOADLIBNAME);
   if (lua_istable(L, -1)) {
-    lua_getfield(L, -1, "preload");
-    mts_preload_add_module(L, open_module);
-    lua_pop(L, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
   }
-  lua_pop(L, 1);
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
     mts_coroutine_patch(L);
-  lua_pop(L, 1);
 }
 
 /* Most often it has that value already: both come from the environment. */
@@ -134,12 +130,12 @@ static int prepare(lua_State *L, void *data)
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
-  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
-    lua_gc(L, LUA_GCCOLLECT,
-           0); /* what compiling has left: that counts here */
-  open_libs(L, setup->with_libs, setup->open_module);
+  if (!setup->with_libs && MTS_GC_IS_NEUTRAL) /* what compiling has left is */
+    lua_gc(L, LUA_GCCOLLECT, 0);              /* much for a state so small */
+  open_libs(L, setup);
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
+  lua_settop(L, 2);
   resume_collector(L);
   return 2;
 }
