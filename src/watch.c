@@ -112,12 +112,7 @@ void mts_watch_before_fork(void) MTS_UNCHECKED
 
 void mts_watch_after_fork(bool is_child) MTS_UNCHECKED
 {
-  if (is_child) {
-    mts_Watch *watch;
-    for (watch = watcher.first; watch; watch = watch->next)
-      watch->is_on = false;
-    watcher.first = NULL;
+  if (is_child)
     watcher.has_thread = false;
-  }
   mts_mutex_unlock(&mutex);
 }

@@ -39,7 +39,10 @@ struct mts_Watch {
 */
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again);
 
-/* To be called around fork; the child has no watcher and nothing to watch. */
+/*
+** To be called around fork.  The child has the same watches, but no thread
+** until it starts one of its own.
+*/
 void mts_watch_before_fork(void);
 void mts_watch_after_fork(bool is_child);
 

@@ -739,7 +739,7 @@ prepare(function()
     local h = require "sweephost"
     return function(job)
       local function loop()
-        h.enter()
+        h.hold()
         while true do
           job = job
         end
@@ -915,11 +915,21 @@ function scenario.verify()
 end
 
 -- Closes all; no state may be left.
+-- Interrupts code that is in a C function, so that the watcher is started: its
+-- thread stays, and what that takes shall always be among what is left.
+local function start_watcher()
+  host.start(states["looping"], "notify")
+  host.wait_entered()
+  states["looping"]:interrupt()
+  host.join()
+end
+
 function scenario.finish()
   if not mtstates then
     return
   end
   check_all()
+  start_watcher()
   local last = mtstates.newstate(false, ECHO)
   last:close()
   for _, s in pairs(states) do

@@ -70,12 +70,12 @@ local function run_untouched(i)
 end
 
 -- Runs the rest; gives how many blocks are left when all is closed.
-local function finish(first)
+local function finish(first, expected)
   for i = first, #steps do
     run_untouched(i)
   end
   scenario:call("finish")
-  return scenario:close()
+  return scenario:close(expected)
 end
 
 -- Runs f in a process of its own; gives its number.
@@ -116,7 +116,7 @@ local function attempt(i, mode, n)
     run_untouched(i)
     scenario:call("verify")
   end
-  local left = finish(i + 1)
+  local left = finish(i + 1, left_untouched)
   if left ~= left_untouched then
     host.list()
     error(("%d blocks are left instead of %d: see above; " ..
