@@ -387,7 +387,7 @@ local function print_summary(totals, words, files, failed)
         :format(with_commas(sum), with_commas(#words)))
 end
 
-local function print_times(alone, with_threads, options, processors)
+local function print_times(alone, with_threads, options, processors, files)
   local alone_sum, threads_sum, turns_faster = 0, 0, 0
   for turn = 1, TURNS do
     alone_sum = alone_sum + alone[turn]
@@ -403,6 +403,10 @@ local function print_times(alone, with_threads, options, processors)
                 options.threads > 1 and "s" or ""))
   if processors == 1 then
     print("  ratio       none: one processor runs one thread at a time")
+  elseif options.threads == 1 then
+    print("  ratio       none: one thread has all the work here, too")
+  elseif #files == 1 then
+    print("  ratio       none: one file is counted by one thread")
   elseif turns_faster >= TURNS_FASTER then
     print(("  ratio       %.1f times as fast with threads")
           :format(alone_sum / threads_sum))
@@ -439,5 +443,5 @@ local alone, with_threads = compare(files, once, options)
 local words = sorted_words(once)
 print_table(once, words)
 print_summary(once, words, files, failed)
-print_times(alone, with_threads, options, processors)
+print_times(alone, with_threads, options, processors, files)
 os.exit(failed == 0 and 0 or 1, true)

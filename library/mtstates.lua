@@ -183,8 +183,8 @@ function e:traceback() end
 ---@nodiscard
 function e:cause() end
 
----The innermost message as it was raised, without names, states and
----tracebacks.
+---The innermost message as it was raised, without names and states, and up
+---to a line `stack traceback:`.
 ---@return string text
 ---@nodiscard
 function e:text() end

@@ -236,14 +236,15 @@ describe("the examples", function()
     -- Runs the demo as a processor would that needs these seconds for one
     -- thread, and those of the list for the turns with threads.  Two rounds
     -- take long enough to tell how many make a turn, and four do.
-    local function measure(alone, with_threads, env)
+    local function measure(alone, with_threads, env, arguments)
       local text = write_file(scratch .. "/text", "one two two\n")
       local durations = { 0.05, 0.125 }
       for _, seconds in ipairs(with_threads) do
         table.insert(durations, alone)
         table.insert(durations, seconds)
       end
-      return run("examples/wordcount.lua", { text }, { env = env, init = [[
+      arguments = arguments or { text, text }
+      return run("examples/wordcount.lua", arguments, { env = env, init = [[
         local luv = require "luv"
         local durations = { ]] .. table.concat(durations, ", ") .. [[ }
         local now, calls = 0, 0
@@ -324,6 +325,21 @@ describe("the examples", function()
         assert.matches("  ratio       none: threads were clearly faster in "
                        .. faster .. " of 10 turns", out, 1, true)
         assert.not_matches("times as fast", out, 1, true)
+      end
+    end)
+
+    it("prints no ratio where threads cannot win", function()
+      local turns = { .2, .2, .2, .2, .2, .2, .2, .2, .2, .2 }
+      local text = write_file(scratch .. "/one", "one two two\n")
+      for reason, arguments in pairs {
+        ["one file is counted by one thread"] = { text },
+        ["one thread has all the work here, too"] =
+          { "--threads", "1", text, text },
+      } do
+        local out, err = measure(.2, turns,
+                                 with_programs { nproc = "echo 2" }, arguments)
+        assert.equal("", err)
+        assert.matches("  ratio       none: " .. reason .. "\n", out, 1, true)
       end
     end)
 

@@ -58,14 +58,18 @@ describe("mtstates.state", function()
 
     it("refuses numbers that are no integer, or may stand for several",
       function()
-        for _, number in ipairs({
-          1.5, 0.1, -0.5, 2^-20, 5e-30, 1/0, -1/0, 0/0, limit, -limit,
-          limit + 2, 2 * limit, limit * limit, 2.0^63, -2.0^63, 2.0^64
-        }) do
-          helpers.bad_argument(1, "state",
-            "(number has no integer representation)",
-            function() mtstates.state(number) end)
+        local function refuses(text, numbers)
+          for _, number in ipairs(numbers) do
+            helpers.bad_argument(1, "state", "(" .. text .. ")",
+              function() mtstates.state(number) end)
+          end
         end
+        refuses("number has no integer representation",
+                {1.5, 0.1, -0.5, 2^-20, 5e-30, 1/0, -1/0, 0/0})
+        refuses("number is too large for an id", {
+          limit, -limit, limit + 2, 2 * limit, limit * limit, 2.0^63,
+          -2.0^63, 2.0^64
+        })
       end)
 
     it("does not know the ids of closed states", function()

@@ -58,7 +58,7 @@ bool mts_compat_openlibs(lua_State *L)
   return open != NULL;
 }
 
-void mts_compat_sizeglobals(lua_State *L, int count)
+void mts_compat_prepare(lua_State *L, int count)
 {
 #if defined(LUA_RIDX_GLOBALS)
   /* The old table is empty: it serves as package.loaded. */
@@ -67,8 +67,9 @@ void mts_compat_sizeglobals(lua_State *L, int count)
   lua_createtable(L, 0, count);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 #else
-  (void)L;
   (void)count;
+  lua_newtable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 #endif
 }
 

@@ -112,7 +112,7 @@ MTS_BEGIN_HIDDEN
 extern const lua_CFunction mts_compat_open_coroutine;
 
 /*
-** All other libraries besides the basic one and package; ends without a name.
+** All other libraries besides the basic one and package; ends with NULL.
 ** The functions of those that are not there are NULL.
 */
 extern const luaL_Reg mts_compat_libs[];
@@ -137,11 +137,12 @@ extern const luaL_Reg mts_compat_extra_libs[];
 bool mts_compat_openlibs(lua_State *L);
 
 /*
-** Makes room for count globals in L, which is new: they would make their table
-** grow six times.  Does nothing where Lua has no place for another table.
+** Makes the table package.loaded of L, which is new: LuaJIT enters ffi there
+** when it compiles a literal like 1LL.  And makes room for count globals, which
+** would make their table grow six times, if Lua has a place for another table.
 ** Stack: [-0, +0, m]
 */
-void mts_compat_sizeglobals(lua_State *L, int count);
+void mts_compat_prepare(lua_State *L, int count);
 
 /*
 ** Tells the collector of L about kb KB that its objects keep and that it does

@@ -332,8 +332,10 @@ static lua_Integer check_id(lua_State *L)
   if (lua_isinteger(L, 1))
     return lua_tointeger(L, 1);
   n = lua_tonumber(L, 1);
-  luaL_argcheck(L, n == floor(n) && fabs(n) < (double)(1LL << MTS_EXACT_BITS),
-                1, "number has no integer representation");
+  luaL_argcheck(L, n == floor(n) && !isinf(n), 1,
+                "number has no integer representation");
+  luaL_argcheck(L, fabs(n) < (double)(1LL << MTS_EXACT_BITS), 1,
+                "number is too large for an id");
   return (lua_Integer)n;
 }
 

@@ -66,6 +66,7 @@ static void push_preload(lua_State *L, const mts_Setup *setup)
   lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 }
 
+/* Stack: [-0, +n, e] */
 static void open_libs(lua_State *L, const mts_Setup *setup)
 {
   push_preload(L, setup);
@@ -123,15 +124,16 @@ static int prepare(lua_State *L, void *data)
   lua_pushvalue(L, -1); /* to be replaced by the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_home_set(L, s);
-  mts_compat_sizeglobals(L, setup->with_libs ? GLOBALS_WITH_LIBS
-                                             : GLOBALS_WITHOUT);
+  mts_compat_prepare(L,
+                     setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
-  if (!setup->with_libs && MTS_GC_IS_NEUTRAL) /* what compiling has left is */
-    lua_gc(L, LUA_GCCOLLECT, 0);              /* much for a state so small */
+  /* What compiling has left is much for a state that is so small. */
+  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
+    lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);

@@ -25,6 +25,7 @@ int mts_transfer_examine(mts_Values *values)
   }
   array = lua_newuserdatauv(L, (size_t)values->count * sizeof(*array), 0);
   values->arrays = array;
+  values->misfit_is_state = false;
   for (i = 0; i < values->count; i++) {
     int index = values->first + i;
     int type = lua_type(L, index);
