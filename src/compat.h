@@ -138,8 +138,9 @@ bool mts_compat_openlibs(lua_State *L);
 
 /*
 ** Makes the table package.loaded of L, which is new: LuaJIT enters ffi there
-** when it compiles a literal like 1LL.  And makes room for count globals, which
-** would make their table grow six times, if Lua has a place for another table.
+** when it compiles a literal like 1LL.  And makes room for count globals,
+** which would make their table grow six times, if Lua has a place for another
+** table.
 ** Stack: [-0, +0, m]
 */
 void mts_compat_prepare(lua_State *L, int count);
