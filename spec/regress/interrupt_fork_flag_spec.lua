@@ -26,10 +26,12 @@ local PROGRAM = [[
       gates.watchdog(60, "child")
       signals.block(false)
       threads.start(function(number)
+        require("handoff").wait("running", 1)
         require("mtstates").state(number):interrupt()
         require("handoff").set("enough", 1)
       end, id)
       local ok = pcall(function()
+        gates.add("running")
         while gates.get("enough") == 0 do end -- half a second if it is missed
         for _ = 1, 1000 do end
       end)
