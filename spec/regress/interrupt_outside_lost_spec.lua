@@ -1,4 +1,4 @@
--- A hook that was set from outside, since the thread blocks the signal, was not
+-- A hook that was set from outside, as the thread blocks the signal, was not
 -- looked after: if the interpreter lost it, the interrupt was lost.
 
 local helpers = require "helpers"
