@@ -10,7 +10,7 @@ describe("an interrupt and a luv loop", function()
   before_each(helpers.watch("luv"))
   after_each(helpers.unwatch)
 
-  it("end the process, pcall or not", function()
+  it("end the process, pcall or not #unjoined", function()
     local output, status = helpers.run_program([[
       local mtstates = require "mtstates"
       local threads = require "threads"

@@ -68,7 +68,8 @@ typedef struct mts_Thread {
 
   /* See preempt.c. */
   long task;                /* how the kernel calls it */
-  bool may_block;           /* the signal; guarded by the mutex there */
+  bool may_block;           /* the signal; guarded by the mutex there, but */
+                            /* that the thread itself writes it first */
   atomic_bool is_signalled; /* a signal is on its way */
 } mts_Thread;
 

@@ -18,8 +18,9 @@
 **    for the mutex: under many interrupts it would never get there.
 ** 2. The handler goes through the states that its thread holds and sets the
 **    hook where there is a level.  It can run at any moment, also while the
-**    thread itself calls lua_sethook: that only takes a hook away if there is
-**    no level, or puts the same one, or is in a finalizer (7).
+**    thread itself calls lua_sethook.  That puts the same hook, or takes it
+**    away: because there is no level, or inside a finalizer, where it is put
+**    again later (7).
 ** 3. A thread that takes a state, or changes s->running, reads the level
 **    afterwards, and sets the hook if there is one, under the mutex.
 ** 4. All that is sequentially consistent: of store and look, the interrupter's
@@ -119,20 +120,27 @@ static bool runs_hooks(lua_State *L)
   probe_has_run = false;
   lua_sethook(L, probe_hook, LUA_MASKCALL, 0);
   mts_protect_push(L);
-  if (mts_protect(L, do_nothing, NULL, 0, 0, 0) != LUA_OK)
+  if (mts_protect(L, do_nothing, NULL, 0, 0, 0) != LUA_OK) {
     lua_pop(L, 1);
+    probe_has_run = true; /* not known: calls in L are nested too deep */
+  }
   lua_sethook(L, hook, mask, count);
   return probe_has_run;
 }
 
-/* Whether the code that runs in s was called by a finalizer or a hook. */
-static bool is_in_finalizer(const mts_State *s)
+/* Whether the code that runs in L, of s, was called by a finalizer or hook. */
+static bool is_in_finalizer(mts_State *s, lua_State *L)
 {
   const mts_Resume *resume;
-  if (!MTS_HOOKS_ARE_GLOBAL)
-    for (resume = s->resumes; resume; resume = resume->outer)
-      if (!runs_hooks(resume->from))
-        return true;
+  lua_State *known = atomic_load(&s->running);
+  if (MTS_HOOKS_ARE_GLOBAL)
+    return false;
+  if (known != L && !runs_hooks(known)) /* C code has resumed L */
+    return true;
+  for (resume = s->resumes; resume; resume = resume->outer)
+    if (!runs_hooks(resume->from) ||
+        (resume->known != resume->from && !runs_hooks(resume->known)))
+      return true;
   return false;
 }
 
@@ -143,7 +151,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   bool may_hit;
   if (!s || is_call_of_c(L, ar)) /* code can have cleared the Lua registry */
     return;
-  may_hit = !is_in_finalizer(s);
+  may_hit = !is_in_finalizer(s, L);
   mts_lock_come(&s->lock);
   if (may_hit) {
     level = atomic_load(&s->interrupt);
@@ -196,11 +204,13 @@ static bool reach_holder(mts_State *s, bool is_overdue)
   uintptr_t holder = mts_lock_pin(&s->lock);
   if (holder == 0 || atomic_load(&s->lock.holder_comes))
     return false;
-  if (holder != mts_state_thread() &&
-      mts_preempt_send((mts_Thread *)holder, is_overdue))
-    return true;
-  set_hook(s);
-  return false;
+  if (holder == mts_state_thread()) {
+    set_hook(s);
+    return false;
+  }
+  if (!mts_preempt_send((mts_Thread *)holder, is_overdue))
+    set_hook(s);
+  return true;
 }
 
 static bool is_pending(mts_State *s)
@@ -282,7 +292,8 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
   mts_watch_after_fork(true);
-  mts_self.thread.is_ready = false;
+  if (mts_self.thread.is_ready)
+    mts_preempt_init_thread(&mts_self.thread);
 }
 
 static void handle_fork(void)

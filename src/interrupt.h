@@ -21,8 +21,8 @@ bool mts_interrupt_open(void);
 ** Waits, without a lock, for the thread that runs s to set the hook, but not
 ** long: if that thread does not get to it, the watcher sees to it.
 ** Returns: MTS_OK, MTS_CLOSED.
-** Locks: takes s->lock.mutex, then that of mts_preempt_send; later that of the
-** watcher.
+** Locks: takes s->lock.mutex and with it that of mts_preempt_send; afterwards
+** that of the watcher alone.
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 
@@ -69,7 +69,9 @@ static inline lua_State *mts_interrupt_enter(mts_State *s, mts_Resume *resume,
                                              lua_State *from, lua_State *co)
 {
   if (s) {
-    *resume = (mts_Resume){from, s->resumes};
+    *resume = (mts_Resume){
+        from, atomic_load_explicit(&s->running, memory_order_relaxed),
+        s->resumes};
     s->resumes = resume;
   }
   return mts_interrupt_switch(s, co);

@@ -20,11 +20,11 @@
 ** A signal can get lost: the system is out of resources (then the flag is
 ** taken back), or a tool like ThreadSanitizer drops it.  And a thread that
 ** blocks the signal never takes it.  Therefore the sender tells when the
-** thread is overdue.  Then Linux is asked (/proc) whether the thread blocks
-** the signal; only if it says no, another one is sent, and only if it says
-** yes, the thread counts as one that will not take it.  A thread that blocked
-** the signal when it got ready is asked for at once.  "Not known" is no
-** answer: no processes, no descriptors, no /proc, or another system.
+** thread is overdue.  Then Linux is asked (/proc).  The thread counts as one
+** that will not take the signal if it has one pending and blocks it; only if
+** it has none pending, another one is sent.  A thread that blocked the signal
+** when it got ready is asked for at once.  "Not known" is no answer: no
+** descriptors, no /proc, or another system.
 **
 ** Windows has no signals that could do that: nothing is ever sent.
 */
@@ -192,23 +192,28 @@ void mts_preempt_init_thread(mts_Thread *thread)
   atomic_init(&thread->is_signalled, false);
 }
 
-typedef enum Mask { UNKNOWN, TAKES_SIGNAL, BLOCKS_SIGNAL } Mask;
+/* What is known of the signal in a thread. */
+typedef struct SignalState {
+  bool is_known, is_pending, is_blocked;
+} SignalState;
 
-/* What the kernel tells of the thread's signal mask. */
-static Mask ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
+/* What the kernel tells of it. */
+static SignalState ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
 {
-  Mask answer = UNKNOWN;
+  SignalState answer = {false, false, false};
 #if defined(__linux__)
+  unsigned long long bit = 1ULL << (atomic_load(&chosen.number) - 1);
+  unsigned long long set;
   char line[128];
   FILE *file;
   snprintf(line, sizeof(line), "/proc/self/task/%ld/status", thread->task);
   file = fopen(line, "re");
-  while (file && fgets(line, sizeof(line), file)) {
-    unsigned long long mask;
-    if (sscanf(line, "SigBlk: %llx", &mask) == 1) {
-      bool is_blocked = mask >> (atomic_load(&chosen.number) - 1) & 1;
-      answer = is_blocked ? BLOCKS_SIGNAL : TAKES_SIGNAL;
-      break;
+  while (file && !answer.is_known && fgets(line, sizeof(line), file)) {
+    if (sscanf(line, "SigPnd: %llx", &set) == 1) /* comes first */
+      answer.is_pending = set & bit;
+    else if (sscanf(line, "SigBlk: %llx", &set) == 1) {
+      answer.is_blocked = set & bit;
+      answer.is_known = true;
     }
   }
   if (file)
@@ -222,17 +227,20 @@ static Mask ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
 static bool send_signal(mts_Thread *thread, bool is_overdue)
     MTS_REQUIRES(mutex)
 {
-  Mask mask = UNKNOWN;
+  SignalState answer = {false, false, false};
   if (!install_handler())
     return false;
   if (thread->may_block || is_overdue) {
-    mask = ask_kernel(thread);
-    if (mask != UNKNOWN)
-      thread->may_block = mask == BLOCKS_SIGNAL;
-    if (mask == BLOCKS_SIGNAL)
+    answer = ask_kernel(thread);
+    /* In a handler of a signal others are blocked for a moment. */
+    if (answer.is_known)
+      thread->may_block =
+          answer.is_blocked && (thread->may_block || answer.is_pending);
+    if (answer.is_known && thread->may_block)
       return false;
   }
-  if (!atomic_exchange(&thread->is_signalled, true) || mask == TAKES_SIGNAL)
+  if (!atomic_exchange(&thread->is_signalled, true) ||
+      (answer.is_known && !answer.is_pending))
     if (pthread_kill(thread->handle, atomic_load(&chosen.number)) != 0)
       atomic_store(&thread->is_signalled, false);
   return true;

@@ -26,9 +26,14 @@ typedef enum mts_Interrupt {
   MTS_INTERRUPT_ALWAYS
 } mts_Interrupt;
 
-/* A coroutine that has been resumed; lives on the C stack of the resumer. */
+/*
+** A coroutine that has been resumed; lives on the C stack of the resumer.
+** known: the Lua thread that s->running told before; another one than `from`,
+** which has resumed the coroutine, if C code has resumed `from`.
+*/
 typedef struct mts_Resume {
-  lua_State *from; /* the Lua thread that resumed it */
+  lua_State *from;
+  lua_State *known;
   const struct mts_Resume *outer;
 } mts_Resume;
 

@@ -5,17 +5,19 @@
 ** is started with the first of them and never ends.  It sleeps until the next
 ** watch is due, and without a deadline if there is none.  It never waits for
 ** another thread, so nobody can hold up what others have to be tried again.
+** Each delay is twice the one before: a signal can end a system call early,
+** and however long one is that is repeated then, at last it fits in between.
 **
 ** One mutex guards all.  The thread also has it while it tries again: so a
-** watch is on or off for good when the mutex is free, and who forks with the
-** mutex held finds nothing half-done.  It is the first in the order of locks.
+** watch is on or off for good when the mutex is free, and a process that forks
+** with the mutex held leaves nothing half-done to the child.  It is the first
+** in the order of locks.
 **
 ** The thread blocks all signals and owns nothing of any Lua state.
 */
 #include "watch.h"
 
 #define FIRST_DELAY 1e-3f
-#define LONGEST_DELAY 1.0f
 
 static mts_Mutex mutex = MTS_MUTEX_INIT;
 
@@ -36,12 +38,6 @@ static mts_Watch **find_next(void) MTS_REQUIRES(mutex)
   return next;
 }
 
-static void schedule(mts_Watch *watch, float delay) MTS_REQUIRES(mutex)
-{
-  watch->delay = delay;
-  watch->due = mts_clock_now() + (double)delay;
-}
-
 static void link_watch(mts_Watch *watch) MTS_REQUIRES(mutex)
 {
   watch->next = watcher.first;
@@ -56,8 +52,8 @@ static void try_watch(mts_Watch **link) MTS_REQUIRES(mutex)
   *link = watch->next;
   watch->is_on = false;
   if (watch->try_again(watch)) {
-    float delay = 2 * watch->delay;
-    schedule(watch, delay < LONGEST_DELAY ? delay : LONGEST_DELAY);
+    watch->delay *= 2;
+    watch->due = mts_clock_now() + (double)watch->delay;
     link_watch(watch);
   }
 }
@@ -94,11 +90,16 @@ bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again)
   bool is_new = false;
   mts_mutex_lock(&mutex);
   if (start_thread()) {
+    double soon = mts_clock_now() + (double)FIRST_DELAY;
     is_new = !watch->is_on;
-    watch->try_again = try_again;
-    schedule(watch, FIRST_DELAY);
-    if (is_new)
+    if (is_new) {
+      watch->try_again = try_again;
+      watch->delay = FIRST_DELAY;
+      watch->due = soon;
       link_watch(watch);
+    }
+    else if (soon < watch->due)
+      watch->due = soon;
     mts_cond_signal(&watcher.changed);
   }
   mts_mutex_unlock(&mutex);

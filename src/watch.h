@@ -27,13 +27,14 @@ struct mts_Watch {
   bool is_on;
 };
 
-/* The last delay of a watch that has been tried for half a second. */
+/* A delay of a watch that has been tried some times. */
 #define MTS_WATCH_OVERDUE 0.25f
 
 /*
-** Has try_again called after a millisecond, and then after twice the time,
-** until it returns false; the delays grow to a second.  Begins anew if it is
-** watched already.  Without resources for a thread nothing is tried again.
+** Has try_again called after a millisecond, and then after twice the time
+** again and again, until it returns false.  If it is watched already, the next
+** try comes in a millisecond, and then the delays go on growing.  Without
+** resources for a thread nothing is tried again.
 ** Returns: whether the watch was off and is on now.
 ** Locks: takes the mutex of the watcher, which comes before all others.
 */
