@@ -220,15 +220,15 @@ ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
 
 tsan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
-	  race read unjoined))
+	  race read unjoined fork))
 
 # ThreadSanitizer hands a signal to its handler when the thread does something
 # that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
 # atomic; without that no interrupt would arrive by signal (see interrupt.c).
 # And gcc 12 does not know _longjmp: each error would leave calls on its shadow
 # stack until that overflows into other memory.  Left out is what sets a hook
-# from outside on purpose, a read that waits: no signal would get through, and a
-# process that luv ends while another thread runs.
+# from outside on purpose, a read that waits: no signal would get through, a
+# process that luv ends while another thread runs, and threads after fork.
 TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
              -D_longjmp=longjmp
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
@@ -256,7 +256,7 @@ valgrind: $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 
 VALGRIND_FLAGS = -g -O1 -include spec/sanitize/atomics.h
-VALGRIND_SPECS = --exclude-tags=rlimit $(addprefix -p ,call_ capi carray \
+VALGRIND_SPECS = $(addprefix --exclude-tags=,rlimit race fork) $(addprefix -p ,call_ capi carray \
                    close deadlock interrupt libs lookup memory nesting \
                    notify ownership receiver singleton threads)
 VALGRIND       = env LUA_INIT="load(([[(]]):rep(190))" \

@@ -41,7 +41,7 @@ local PROGRAM = [[
   print(s:call())
 ]]
 
-describe("a child process of a thread with a pending signal", function()
+describe("a child process of a thread with a signal #fork", function()
   it("is interrupted by another one", function()
     assert.equals("0\n", (helpers.run_program(PROGRAM):gsub("%.0", "")))
   end)

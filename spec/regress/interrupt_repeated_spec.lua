@@ -7,7 +7,7 @@ local helpers = require "helpers"
 local mtstates = require "mtstates"
 local threads = require "threads"
 
-describe("an interrupt that is repeated", function()
+describe("an interrupt that is repeated #race", function()
   before_each(helpers.watch("interrupt repeated"))
   after_each(helpers.unwatch)
 
