@@ -68,8 +68,9 @@ typedef struct mts_Thread {
 
   /* See preempt.c. */
   long task;                /* how the kernel calls it */
-  bool may_block;           /* the signal; guarded by the mutex there, but */
-                            /* that the thread itself writes it first */
+  bool was_blocked;         /* when it was last looked at, */
+  unsigned seen;            /* and the signals that it had taken by then */
+  atomic_uint taken;        /* counts them */
   atomic_bool is_signalled; /* a signal is on its way */
 } mts_Thread;
 

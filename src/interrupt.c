@@ -172,11 +172,11 @@ static void set_hook(mts_State *s)
   atomic_store(&s->progress, HOOK_IS_SET);
 }
 
-/* In a signal handler.  The flag comes first: see preempt.c. */
+/* In a signal handler. */
 static void set_hooks_of_thread(void)
 {
   mts_State *s;
-  atomic_store(&mts_self.thread.is_signalled, false);
+  mts_preempt_take(&mts_self.thread);
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
     if (atomic_load(&s->interrupt) != MTS_INTERRUPT_NONE)
       set_hook(s);

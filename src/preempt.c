@@ -20,11 +20,12 @@
 ** A signal can get lost: the system is out of resources (then the flag is
 ** taken back), or a tool like ThreadSanitizer drops it.  And a thread that
 ** blocks the signal never takes it.  Therefore the sender tells when the
-** thread is overdue.  Then Linux is asked (/proc).  The thread counts as one
-** that will not take the signal if it has one pending and blocks it; only if
-** it has none pending, another one is sent.  A thread that blocked the signal
-** when it got ready is asked for at once.  "Not known" is no answer: no
-** descriptors, no /proc, or another system.
+** thread is overdue.  Then Linux is asked (/proc); if the thread has no signal
+** pending, another one is sent.  A thread also blocks signals inside a
+** handler, ours included, so it has to be seen twice, with the signal blocked
+** and pending and none taken in between, to count as one that will not take
+** it. When it got ready it looked at itself: that was the first time.  "Not
+** known" is no answer: no descriptors, no /proc, or another system.
 **
 ** Windows has no signals that could do that: nothing is ever sent.
 */
@@ -188,8 +189,10 @@ void mts_preempt_init_thread(mts_Thread *thread)
 #if defined(__linux__)
   thread->task = syscall(SYS_gettid);
 #endif
-  thread->may_block = is_blocked_here(atomic_load(&chosen.number));
-  atomic_init(&thread->is_signalled, false);
+  thread->was_blocked = is_blocked_here(atomic_load(&chosen.number));
+  thread->seen = 0;
+  atomic_store(&thread->taken, 0);
+  atomic_store(&thread->is_signalled, false);
 }
 
 /* What is known of the signal in a thread. */
@@ -224,23 +227,35 @@ static SignalState ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
   return answer;
 }
 
+/*
+** Whether the thread is known to block the signal: it did when it was looked
+** at before, has taken none since, and does so now.
+*/
+static bool blocks_signal(mts_Thread *thread, SignalState now)
+    MTS_REQUIRES(mutex)
+{
+  unsigned taken = atomic_load(&thread->taken);
+  bool was_blocked = thread->was_blocked && thread->seen == taken;
+  if (!now.is_known)
+    return false;
+  thread->was_blocked = now.is_blocked && (was_blocked || now.is_pending);
+  thread->seen = taken;
+  return was_blocked && now.is_blocked;
+}
+
 static bool send_signal(mts_Thread *thread, bool is_overdue)
     MTS_REQUIRES(mutex)
 {
-  SignalState answer = {false, false, false};
+  SignalState now = {false, false, false};
   if (!install_handler())
     return false;
-  if (thread->may_block || is_overdue) {
-    answer = ask_kernel(thread);
-    /* In a handler of a signal others are blocked for a moment. */
-    if (answer.is_known)
-      thread->may_block =
-          answer.is_blocked && (thread->may_block || answer.is_pending);
-    if (answer.is_known && thread->may_block)
+  if (thread->was_blocked || is_overdue) {
+    now = ask_kernel(thread);
+    if (blocks_signal(thread, now))
       return false;
   }
   if (!atomic_exchange(&thread->is_signalled, true) ||
-      (answer.is_known && !answer.is_pending))
+      (now.is_known && !now.is_pending))
     if (pthread_kill(thread->handle, atomic_load(&chosen.number)) != 0)
       atomic_store(&thread->is_signalled, false);
   return true;

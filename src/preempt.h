@@ -15,7 +15,7 @@ MTS_BEGIN_HIDDEN
 /*
 ** Settles which signal is used and what its handler calls, in the thread that
 ** got it; the first call in the process decides.  The handler's function has
-** to set thread->is_signalled to false before it looks for what it is to do.
+** to call mts_preempt_take before it looks for what it is to do.
 ** False if the environment variable makes no sense; then nothing else is
 ** called.
 */
@@ -23,6 +23,13 @@ bool mts_preempt_open(void (*handler)(void));
 
 /* To be called by the thread itself, as is mts_thread_init. */
 void mts_preempt_init_thread(mts_Thread *thread);
+
+/* A signal has come; to be called by the handler, with its own thread. */
+static inline void mts_preempt_take(mts_Thread *thread)
+{
+  atomic_fetch_add(&thread->taken, 1);
+  atomic_store(&thread->is_signalled, false);
+}
 
 /*
 ** Sends a thread the signal, unless one is on its way already; waits for
