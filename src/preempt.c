@@ -12,7 +12,8 @@
 **
 ** 1. The sender publishes what is to be done, then exchanges is_signalled with
 **    true, and sends if it was false.
-** 2. The handler stores false, then looks for what is to be done.
+** 2. The handler stores false (mts_preempt_take), then looks for what is to be
+**    done.
 ** 3. All that is sequentially consistent.  So a sender that finds true knows
 **    that a handler will look that has not begun to, and at most one signal of
 **    each thread is pending: the system has a limit for all of them together.
@@ -24,7 +25,7 @@
 ** pending, another one is sent.  A thread also blocks signals inside a
 ** handler, ours included, so it has to be seen twice, with the signal blocked
 ** and pending and none taken in between, to count as one that will not take
-** it. When it got ready it looked at itself: that was the first time.  "Not
+** it.  When it got ready it looked at itself: that was the first time.  "Not
 ** known" is no answer: no descriptors, no /proc, or another system.
 **
 ** Windows has no signals that could do that: nothing is ever sent.
