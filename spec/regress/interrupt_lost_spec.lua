@@ -51,7 +51,8 @@ describe("a hook that got lost #read", function()
     ]])
   end)
 
-  it("is set again in a child process of one where that happened", function()
+  it("is set again in a child process of one where that happened #fork",
+     function()
     assert.equals("0	0", run [[
       lose_hook()
       local first = signals.fork()

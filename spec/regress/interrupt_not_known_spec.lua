@@ -99,7 +99,7 @@ describe("an interrupt hits by signal", function()
     ]], "prlimit --nofile=64"))
   end)
 
-  it("in a child process whose parent blocked it at first", function()
+  it("in a child process whose parent blocked it at first #fork", function()
     assert.equals("0", run [[
       signals.block(true)
       local s = looping()
