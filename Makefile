@@ -43,13 +43,15 @@ BUSTED       ?= $(firstword $(wildcard /usr/bin/busted) \
                   $(shell command -v busted))
 
 # mtstates-scm-0.rockspec has the same list; `make lint` compares the two.
-SOURCES = src/main.c src/state.c src/lock.c src/waitgraph.c src/registry.c \
-          src/setup.c src/newstate.c src/call.c src/transfer.c src/message.c \
-          src/carray.c src/coroutine.c src/interrupt.c src/handle.c \
-          src/error.c src/util.c src/async_util.c src/notify_capi_impl.c \
-          src/receiver_capi_impl.c src/home.c src/protect.c src/compat.c \
-          src/preempt.c src/watch.c src/weight.c src/preload.c \
-          src/errorobject.c
+SOURCES = src/async_util.c src/capi/notify.c src/capi/receiver.c \
+          src/core/anchor.c src/core/call.c src/core/coroutine.c \
+          src/core/interrupt.c src/core/lock.c src/core/newstate.c \
+          src/core/preload.c src/core/registry.c src/core/signal.c \
+          src/core/waitgraph.c src/core/watch.c src/error.c \
+          src/lua/errorobject.c src/lua/gcpressure.c src/lua/handle.c \
+          src/lua/setup.c src/luaapi/compat.c src/luaapi/protect.c \
+          src/main.c src/state.c src/util.c src/value/carray.c \
+          src/value/message.c src/value/transfer.c
 
 MODULE   = $(BUILD)/mtstates.so
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
@@ -64,7 +66,7 @@ BENCH    = $(patsubst bench/%.c,$(BUILD)/bench/%.so,$(wildcard bench/*.c))
 # Without exceptions what Lua, compiled as C++, throws could not pass through
 # (see src/compiler.h).
 WARNINGS = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes
-DIALECT  = -std=c11 -fexceptions -pthread $(WARNINGS) -Isrc -I$(LUA_INCDIR)
+DIALECT  = -std=c11 -fexceptions -pthread $(WARNINGS) -Isrc -Iinclude -I$(LUA_INCDIR)
 COMPILE  = $(CC) $(DIALECT) -fPIC -MMD -MP -MT $@ -MF $(basename $@).d \
              $(CPPFLAGS) $(CFLAGS)
 LINK     = $(CC) $(LIBFLAG) -pthread $(CFLAGS) $(LDFLAGS)
@@ -102,7 +104,7 @@ define NATIVE_MODULE
 endef
 $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 $(BUILD)/examples/%.so: examples/native/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
-$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/compat.o $(BUILD)/flags
+$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/luaapi/compat.o $(BUILD)/flags
 	$(NATIVE_MODULE)
 
 # Rewritten only if the commands differ: `make CC=clang` builds all anew.  The
@@ -114,7 +116,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || \
 	  echo '$(COMPILE) $(LINK)' > $@
 
--include $(wildcard $(BUILD)/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
 
 demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
@@ -144,7 +146,7 @@ uninstall: ## remove what install has copied
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/mtstates.so'
 
 clean: ## remove all that was built, by luarocks too
-	rm -rf build mtstates.so src/*.o
+	rm -rf build mtstates.so $(SOURCES:.c=.o)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) ":" } \
@@ -292,9 +294,9 @@ bench-base:
 
 ##@ Check the source
 
-C_SOURCES = $(wildcard src/*.c spec/support/*.c spec/sanitize/*.c \
+C_SOURCES = $(wildcard src/*.c src/*/*.c spec/support/*.c spec/sanitize/*.c \
               examples/native/*.c bench/*.c)
-C_FILES   = $(C_SOURCES) $(wildcard src/*.h spec/support/*.h \
+C_FILES   = $(C_SOURCES) $(wildcard src/*.h src/*/*.h include/*/*.h spec/support/*.h \
               spec/sanitize/*.h spec/foreign/*.c \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library -name '*.lua')
@@ -336,8 +338,8 @@ check-format: ## find what `make format` would change, and long lines
 check-lists:
 	@mkdir -p $(BUILD)
 	@printf '%s\n' $(sort $(SOURCES)) > $(BUILD)/sources
-	@ls src/*.c | LC_ALL=C sort | diff -u $(BUILD)/sources -
-	@grep -o 'src/[a-z_]*\.c' $(ROCKSPEC) | LC_ALL=C sort | \
+	@find src -name '*.c' | LC_ALL=C sort | diff -u $(BUILD)/sources -
+	@grep -o 'src/[a-z_/]*\.c' $(ROCKSPEC) | LC_ALL=C sort | \
 	  diff -u $(BUILD)/sources -
 
 check-lua:
@@ -367,7 +369,7 @@ analyze-paths:
 	  -fanalyzer -Werror -S -o /dev/null
 
 analyze-cppcheck:
-	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc --error-exitcode=1 \
+	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc -Iinclude --error-exitcode=1 \
 	  --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem $(C_SOURCES)
 

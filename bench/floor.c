@@ -12,7 +12,7 @@
 */
 #define _GNU_SOURCE /* sched_setaffinity */
 
-#include "compat.h"
+#include "luaapi/compat.h"
 
 #include <malloc.h>
 #include <sched.h>

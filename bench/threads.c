@@ -11,7 +11,7 @@
 */
 #define _GNU_SOURCE /* pthread_attr_setaffinity_np, sched_getcpu */
 
-#include "compat.h"
+#include "luaapi/compat.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -92,8 +92,8 @@ describe("installation #install", function()
   end)
 
   it("with luarocks, without network", function()
-    run("cp -R src library LICENSE mtstates-scm-0.rockspec " .. SCRATCH ..
-      "/rock")
+    run("cp -R src include library LICENSE mtstates-scm-0.rockspec " ..
+      SCRATCH .. "/rock")
     -- For luarocks LuaJIT is a Lua 5.1 with other headers.
     local headers = "LUA_INCDIR=" .. os.getenv("LUA_INCDIR")
     run("cd " .. SCRATCH .. "/rock && http_proxy=http://localhost:9 " ..

@@ -178,7 +178,7 @@ double mts_clock_deadline(double timeout)
   return timeout < LONGEST_TIMEOUT ? mts_clock_now() + timeout : MTS_FOREVER;
 }
 
-void mts_clock_nap(void)
+void mts_thread_pause(void)
 {
   const struct timespec nap = {.tv_nsec = 20000};
   nanosleep(&nap, NULL);

@@ -9,7 +9,7 @@
 #ifndef MTS_ASYNC_UTIL_H
 #define MTS_ASYNC_UTIL_H
 
-#include "compiler.h"
+#include "base/compiler.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -128,7 +128,7 @@ double mts_clock_now(void);
 double mts_clock_deadline(double timeout);
 
 /* Lets other threads run for a moment. */
-void mts_clock_nap(void);
+void mts_thread_pause(void);
 
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);

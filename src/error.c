@@ -12,7 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "protect.h"
+#include "luaapi/protect.h"
 
 #define PREFIX MTS_ERROR_CLASS "."
 

@@ -4,8 +4,8 @@
 #ifndef MTS_ERROR_H
 #define MTS_ERROR_H
 
-#include "compiler.h"
-#include "compat.h"
+#include "base/compiler.h"
+#include "luaapi/compat.h"
 #include "state.h"
 #include "util.h"
 

@@ -6,16 +6,16 @@
 ** CONTRIBUTING.md.
 */
 #include "async_util.h"
-#include "compat.h"
+#include "luaapi/compat.h"
 #include "error.h"
-#include "errorobject.h"
-#include "handle.h"
-#include "home.h"
-#include "interrupt.h"
-#include "notify_capi_impl.h"
-#include "preempt.h"
-#include "protect.h"
-#include "receiver_capi_impl.h"
+#include "lua/errorobject.h"
+#include "lua/handle.h"
+#include "core/anchor.h"
+#include "core/interrupt.h"
+#include "capi/notify.h"
+#include "core/signal.h"
+#include "luaapi/protect.h"
+#include "capi/receiver.h"
 
 #define MTS_VERSION "0.5.0"
 
@@ -50,9 +50,9 @@ int luaopen_mtstates(lua_State *L)
 {
   mts_module_pin();
   if (!mts_interrupt_open())
-    return luaL_error(L, "environment variable " MTS_PREEMPT_VARIABLE
+    return luaL_error(L, "environment variable " MTS_SIGNAL_VARIABLE
                          ": number of a signal or none expected");
-  if (!mts_home_claim(L))
+  if (!mts_anchor_claim(L))
     return luaL_error(L, "another copy of mtstates is used in this Lua state");
   if (mts_protect_open(L) != LUA_OK)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");

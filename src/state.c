@@ -19,14 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "preempt.h"
+#include "core/signal.h"
 #include "util.h"
 
 MTS_THREAD_LOCAL mts_Self mts_self;
 
 void mts_state_init_thread(void)
 {
-  mts_preempt_init_thread(&mts_self.thread);
+  mts_signal_init_thread(&mts_self.thread);
   mts_thread_init(&mts_self.thread);
 }
 
@@ -128,6 +128,6 @@ void mts_state_finish_close(mts_State *s)
 
 void mts_state_close_when_free(mts_State *s)
 {
-  if (mts_lock_doom(&s->lock))
+  if (mts_lock_close_deferred(&s->lock))
     mts_state_finish_close(s);
 }

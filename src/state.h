@@ -4,15 +4,15 @@
 #ifndef MTS_STATE_H
 #define MTS_STATE_H
 
-#include "compiler.h"
+#include "base/compiler.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compat.h"
-#include "lock.h"
-#include "status.h"
-#include "watch.h"
+#include "luaapi/compat.h"
+#include "core/lock.h"
+#include "base/status.h"
+#include "core/watch.h"
 
 MTS_BEGIN_HIDDEN
 

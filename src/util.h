@@ -4,7 +4,7 @@
 #ifndef MTS_UTIL_H
 #define MTS_UTIL_H
 
-#include "compiler.h"
+#include "base/compiler.h"
 
 #include <stdbool.h>
 #include <stddef.h>

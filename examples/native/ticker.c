@@ -23,7 +23,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "notify_capi.h"
+#include "mtstates/notify_capi.h"
 
 #define TICKER_CLASS "examples.ticker"
 

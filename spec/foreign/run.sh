@@ -76,7 +76,7 @@ build_module() {
 build_rock() {
   rm -rf "$folder/rock"
   mkdir "$folder/rock"
-  cp -R src library LICENSE mtstates-scm-0.rockspec "$folder/rock"
+  cp -R src include library LICENSE mtstates-scm-0.rockspec "$folder/rock"
   (cd "$folder/rock"
    quietly luarocks --lua-version=$lua make --tree tree \
      LUA_INCDIR="$tree/src" CFLAGS="-O2 -fPIC $flags $module_flags")

@@ -1,5 +1,5 @@
 /*
-** lock.pml - a model of src/lock.c for the model checker spin
+** lock.pml - a model of src/core/lock.c for the model checker spin
 **
 ** `make model` tries all interleavings of three threads.  Each does what it
 ** likes, as often as it likes: enter (for ever, with a deadline, or without
@@ -61,8 +61,8 @@
 byte word;
 byte mutex; /* who has it */
 chan queue = [THREADS] of {byte};
-bool holder_comes;
-bool is_hasty;
+bool holder_wants_mutex;
+bool is_backing_off;
 
 /* Interrupts that may still come, if their number is limited. */
 #ifndef INTERRUPTS
@@ -73,8 +73,8 @@ bool is_hasty;
 #endif
 byte interrupts = INTERRUPTS;
 
-#ifndef HASTY
-#define HASTY true
+#ifndef BACKING_OFF
+#define BACKING_OFF true
 #endif
 
 /* mts_State */
@@ -91,7 +91,7 @@ bool holds[4]; /* the state is in the thread's list */
 /* mts_Waiter of each thread */
 bool is_turn;                 /* of the first in the queue */
 bool is_asleep[4];  /* on its condition wake_up */
-bool is_napping[4]; /* the same, not longer than NAP */
+bool is_napping[4]; /* the same, not longer than BACK_OFF */
 
 bool is_lua_closed; /* mts_state_finish_close has run */
 byte inside;        /* threads between enter and leave, */
@@ -165,7 +165,7 @@ inline cond_wait_until(for_nap)
 /* ======================================================================= */
 
 /* Once true it remains so until there is another first. */
-inline is_its_turn()
+inline is_starving()
 {
   if
   :: true -> is_turn = true
@@ -181,8 +181,8 @@ inline wake(thread)
 inline look_after_first()
 {
   if
-  :: !is_hasty -> lock_pin()
-  :: is_hasty
+  :: !is_backing_off -> lock_pin()
+  :: is_backing_off
   fi;
   d_step {
     if
@@ -234,23 +234,23 @@ inline serve_queue()
 {
   atomic {
     if
-    :: nempty(queue) -> queue?<thread>; is_its_turn()
-    :: empty(queue) -> is_hasty = false
+    :: nempty(queue) -> queue?<thread>; is_starving()
+    :: empty(queue) -> is_backing_off = false
     fi;
     if
-    :: is_turn -> holder_comes = true
+    :: is_turn -> holder_wants_mutex = true
     :: !is_turn
     fi
   };
   atomic {
     if
     :: is_turn -> word = thread
-    :: !is_turn && (is_hasty || thread == NOBODY) -> word = 0
-    :: !is_turn && !is_hasty && thread != NOBODY -> word = COME
+    :: !is_turn && (is_backing_off || thread == NOBODY) -> word = 0
+    :: !is_turn && !is_backing_off && thread != NOBODY -> word = COME
     fi;
     if
-    :: is_turn || !is_hasty -> wake(thread)
-    :: !is_turn && is_hasty
+    :: is_turn || !is_backing_off -> wake(thread)
+    :: !is_turn && is_backing_off
     fi;
     thread = NOBODY
   }
@@ -295,7 +295,7 @@ inline nap()
      :: pinned != NOBODY -> pinned = NOBODY; expect_lock()
      :: pinned == NOBODY
      fi
-  :: is_hasty = false
+  :: is_backing_off = false
   fi
 }
 
@@ -304,21 +304,21 @@ inline wait_for_chance()
   atomic {
     is_first = queue?[eval(self)];
     if
-    :: is_first && is_hasty -> is_its_turn()
-    :: !is_first || !is_hasty
+    :: is_first && is_backing_off -> is_starving()
+    :: !is_first || !is_backing_off
     fi
   };
   if
   :: !is_first -> cond_wait_until(false)
-  :: is_first && is_hasty && !is_turn -> nap()
-  :: is_first && (!is_hasty || is_turn) ->
+  :: is_first && is_backing_off && !is_turn -> nap()
+  :: is_first && (!is_backing_off || is_turn) ->
      lock_pin();
      if
      :: pinned != NOBODY ->
         pinned = NOBODY;
         cond_wait_until(false);
         if
-        :: HASTY -> is_hasty = true
+        :: BACKING_OFF -> is_backing_off = true
         :: skip
         fi
      :: pinned == NOBODY
@@ -343,7 +343,7 @@ inline wait_in_queue()
      wait_for_chance()
   od;
   if
-  :: status == OK -> holder_comes = false
+  :: status == OK -> holder_wants_mutex = false
   :: else
   fi;
   quit_queue();
@@ -377,9 +377,9 @@ inline lock_enter()
 
 inline lock_come()
 {
-  holder_comes = true;
+  holder_wants_mutex = true;
   mutex_lock();
-  holder_comes = false
+  holder_wants_mutex = false
 }
 
 inline lock_leave()
@@ -387,7 +387,7 @@ inline lock_leave()
   old = self;
   if
   :: compare_exchange(0)
-  :: is_hasty -> is_swapped = false /* looks without being asked */
+  :: is_backing_off -> is_swapped = false /* looks without being asked */
   fi;
   if
   :: is_swapped -> old = 0
@@ -519,9 +519,9 @@ inline reach_holder()
   atomic {
     if
     :: pinned == NOBODY
-    :: pinned != NOBODY && holder_comes -> pinned = NOBODY
-    :: pinned == self && !holder_comes -> hook = true; pinned = NOBODY
-    :: pinned != NOBODY && pinned != self && !holder_comes ->
+    :: pinned != NOBODY && holder_wants_mutex -> pinned = NOBODY
+    :: pinned == self && !holder_wants_mutex -> hook = true; pinned = NOBODY
+    :: pinned != NOBODY && pinned != self && !holder_wants_mutex ->
        assert((word & HOLDER) == pinned);
        is_signalled[pinned] = true
     fi

@@ -16,9 +16,9 @@
 */
 #define _GNU_SOURCE
 
-#include "../../src/carray_capi.h"
-#include "../../src/notify_capi.h"
-#include "../../src/receiver_capi.h"
+#include "mtstates/carray_capi.h"
+#include "mtstates/notify_capi.h"
+#include "mtstates/receiver_capi.h"
 #include "support.h"
 
 #include <pthread.h>

@@ -11,7 +11,7 @@
 */
 #define _GNU_SOURCE
 
-#include "../../src/carray_capi.h"
+#include "mtstates/carray_capi.h"
 #include "support.h"
 
 #include <stdatomic.h>

@@ -12,8 +12,8 @@
 */
 #define _GNU_SOURCE
 
-#include "../../src/notify_capi.h"
-#include "../../src/receiver_capi.h"
+#include "mtstates/notify_capi.h"
+#include "mtstates/receiver_capi.h"
 #include "failmalloc.h"
 #include "support.h"
 

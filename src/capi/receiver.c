@@ -1,0 +1,149 @@
+/*
+** receiver.c - state objects offer the Receiver C API
+**
+** A receiver is a reference to a state, a writer is a message.  Takes no
+** locks of its own: a receiver can be used by any thread, a writer by one at a
+** time.
+*/
+#include "capi/receiver.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "core/call.h"
+#include "lua/handle.h"
+#include "mtstates/receiver_capi.h"
+
+_Static_assert((int)RECEIVER_UCHAR == (int)CARRAY_UCHAR &&
+                   (int)RECEIVER_ULLONG == (int)CARRAY_ULLONG,
+               "the two number the element types alike");
+
+/* What msgToReceiver returns. */
+enum { DELIVERED = 0, CLOSED = 1, BUSY = 3, NO_MEMORY = 6, FAILED = 7 };
+
+struct receiver_writer {
+  mts_Message message;
+};
+
+static receiver_object *to_receiver(lua_State *L, int index)
+{
+  return (receiver_object *)mts_handle_to_state(L, index);
+}
+
+static void retain(receiver_object *receiver)
+{
+  mts_state_retain((mts_State *)receiver);
+}
+
+static void release(receiver_object *receiver)
+{
+  mts_state_release((mts_State *)receiver);
+}
+
+/* The factor only tells whether to grow; by how much is up to the buffer. */
+static receiver_writer *new_writer(size_t capacity, float grow_factor)
+{
+  receiver_writer *writer = calloc(1, sizeof(*writer));
+  if (!writer)
+    return NULL;
+  if (!mts_buffer_reserve(&writer->message.bytes, capacity)) {
+    free(writer);
+    return NULL;
+  }
+  writer->message.limit = grow_factor > 0 ? SIZE_MAX : capacity;
+  return writer;
+}
+
+static void free_writer(receiver_writer *writer)
+{
+  if (writer) {
+    mts_buffer_free(&writer->message.bytes);
+    free(writer);
+  }
+}
+
+static void clear_writer(receiver_writer *writer)
+{
+  mts_message_clear(&writer->message);
+}
+
+static int add_boolean(receiver_writer *writer, int b)
+{
+  return !mts_message_add_boolean(&writer->message, b);
+}
+
+static int add_integer(receiver_writer *writer, lua_Integer i)
+{
+  return !mts_message_add_integer(&writer->message, i);
+}
+
+static int add_number(receiver_writer *writer, lua_Number n)
+{
+  return !mts_message_add_number(&writer->message, n);
+}
+
+static int add_string(receiver_writer *writer, const char *s, size_t len)
+{
+  return !mts_message_add_string(&writer->message, s, len);
+}
+
+static int add_bytes(receiver_writer *writer, const unsigned char *s,
+                     size_t len)
+{
+  return !mts_message_add_bytes(&writer->message, s, len);
+}
+
+static void *add_array(receiver_writer *writer, receiver_array_type type,
+                       size_t count)
+{
+  return mts_message_add_array(&writer->message, (carray_type)type, count);
+}
+
+static int deliver(receiver_object *receiver, receiver_writer *writer,
+                   int clear, int nonblock, receiver_error_handler eh,
+                   void *ehdata)
+{
+  mts_State *s = (mts_State *)receiver;
+  (void)clear; /* there is no queue to be cleared */
+  switch (mts_call_native(s, &writer->message, nonblock ? 0 : MTS_FOREVER, eh,
+                          ehdata)) {
+  case MTS_OK:
+    mts_message_clear(&writer->message);
+    return DELIVERED;
+  case MTS_CLOSED:
+    return CLOSED;
+  case MTS_BUSY:
+    return BUSY;
+  case MTS_NO_MEMORY:
+    return NO_MEMORY;
+  default:
+    return FAILED;
+  }
+}
+
+static const receiver_capi capi = {
+    .version_major = RECEIVER_CAPI_VERSION_MAJOR,
+    .version_minor = RECEIVER_CAPI_VERSION_MINOR,
+    .version_patch = RECEIVER_CAPI_VERSION_PATCH,
+    .next_capi = NULL,
+    .toReceiver = to_receiver,
+    .retainReceiver = retain,
+    .releaseReceiver = release,
+    .newWriter = new_writer,
+    .freeWriter = free_writer,
+    .msgToReceiver = deliver,
+    .clearWriter = clear_writer,
+    .addBooleanToWriter = add_boolean,
+    .addIntegerToWriter = add_integer,
+    .addNumberToWriter = add_number,
+    .addStringToWriter = add_string,
+    .addBytesToWriter = add_bytes,
+    .addArrayToWriter = add_array,
+};
+
+void mts_receiver_open(lua_State *L)
+{
+  luaL_getmetatable(L, MTS_STATE_CLASS);
+  receiver_set_capi(L, -1, &capi);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,75 @@
+/*
+** call.h - running the callback of a state
+*/
+#ifndef MTS_CALL_H
+#define MTS_CALL_H
+
+#include "base/compiler.h"
+#include "value/message.h"
+#include "state.h"
+#include "value/transfer.h"
+
+MTS_BEGIN_HIDDEN
+
+/*
+** Where the main Lua thread of a state has the two between calls; newstate.c
+** pushes them in this order.  Nested calls have them from the Lua registry:
+** the callback by s->callback_ref, the handler by a key (see protect.h).
+*/
+#define MTS_HANDLER_SLOT 1
+#define MTS_CALLBACK_SLOT 2
+#define MTS_HANDLER_KEY "mtstates.handler"
+
+/* Strings that are longer, together, are copied while the state is held. */
+#define MTS_RESULTS_SIZE 1100
+
+/* Results of a call. */
+typedef struct mts_Results {
+  int pushed;       /* how many are on the caller's stack */
+  mts_Message rest; /* the others, which that needs memory for */
+  char bytes[MTS_RESULTS_SIZE];
+} mts_Results;
+
+/*
+** Calls the callback of s with args and pushes its first results onto args->L;
+** the caller pushes the rest, with mts_message_push, for which there is room.
+** args: scanned, and examined if they are of MTS_KIND_OTHER.
+** timeout: seconds to wait for s to become free.
+** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
+** returns; MTS_NO_MEMORY.  Never raises.
+** Stack of args->L: [-0, +results->pushed, -]
+*/
+mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
+                    mts_Results *results, mts_Buffer *error_text);
+
+/*
+** Gets the message of an error; valid during the call only.  No lock and no
+** state is held then.  If it leaves by longjmp or an exception, nothing but
+** the message is lost.
+*/
+typedef void (*mts_ErrorHandler)(void *data, const char *message,
+                                 size_t length);
+
+/*
+** Calls the callback of s with the values of the message (NULL: without
+** arguments) and drops its results.  For threads without a Lua state.  If
+** that fails in another way than MTS_CLOSED or MTS_BUSY, handler, if it is not
+** NULL, is called when s has been left.
+** Returns: as mts_call.
+*/
+mts_Status mts_call_native(mts_State *s, const mts_Message *message,
+                           double timeout, mts_ErrorHandler handler,
+                           void *data);
+
+/*
+** Runs the setup function, which stands in the callback slot of s, in the
+** state that the calling thread holds.  The first result becomes the
+** callback, the others are pushed onto args->L.
+** Returns: as mts_call.
+*/
+mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
+                          mts_Buffer *error_text);
+
+MTS_END_HIDDEN
+
+#endif

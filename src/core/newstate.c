@@ -1,0 +1,182 @@
+/*
+** newstate.c - opening a Lua state and running its setup
+**
+** Everything that needs memory of the new state happens in a protected call
+** of it.  That leaves the message handler and the setup function on its stack,
+** at the place of the callback, and the setup is run like a callback.
+**
+** The calling thread holds the new state, which nobody else knows yet.
+*/
+#include "core/newstate.h"
+
+#include <string.h>
+
+#include "core/call.h"
+#include "core/coroutine.h"
+#include "error.h"
+#include "core/anchor.h"
+#include "core/preload.h"
+#include "luaapi/protect.h"
+
+typedef struct Preparation {
+  mts_State *state;
+  const mts_Setup *setup;
+  bool is_syntax_error;
+} Preparation;
+
+/* Globals of a new state: those of Lua 5.4, and room for some more. */
+#define GLOBALS_WITH_LIBS 40
+#define GLOBALS_WITHOUT 30
+
+/* Opens a library, if it is there. */
+static void open_lib(lua_State *L, const char *name, lua_CFunction open)
+{
+  if (open) {
+    luaL_requiref(L, name, open, 1);
+    lua_pop(L, 1);
+  }
+}
+
+static void open_all_libs(lua_State *L)
+{
+  const luaL_Reg *lib;
+  if (mts_compat_openlibs(L))
+    return;
+  open_lib(L, "_G", luaopen_base);
+  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+  open_lib(L, LUA_COLIBNAME, mts_compat_open_coroutine);
+  for (lib = mts_compat_libs; lib->name; lib++)
+    open_lib(L, lib->name, lib->func);
+}
+
+/*
+** Pushes the table package.preload, before the package library looks for it
+** and in the size that it needs: the module itself and, without libraries,
+** those for require.
+*/
+static void push_preload(lua_State *L, const mts_Setup *setup)
+{
+  lua_createtable(L, 0, setup->with_libs ? 1 : 9);
+  mts_preload_add_module(L, setup->open_module);
+  if (!setup->with_libs) {
+    mts_preload_add_libs(L);
+    mts_coroutine_preload(L);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+}
+
+/* Stack: [-0, +n, e] */
+static void open_libs(lua_State *L, const mts_Setup *setup)
+{
+  push_preload(L, setup);
+  if (setup->with_libs)
+    open_all_libs(L);
+  else {
+    open_lib(L, "_G", luaopen_base);
+    open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+  }
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (lua_istable(L, -1)) {
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
+  }
+  lua_getglobal(L, LUA_COLIBNAME);
+  if (lua_istable(L, -1))
+    mts_coroutine_patch(L);
+}
+
+/* Most often it has that value already: both come from the environment. */
+static void set_package_field(lua_State *L, const char *field,
+                              const char *value)
+{
+  int top = lua_gettop(L);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (value && lua_istable(L, -1)) {
+    const char *present;
+    lua_getfield(L, -1, field);
+    present = lua_tostring(L, -1);
+    if (!present || strcmp(present, value) != 0) {
+      lua_pushstring(L, value);
+      lua_setfield(L, top + 1, field);
+    }
+  }
+  lua_settop(L, top);
+}
+
+/* As after a collection: it waits until the state is twice as large. */
+static void resume_collector(lua_State *L)
+{
+  lua_gc(L, LUA_GCRESTART, 0);
+  mts_compat_gcweigh(L, -lua_gc(L, LUA_GCCOUNT, 0));
+}
+
+/* Runs in the new state.  Returns message handler and setup function. */
+static int prepare(lua_State *L, void *data)
+{
+  Preparation *preparation = data;
+  const mts_Setup *setup = preparation->setup;
+  mts_State *s = preparation->state;
+  int result;
+  lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
+  mts_protect_keep(L, MTS_HANDLER_KEY, mts_error_handler);
+  lua_pushcfunction(L, mts_error_handler);
+  lua_pushvalue(L, -1); /* to be replaced by the callback */
+  s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  mts_anchor_set(L, s);
+  mts_compat_prepare(L,
+                     setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
+  result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
+  if (result != LUA_OK) {
+    preparation->is_syntax_error = result == LUA_ERRSYNTAX;
+    return lua_error(L);
+  }
+  /* What compiling has left is much for a state that is so small. */
+  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
+    lua_gc(L, LUA_GCCOLLECT, 0);
+  open_libs(L, setup);
+  set_package_field(L, "path", setup->path);
+  set_package_field(L, "cpath", setup->cpath);
+  lua_settop(L, 2);
+  resume_collector(L);
+  return 2;
+}
+
+/* Why prepare failed: the error value is on top of L. */
+static mts_Status preparation_error(const Preparation *preparation, int result,
+                                    lua_State *L, mts_Buffer *error_text)
+{
+  size_t length;
+  const char *text;
+  if (result == LUA_ERRMEM || lua_type(L, -1) != LUA_TSTRING)
+    return MTS_NO_MEMORY;
+  text = lua_tolstring(L, -1, &length);
+  if (!preparation->is_syntax_error)
+    return mts_error_compose(error_text, MTS_ERROR_INVOKING_STATE,
+                             preparation->state, text, length);
+  if (!mts_buffer_append(error_text, text, length))
+    return MTS_NO_MEMORY;
+  return MTS_SYNTAX;
+}
+
+mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
+                            mts_Buffer *error_text)
+{
+  Preparation preparation = {.state = s, .setup = setup};
+  lua_State *L;
+  int result;
+  if (!setup->with_libs && !mts_preload_find_libs())
+    return MTS_NO_MEMORY;
+  L = luaL_newstate();
+  if (!L)
+    return MTS_NO_MEMORY;
+  s->L = L;
+  atomic_store(&s->running, L);
+  if (mts_protect_open(L) != LUA_OK)
+    return MTS_NO_MEMORY;
+  mts_protect_push(L);
+  result = mts_protect(L, prepare, &preparation, 0, 2, 0);
+  if (result != LUA_OK)
+    return preparation_error(&preparation, result, L, error_text);
+  return mts_call_setup(s, &setup->args, error_text);
+}

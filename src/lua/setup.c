@@ -1,0 +1,145 @@
+/*
+** setup.c - what a new state starts with, read from the creator's stack
+**
+** The setup crosses as code: a string as it is, a function as bytecode.  A
+** function would lose the values of its upvalues on the way, so it must have
+** none.  Everything stays on the creator's stack until the new state has it;
+** there is no other memory, so errors can be raised at any point.
+**
+** Takes no locks.
+*/
+#include "lua/setup.h"
+
+#include <string.h>
+
+/* Where the setup is if the optional argument libs would be at index. */
+static int setup_index(lua_State *L, int index)
+{
+  bool has_libs = lua_isboolean(L, index) ||
+                  (lua_isnil(L, index) && lua_gettop(L) > index);
+  return has_libs ? index + 1 : index;
+}
+
+static int count_upvalues(lua_State *L, int index)
+{
+  lua_Debug ar;
+  lua_pushvalue(L, index);
+  lua_getinfo(L, ">u", &ar);
+  return ar.nups;
+}
+
+/*
+** Whether the upvalue whose value is on top is _ENV: the new state has its
+** own.  Without debug information it has no name, then it is known by its
+** value.
+*/
+static bool is_env(lua_State *L, int i, const char *name)
+{
+  bool is_globals;
+  if (*name != '(') /* "(no name)" */
+    return strcmp(name, "_ENV") == 0;
+  lua_pushglobaltable(L);
+  is_globals = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  return i == 1 && is_globals;
+}
+
+/* Refuses all upvalues but _ENV. */
+static void check_upvalues(lua_State *L, int index)
+{
+  int count = count_upvalues(L, index);
+  int i;
+  for (i = 1; i <= count; i++) {
+    const char *name = lua_getupvalue(L, index, i);
+    if (!name || *name == '\0') /* stripped; NULL before Lua 5.2 */
+      name = "(no name)";
+    if (!MTS_HAS_ENV || !is_env(L, i, name)) {
+      lua_pushfstring(L,
+                      "lua function without upvalues expected, "
+                      "has upvalue #%d '%s'",
+                      i, name);
+      luaL_argerror(L, index, lua_tostring(L, -1));
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* Counts the bytes and, if there is a place for them, stores them. */
+typedef struct Dump {
+  char *place;
+  size_t size;
+} Dump;
+
+static int write_dump(lua_State *L, const void *data, size_t size, void *ud)
+{
+  Dump *dump = ud;
+  (void)L;
+  if (dump->place && size > 0)
+    memcpy(dump->place + dump->size, data, size);
+  dump->size += size;
+  return 0;
+}
+
+/*
+** Pushes a userdata with the bytecode of the function at index.  This is done
+** in two passes, as lua_dump leaves the writer no place for Lua values.
+*/
+static void push_bytecode(lua_State *L, int index, mts_Setup *setup)
+{
+  Dump dump = {NULL, 0};
+  char *bytes;
+  lua_pushvalue(L, index);
+  lua_dump(L, write_dump, &dump, 0);
+  bytes = lua_newuserdatauv(L, dump.size + 1, 0);
+  lua_insert(L, -2); /* below the function */
+  dump = (Dump){bytes, 0};
+  lua_dump(L, write_dump, &dump, 0);
+  lua_pop(L, 1);
+  bytes[dump.size] = '\0'; /* it serves as the chunk's name, too */
+  setup->code = bytes;
+  setup->length = dump.size;
+}
+
+/* Raises an argument error if there is no setup at index. */
+static void check_code(lua_State *L, int index)
+{
+  if (lua_isnoneornil(L, index))
+    luaL_typeerror(L, index, "lua function");
+  if (lua_type(L, index) == LUA_TSTRING)
+    return;
+  luaL_argcheck(L, lua_isfunction(L, index) && !lua_iscfunction(L, index),
+                index, "lua function expected");
+  check_upvalues(L, index);
+}
+
+/*
+** A field of the package library, NULL if that is not a string.
+** Stack: [-0, +1, e]
+*/
+static const char *push_package_field(lua_State *L, const char *field)
+{
+  int top = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, LUA_LOADLIBNAME);
+  if (lua_istable(L, -1))
+    lua_getfield(L, -1, field);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+int mts_setup_check(lua_State *L, int libs, mts_Setup *setup)
+{
+  int index = setup_index(L, libs);
+  setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
+  check_code(L, index);
+  mts_transfer_scan(&setup->args, L, index + 1);
+  mts_transfer_check_args(&setup->args);
+  if (lua_isfunction(L, index))
+    push_bytecode(L, index, setup);
+  else
+    setup->code = lua_tolstring(L, index, &setup->length);
+  setup->path = push_package_field(L, "path");
+  setup->cpath = push_package_field(L, "cpath");
+  return index;
+}

@@ -1,0 +1,293 @@
+/*
+** compat.c - functions of Lua 5.4 for versions that lack them
+**
+** Each does what the manual of Lua 5.4 says of the function whose name it has
+** in compat.h, as far as the other rooms need it.  Takes no locks.
+*/
+#include "luaapi/compat.h"
+
+#if LUA_VERSION_NUM >= 502
+const lua_CFunction mts_compat_open_coroutine = luaopen_coroutine;
+#else
+const lua_CFunction mts_compat_open_coroutine = NULL;
+#endif
+
+const luaL_Reg mts_compat_libs[] = {
+#if defined(LUA_UTF8LIBNAME)
+    {LUA_UTF8LIBNAME, luaopen_utf8},
+#endif
+    {LUA_TABLIBNAME, luaopen_table},
+    {LUA_IOLIBNAME, luaopen_io},
+    {LUA_OSLIBNAME, luaopen_os},
+    {LUA_STRLIBNAME, luaopen_string},
+    {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_DBLIBNAME, luaopen_debug},
+#if MTS_LUAJIT
+    {LUA_BITLIBNAME, luaopen_bit},
+    {LUA_JITLIBNAME, luaopen_jit},
+    {LUA_FFILIBNAME, luaopen_ffi},
+#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 502
+    {LUA_BITLIBNAME, luaopen_bit32},
+#endif
+    {NULL, NULL}};
+
+const luaL_Reg mts_compat_extra_libs[] = {
+#if MTS_LUAJIT
+    {LUA_JITLIBNAME ".opt", luaopen_jit},
+    {LUA_JITLIBNAME ".profile", luaopen_jit},
+    {LUA_JITLIBNAME ".util", luaopen_jit},
+    {LUA_STRLIBNAME ".buffer", luaopen_string},
+    {LUA_TABLIBNAME ".clear", luaopen_table},
+    {LUA_TABLIBNAME ".new", luaopen_table},
+#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 503
+    {LUA_BITLIBNAME, luaopen_bit32}, /* raises without LUA_COMPAT_BITLIB */
+#endif
+    {NULL, NULL}};
+
+bool mts_compat_openlibs(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 505
+  void (*open)(lua_State *, int, int) = luaL_openselectedlibs;
+  if (open)
+    open(L, ~0, 0);
+#else
+  void (*open)(lua_State *) = luaL_openlibs;
+  if (open)
+    open(L);
+#endif
+  return open != NULL;
+}
+
+void mts_compat_prepare(lua_State *L, int count)
+{
+#if defined(LUA_RIDX_GLOBALS)
+  /* The old table is empty: it serves as package.loaded. */
+  lua_pushglobaltable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_createtable(L, 0, count);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+#else
+  (void)count;
+  lua_newtable(L);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+#endif
+}
+
+#if LUA_VERSION_NUM >= 505
+
+/* In KB: one step, however large, does about as much as is due for these. */
+#define STEP 8
+
+static void add_debt(lua_State *L, int kb)
+{
+  for (; kb > 0; kb -= STEP)
+    lua_gc(L, LUA_GCSTEP, (size_t)(STEP * 1024));
+}
+
+#elif LUA_VERSION_NUM >= 502
+
+/* The size of a step is added to what the collector lags behind. */
+static void add_debt(lua_State *L, int kb)
+{
+  lua_gc(L, LUA_GCSTEP, kb);
+}
+
+#else
+
+/* In KB. */
+#define LARGEST_BLOCK 1024
+
+static int make_garbage(lua_State *L)
+{
+  int kb = *(const int *)lua_touserdata(L, 1);
+  for (; kb > 0; kb -= LARGEST_BLOCK) {
+    int block = kb < LARGEST_BLOCK ? kb : LARGEST_BLOCK;
+    lua_newuserdata(L, 1024 * (size_t)block);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+/*
+** Before 5.2 a step comes on top of what is due, and restarts a collector that
+** was stopped.  So that much garbage is made; nobody touches its pages.
+*/
+static void add_debt(lua_State *L, int kb)
+{
+  int status = lua_cpcall(L, make_garbage, &kb);
+  if (status == LUA_ERRMEM)
+    lua_pop(L, 1);
+  else if (status != LUA_OK) /* a finalizer has raised an error */
+    lua_error(L);
+}
+
+#endif
+
+void mts_compat_gcweigh(lua_State *L, int kb)
+{
+#if defined(LUA_GCISRUNNING) /* Lua 5.1 has no answer */
+  if (lua_gc(L, LUA_GCISRUNNING, 0) <= 0)
+    return;
+#endif
+  add_debt(L, kb);
+}
+
+#if LUA_VERSION_NUM < 504
+
+int mts_compat_typeerror(lua_State *L, int arg, const char *expected)
+{
+  const char *actual = luaL_typename(L, arg);
+  if (luaL_getmetafield(L, arg, "__name") && lua_type(L, -1) == LUA_TSTRING)
+    actual = lua_tostring(L, -1);
+  else if (lua_islightuserdata(L, arg))
+    actual = "light userdata";
+  lua_pushfstring(L, "%s expected, got %s", expected, actual);
+  return luaL_argerror(L, arg, lua_tostring(L, -1));
+}
+
+int mts_compat_resume(lua_State *co, lua_State *from, int count, int *results)
+{
+  int status;
+#if LUA_VERSION_NUM >= 502
+  status = (lua_resume)(co, from, count);
+#else
+#if MTS_LUAJIT
+  (void)from;
+#else
+  lua_setlevel(from, co); /* so that the depth of the C stack is known */
+#endif
+  status = (lua_resume)(co, count);
+#endif
+  *results = lua_gettop(co);
+  return status;
+}
+
+int mts_compat_closethread(lua_State *co, lua_State *from)
+{
+  (void)from;
+  lua_pop(co, 1);
+  return LUA_OK;
+}
+
+#endif
+
+#if LUA_VERSION_NUM < 503
+
+int mts_compat_newmetatable(lua_State *L, const char *name)
+{
+  bool is_new = (luaL_newmetatable)(L, name);
+  lua_pushstring(L, name); /* always: last time memory may have been out */
+  lua_setfield(L, -2, "__name");
+  return is_new;
+}
+
+#endif
+
+#if LUA_VERSION_NUM < 502
+
+void mts_compat_requiref(lua_State *L, const char *name, lua_CFunction open,
+                         int is_global)
+{
+  (void)is_global; /* before 5.2 libraries do that and the rest themselves */
+  lua_pushcfunction(L, open);
+  lua_pushstring(L, name);
+  lua_call(L, 1, 1);
+}
+
+#endif
+
+#if LUA_VERSION_NUM < 502 && !MTS_LUAJIT
+
+void mts_compat_setfuncs(lua_State *L, const luaL_Reg *list, int upvalues)
+{
+  int table = lua_gettop(L) - upvalues;
+  luaL_checkstack(L, upvalues + 1, "too many upvalues");
+  for (; list->name; list++) {
+    int i;
+    for (i = 1; i <= upvalues; i++)
+      lua_pushvalue(L, table + i);
+    lua_pushcclosure(L, list->func, upvalues);
+    lua_setfield(L, table, list->name);
+  }
+  lua_settop(L, table);
+}
+
+void *mts_compat_testudata(lua_State *L, int index, const char *name)
+{
+  void *block = lua_touserdata(L, index);
+  if (block && lua_getmetatable(L, index)) {
+    luaL_getmetatable(L, name);
+    if (!lua_rawequal(L, -1, -2))
+      block = NULL;
+    lua_pop(L, 2);
+    return block;
+  }
+  return NULL;
+}
+
+/* Levels that are shown at both ends of a long traceback. */
+#define FIRST_LEVELS 12
+#define LAST_LEVELS 10
+
+static int count_levels(lua_State *L)
+{
+  lua_Debug ar;
+  int low = 1, high = 1;
+  while (lua_getstack(L, high, &ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (low < high) { /* level low - 1 exists, level high does not */
+    int middle = low + (high - low) / 2;
+    if (lua_getstack(L, middle, &ar))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return high;
+}
+
+/* Pushes the line of the traceback for a level. */
+static void push_level(lua_State *L, lua_State *L1, lua_Debug *ar)
+{
+  int top = lua_gettop(L);
+  lua_getinfo(L1, "Snl", ar);
+  lua_pushfstring(L, "\n\t%s:", ar->short_src);
+  if (ar->currentline > 0)
+    lua_pushfstring(L, "%d:", ar->currentline);
+  if (*ar->namewhat != '\0')
+    lua_pushfstring(L, " in function '%s'", ar->name);
+  else if (*ar->what == 'm')
+    lua_pushliteral(L, " in main chunk");
+  else if (*ar->what == 'C' || *ar->what == 't')
+    lua_pushliteral(L, " ?");
+  else
+    lua_pushfstring(L, " in function <%s:%d>", ar->short_src, ar->linedefined);
+  lua_concat(L, lua_gettop(L) - top);
+}
+
+void mts_compat_traceback(lua_State *L, lua_State *L1, const char *message,
+                          int level)
+{
+  int top = lua_gettop(L);
+  int count = count_levels(L1);
+  int gap = level + FIRST_LEVELS;
+  lua_Debug ar;
+  luaL_checkstack(L, FIRST_LEVELS + LAST_LEVELS + 10, "traceback");
+  if (message)
+    lua_pushfstring(L, "%s\n", message);
+  lua_pushliteral(L, "stack traceback:");
+  while (lua_getstack(L1, level, &ar)) {
+    if (level == gap && gap < count - LAST_LEVELS) {
+      lua_pushliteral(L, "\n\t...");
+      level = count - LAST_LEVELS;
+    }
+    else {
+      push_level(L, L1, &ar);
+      level++;
+    }
+  }
+  lua_concat(L, lua_gettop(L) - top);
+}
+
+#endif

@@ -1,0 +1,229 @@
+/*
+** compat.h - the Lua API as all other rooms see it: that of Lua 5.4
+**
+** Works with Lua 5.1 to 5.5 and LuaJIT 2.1.  What a version lacks, or does in
+** another way, has its 5.4 name here.  These are our own few lines and not
+** those of the lua-compat-5.3 project: its API is that of 5.3, so half of this
+** would be needed all the same, and who builds the module needs nothing but
+** Lua.
+**
+** One difference cannot be hidden by a name: before 5.2 pushing a C function
+** and growing the stack need memory, hence can raise an error.  Where none may
+** be raised, protect.h does both.
+*/
+#ifndef MTS_COMPAT_H
+#define MTS_COMPAT_H
+
+#include "base/compiler.h"
+
+#include <float.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdbool.h>
+
+MTS_BEGIN_HIDDEN
+
+#if LUA_VERSION_NUM < 501 || LUA_VERSION_NUM > 505
+#error "mtstates is built for Lua 5.1 to 5.5 and LuaJIT 2.1"
+#endif
+
+/* LuaJIT has the API of 5.1 with a part of that of 5.2 and 5.3. */
+#if defined(LUA_JITLIBNAME)
+#define MTS_LUAJIT 1
+#else
+#define MTS_LUAJIT 0
+#endif
+
+/*
+** Whole numbers below 2 to the power of this fit into lua_Integer, and as
+** lua_Number none of them can be mistaken for its neighbour.
+*/
+#define MTS_EXACT_BITS                                                        \
+  (sizeof(lua_Number) < sizeof(double) ? FLT_MANT_DIG                         \
+   : sizeof(lua_Integer) < 8           ? 31                                   \
+                                       : DBL_MANT_DIG)
+
+/* Whether functions have their globals in an upvalue, _ENV. */
+#define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
+
+/*
+** Whether pushing a light userdata can raise an error: LuaJIT keeps the upper
+** bits of all in a table.
+*/
+#define MTS_LIGHTUSERDATA_NEEDS_MEMORY MTS_LUAJIT
+
+/*
+** The events of a hook that runs at the next operation, with count 1: LuaJIT
+** counts nothing in compiled functions, but sees that they are called.
+*/
+#define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
+
+/*
+** Whether garbage can be collected by hand without side effects: a collector
+** that was stopped stays so, and a small stack keeps its size.
+*/
+#define MTS_GC_IS_NEUTRAL (LUA_VERSION_NUM >= 504)
+
+/* Whether a hook is set for all Lua threads of a state together. */
+#define MTS_HOOKS_ARE_GLOBAL MTS_LUAJIT
+
+/* Whether a coroutine can close itself. */
+#define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
+
+/*
+** Programs that have Lua inside can leave libraries out.  Where the linker
+** knows weak references, the module can be loaded all the same and finds NULL
+** in the place of what is not there.
+*/
+#if defined(__ELF__)
+#if LUA_VERSION_NUM >= 505
+#pragma weak luaL_openselectedlibs
+#else
+#pragma weak luaL_openlibs
+#endif
+#pragma weak luaopen_base
+#pragma weak luaopen_package
+#pragma weak luaopen_table
+#pragma weak luaopen_io
+#pragma weak luaopen_os
+#pragma weak luaopen_string
+#pragma weak luaopen_math
+#pragma weak luaopen_debug
+#if LUA_VERSION_NUM >= 502
+#pragma weak luaopen_coroutine
+#endif
+#if defined(LUA_UTF8LIBNAME)
+#pragma weak luaopen_utf8
+#endif
+#if MTS_LUAJIT
+#pragma weak luaopen_bit
+#pragma weak luaopen_jit
+#pragma weak luaopen_ffi
+#elif defined(LUA_BITLIBNAME)
+#pragma weak luaopen_bit32
+#endif
+#endif
+
+/*
+** Opens the coroutine library; NULL: it comes with the basic one, or there is
+** none.
+*/
+extern const lua_CFunction mts_compat_open_coroutine;
+
+/*
+** All other libraries besides the basic one and package; ends with NULL.
+** The functions of those that are not there are NULL.
+*/
+extern const luaL_Reg mts_compat_libs[];
+
+/*
+** Whether libraries enter themselves into package.loaded; their functions may
+** return anything then.
+*/
+#define MTS_LIBS_ENTER_THEMSELVES MTS_LUAJIT
+
+/*
+** Libraries that a build may lack although there is a function that opens
+** them.  Those with a dot in their name come with the library whose name is in
+** front of it, which their function opens.  Ends with NULL.
+*/
+extern const luaL_Reg mts_compat_extra_libs[];
+
+/*
+** Opens all libraries, as luaL_openlibs; false if that is not there.
+** Stack: [-0, +0, e]
+*/
+bool mts_compat_openlibs(lua_State *L);
+
+/*
+** Makes the table package.loaded of L, which is new: LuaJIT enters ffi there
+** when it compiles a literal like 1LL.  And makes room for count globals,
+** which would make their table grow six times, if Lua has a place for another
+** table.
+** Stack: [-0, +0, m]
+*/
+void mts_compat_prepare(lua_State *L, int count);
+
+/*
+** Tells the collector of L about kb KB that its objects keep and that it does
+** not see: it has as much work to do as if L had allocated them.  A collector
+** that was stopped stays so.  No error for want of memory.  A negative kb puts
+** work off, where Lua can do that (5.2 to 5.4).
+** Stack: [-0, +0, e]
+*/
+void mts_compat_gcweigh(lua_State *L, int kb);
+
+/* Whether coroutine.wrap puts a position in front of an error value. */
+#if LUA_VERSION_NUM < 503 && !MTS_LUAJIT
+#define mts_compat_iserrortext(L, index) lua_isstring(L, index)
+#else
+#define mts_compat_iserrortext(L, index) (lua_type(L, index) == LUA_TSTRING)
+#endif
+
+#if LUA_VERSION_NUM == 504 /* lua_closethread came with 5.4.6 */
+#define lua_closethread(co, from) lua_resetthread(co)
+#endif
+
+#if LUA_VERSION_NUM < 504
+
+#define lua_newuserdatauv(L, size, values) lua_newuserdata(L, size)
+#define luaL_typeerror mts_compat_typeerror
+#define lua_resume(co, from, count, results)                                  \
+  mts_compat_resume(co, from, count, results)
+#define lua_closethread mts_compat_closethread
+
+int mts_compat_typeerror(lua_State *L, int arg, const char *expected);
+int mts_compat_resume(lua_State *co, lua_State *from, int count, int *results);
+
+/* There is nothing to be closed; what the coroutine ended with is dropped. */
+int mts_compat_closethread(lua_State *co, lua_State *from);
+
+#endif
+
+#if LUA_VERSION_NUM < 503
+
+#define lua_isinteger(L, index) ((void)(L), (void)(index), 0)
+#define lua_dump(L, writer, data, strip) (lua_dump)(L, writer, data)
+#define luaL_newmetatable(L, name) mts_compat_newmetatable(L, name)
+
+int mts_compat_newmetatable(lua_State *L, const char *name);
+
+#endif
+
+#if !defined(LUA_LOADED_TABLE)
+#define LUA_LOADED_TABLE "_LOADED"
+#define LUA_PRELOAD_TABLE "_PRELOAD"
+#endif
+
+#if LUA_VERSION_NUM < 502
+
+#define LUA_OK 0
+#define lua_pushglobaltable(L) lua_pushvalue(L, LUA_GLOBALSINDEX)
+#define luaL_requiref mts_compat_requiref
+
+void mts_compat_requiref(lua_State *L, const char *name, lua_CFunction open,
+                         int is_global);
+
+#endif
+
+#if LUA_VERSION_NUM < 502 && !MTS_LUAJIT
+
+#define lua_copy(L, from, to) (lua_pushvalue(L, from), lua_replace(L, to))
+#define luaL_setmetatable(L, name)                                            \
+  (luaL_getmetatable(L, name), (void)lua_setmetatable(L, -2))
+#define luaL_newlib(L, list) (lua_newtable(L), luaL_setfuncs(L, list, 0))
+#define luaL_setfuncs mts_compat_setfuncs
+#define luaL_testudata mts_compat_testudata
+#define luaL_traceback mts_compat_traceback
+
+void mts_compat_setfuncs(lua_State *L, const luaL_Reg *list, int upvalues);
+void *mts_compat_testudata(lua_State *L, int index, const char *name);
+void mts_compat_traceback(lua_State *L, lua_State *L1, const char *message,
+                          int level);
+
+#endif
+
+MTS_END_HIDDEN
+
+#endif
