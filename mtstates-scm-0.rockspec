@@ -20,7 +20,7 @@ build = {
   type = "builtin",
   modules = {
     mtstates = {
-      -- `make lint` compares this list with the Makefile's.
+      -- This is the list of sources, for make, too.
       sources = {
         "src/async_util.c",
         "src/capi/notify.c",

@@ -1,0 +1,82 @@
+##@ Check the source
+
+C_SOURCES = $(wildcard src/*.c src/*/*.c spec/support/*.c spec/sanitize/*.c \
+              examples/native/*.c bench/*.c)
+C_FILES   = $(C_SOURCES) $(wildcard src/*.h src/*/*.h include/*/*.h \
+              spec/support/*.h spec/sanitize/*.h spec/foreign/*.c \
+              examples/native/*.h bench/*.h)
+LUA_FILES = $(shell find spec examples bench library mk -name '*.lua')
+CHECKS    = check-format check-lists check-lua check-api check-compile
+ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
+EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
+.PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) compile \
+        compile-for-windows
+
+# $(call EACH_VERSION,target): makes it with the headers of each version.
+EACH_VERSION = for version in $(VERSIONS); do \
+    $(MAKE) --no-print-directory $(1) LUA_VERSION=$$version || exit; \
+  done
+
+lint: $(CHECKS) ## check style, lists and warnings; prints only what it finds
+
+analyze: $(ANALYSERS) ## run the analysers of gcc, clang and cppcheck; likewise
+
+format: ## lay out the C code as .clang-format says
+	clang-format -i $(C_FILES)
+
+# Debian's luaconf.h includes a header from a folder where those of glibc are,
+# too; an empty one will do.
+MINGW_CC = x86_64-w64-mingw32-gcc
+cross-check: ## compile the sources for Windows (run nothing)
+	@$(call EACH_VERSION,compile-for-windows)
+
+compile-for-windows:
+	@mkdir -p $(BUILD)/cross
+	@touch $(BUILD)/cross/lua$(LUA_VERSION)-deb-multiarch.h
+	@printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 1 \
+	  $(MINGW_CC) $(DIALECT) -I$(BUILD)/cross -O2 -Werror -S -o /dev/null
+
+check-format: ## find what `make format` would change, and long lines
+	@clang-format --dry-run -Werror $(C_FILES)
+	@! LC_ALL=C.UTF-8 grep -nP '^(?!---@overload ).{80}' $(C_FILES) \
+	  $(LUA_FILES) $(ROCKSPEC)
+
+# The rockspec's list of sources: sorted, and all that there are.
+check-lists:
+	@mkdir -p $(BUILD); printf '%s\n' $(SOURCES) > $(BUILD)/sources
+	@find src -name '*.c' | LC_ALL=C sort | diff -u $(BUILD)/sources -
+
+check-lua:
+	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
+	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
+
+check-api:
+	@$(MAKE) --silent $(MODULE)
+	@$(LUA) spec/support/api_check.lua
+
+check-compile:
+	@$(call EACH_VERSION,compile)
+
+# gcc down to the assembly: some warnings come from the optimizer.
+compile:
+	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
+	@clang $(DIALECT) -Werror -fsyntax-only $(C_SOURCES)
+
+analyze-locks:
+	@clang $(DIALECT) -Wthread-safety -Werror -fsyntax-only $(C_SOURCES)
+
+# Lua's headers don't tell that these never return; .clang-tidy says the same.
+NEVER     = $(foreach f,lua_error luaL_error luaL_argerror luaL_typeerror, \
+              "-D$(f)(...)=(($(f))(__VA_ARGS__),__builtin_unreachable(),0)")
+analyze-paths:
+	@$(EACH_FILE) gcc $(DIALECT) $(NEVER) -Wno-unused-value -O2 \
+	  -fanalyzer -Werror -S -o /dev/null
+
+analyze-cppcheck:
+	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc -Iinclude \
+	  --error-exitcode=1 --enable=warning,performance,portability \
+	  --inline-suppr --suppress=missingIncludeSystem $(C_SOURCES)
+
+# What clang-tidy finds goes to stdout; stderr only counts what it left out.
+analyze-tidy:
+	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'

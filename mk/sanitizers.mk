@@ -1,0 +1,95 @@
+# Part of "Test": the specs with checks inside.
+#
+# A sanitizer build is the same build with other flags in a folder of its own:
+# asan, tsan, apicheck and valgrind run `make test` again.
+
+.PHONY: asan tsan apicheck valgrind
+
+# $(call SANITIZE,flags,environment,specs): the specs with a Lua 5.4 of our
+# own, built from Debian's source with the same flags as the modules, so that
+# what is wrong within Lua counts, too.  Each process, also those that specs
+# start, writes its reports to a file of its own; none may be there at the end,
+# but for notes that a huge block, as some specs want, was not to be had.  Left
+# out are large numbers, which would take hours.
+LUA_SOURCE = $(CURDIR)/build/lua-source/lua5.4/src
+REPORTS    = $(CURDIR)/build/$@/report
+define SANITIZE
+@rm -f $(REPORTS)*
+@$(MAKE) --no-print-directory test BUILD=build/$@ CC=gcc LUA_VERSION=5.4 \
+  LUA=$(CURDIR)/build/$@/lua LUA_INCDIR=$(LUA_SOURCE) \
+  CFLAGS='$(1)' RUN='$(2)' SPECS='--exclude-tags=numbers $(3) $(SPECS)'; \
+status=$$?; ! grep -hsv 'failed to allocate' $(REPORTS)* && exit $$status
+endef
+
+$(LUA_SOURCE)/lua.h:
+	@sh spec/sanitize/fetch_lua.sh build/lua-source/lua5.4
+
+$(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
+    $(BUILD)/flags
+	$(call SAY,CC $(LUA_SOURCE:$(CURDIR)/%=%)/*.c)$(CC) -w -std=gnu99 \
+	  -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -o $@ $< \
+	  $$(ls $(LUA_SOURCE)/*.c | grep -v luac) -Wl,-E -lm
+
+asan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: address, leaks, undefined behaviour
+	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN),--exclude-tags=fork)
+
+# Undefined behaviour traps, since only address reports go to files.  A signal
+# handler on a stack of its own would confuse the check for use after return.
+# Left out is what forks while threads run: a lock of the sanitizer's own
+# allocator can stay held in the child.
+ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+             -fsanitize-undefined-trap-on-error
+ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
+  handle_abort=1 detect_stack_use_after_return=1 use_sigaltstack=0 \
+  log_path=$(REPORTS)"
+
+tsan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: data races, order of locks
+	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
+	  race read unjoined fork))
+
+# ThreadSanitizer hands a signal to its handler when the thread does something
+# that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
+# atomic; without that no interrupt would arrive by signal (see interrupt.c).
+# And gcc 12 does not know _longjmp: each error would leave calls on its shadow
+# stack until that overflows into other memory.  Left out is what sets a hook
+# from outside on purpose, a read that waits: no signal would get through, a
+# process that luv ends while another thread runs, and threads after fork.
+TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
+             -D_longjmp=longjmp
+TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
+  suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
+
+# LUAI_ASSERT has the core of Lua check itself, HARDMEMTESTS collect whenever
+# it could.  Not so its auxiliary library (lua_assert), since luv misuses the
+# buffers there, and not the main state of a program, or else busted would take
+# hours: only states and threads collect all the time.  Left out are specs of
+# the collector, and what that makes quadratic: endless recursion.
+apicheck: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: use of its API, collection all the time
+	$(call SANITIZE,$(APICHECK_FLAGS),$(APICHECK_RUN),--exclude-tags=collector \
+	  --filter-out=endless.recursion)
+
+APICHECK_FLAGS = -g -O1 -DLUA_USE_APICHECK -DLUAI_ASSERT -DHARDMEMTESTS \
+                 "-Dlua_assert(c)"
+APICHECK_RUN   = env SLOWNESS=10 LUA_INIT="collectgarbage[[stop]]"
+
+# Some minutes.  Both look into all processes that specs start, be it a
+# compiler, so only specs that start none or small ones are run.  valgrind dies
+# if it needs more stack to deliver a signal; code that is hard to parse has had
+# that stack before.
+valgrind: $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
+	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
+	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
+
+VALGRIND_FLAGS = -g -O1 -include spec/sanitize/atomics.h
+VALGRIND_SPECS = $(addprefix --exclude-tags=,rlimit race fork) \
+                 $(addprefix -p ,call_ capi carray close deadlock interrupt \
+                   libs lookup memory nesting notify ownership receiver \
+                   singleton threads)
+VALGRIND       = env LUA_INIT="load(([[(]]):rep(190))" \
+                   valgrind --quiet --fair-sched=yes --trace-children=yes \
+                   --error-exitcode=66 --log-file=$(REPORTS).%p
+MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
+                   --errors-for-leak-kinds=definite
+HELGRIND       = $(VALGRIND) --tool=helgrind \
+                   --suppressions=$(CURDIR)/spec/sanitize/helgrind.supp
+
