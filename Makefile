@@ -30,6 +30,14 @@ LIBFLAG_Darwin = -bundle -undefined dynamic_lookup
 LUA_PKGCONFIG = $(shell pkg-config --cflags-only-I lua$(LUA_VERSION) \
                   2>/dev/null)
 
+# What the build, the demo and the tests need.  The files in mk/ add to
+# DEV_PACKAGES what their targets need.  util-linux, grep, diff and the like
+# are on every Debian machine.
+PACKAGES     = gcc libc6-dev lua5.1 lua5.2 lua5.3 lua5.4 luajit \
+               liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
+               libluajit-5.1-dev lua-luv lua-busted luarocks
+DEV_PACKAGES =
+
 # The one list of sources is in the rockspec, which cannot do without.
 ROCKSPEC = mtstates-scm-0.rockspec
 SOURCES := $(shell sed -n 's/^ *"\(src\/.*\.c\)",$$/\1/p' $(ROCKSPEC))
@@ -62,9 +70,9 @@ export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
 export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
 
-.PHONY: all demo deps install uninstall clean help FORCE
+.PHONY: all demo deps deps-dev install uninstall clean help FORCE
 .DELETE_ON_ERROR:
-ifneq ($(filter deps,$(MAKECMDGOALS)),)
+ifneq ($(filter deps deps-dev,$(MAKECMDGOALS)),)
 .NOTPARALLEL: # `make -j deps test`: the packages come first
 endif
 
@@ -101,22 +109,11 @@ demo: QUIET = yes
 demo: all ## count the words of the licence texts (ARGS="...")
 	@$(LUA) examples/wordcount.lua $(ARGS)
 
-# util-linux, grep, diff and the like are on every Debian machine.
-PACKAGES = gcc g++ libc6-dev dpkg-dev pkg-config lua5.1 lua5.2 lua5.3 lua5.4 \
-           luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
-           libluajit-5.1-dev lua-luv lua-busted luarocks lua-check clang \
-           clang-format clang-tidy cppcheck valgrind libc6-dbg \
-           gcc-mingw-w64-x86-64-posix spin lua-dkjson gnuplot-nox
-AS_ROOT  = $(if $(filter 0,$(shell id -u)),,sudo) env \
-             DEBIAN_FRONTEND=noninteractive
+deps: ## install the Debian packages that build, demo and tests need
+	@sh mk/deps.sh $(PACKAGES)
 
-deps: ## install the Debian packages that the targets need
-	@missing=; for package in $(PACKAGES); do \
-	  dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | \
-	    grep -qx installed || missing="$$missing $$package"; \
-	done; \
-	[ -z "$$missing" ] || { $(AS_ROOT) apt-get -q update && \
-	  $(AS_ROOT) apt-get -q -y --no-install-recommends install $$missing; }
+deps-dev: ## install those that all other targets need, too
+	@sh mk/deps.sh $(PACKAGES) $(DEV_PACKAGES)
 
 install: $(MODULE) ## copy the module to DESTDIR INST_LIBDIR (PREFIX/lib/lua/X.Y)
 	install -d '$(DESTDIR)$(INST_LIBDIR)'

@@ -1,5 +1,7 @@
 ##@ Measure
 
+DEV_PACKAGES += lua-dkjson valgrind gnuplot-nox
+
 # Each row, or family of rows, is a program.  Of BASE only the module is taken;
 # it is built as that revision's Makefile says.
 BENCH      = $(patsubst bench/%.c,$(BUILD)/bench/%.so,$(wildcard bench/*.c))
@@ -9,7 +11,7 @@ BASE_BUILD = $(BUILD)/base
 BENCH_PATH = $(BUILD)/bench/?.so
 .PHONY: bench bench-base
 
-bench: all $(BENCH) $(if $(BASE),bench-base) ## measure (ROWS="call_*" BASE=<git revision>)
+bench: all $(BENCH) $(if $(BASE),bench-base) has-valgrind has-gnuplot ## measure (ROWS="call_*" BASE=<git revision>)
 	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BENCH_PATH)' \
 	  $(LUA) bench/table.lua $(BUILD) $(if $(BASE),'$(BASE)' \
 	  '$(BASE_BUILD)/build/?.so;$(BENCH_PATH)') -- $(ROW_FILES)

@@ -1,5 +1,8 @@
 ##@ Check the source
 
+DEV_PACKAGES += clang clang-format clang-tidy cppcheck lua-check \
+                gcc-mingw-w64-x86-64-posix
+
 C_SOURCES = $(wildcard src/*.c src/*/*.c spec/support/*.c spec/sanitize/*.c \
               examples/native/*.c bench/*.c)
 C_FILES   = $(C_SOURCES) $(wildcard src/*.h src/*/*.h include/*/*.h \
@@ -17,17 +20,22 @@ EACH_VERSION = for version in $(VERSIONS); do \
     $(MAKE) --no-print-directory $(1) LUA_VERSION=$$version || exit; \
   done
 
+# A tool that `make deps` does not install.
+has-%: FORCE
+	@command -v $* > /dev/null || \
+	  { echo '$*: not found; `make deps-dev` installs it' >&2; exit 1; }
+
 lint: $(CHECKS) ## check style, lists and warnings; prints only what it finds
 
 analyze: $(ANALYSERS) ## run the analysers of gcc, clang and cppcheck; likewise
 
-format: ## lay out the C code as .clang-format says
+format: has-clang-format ## lay out the C code as .clang-format says
 	clang-format -i $(C_FILES)
 
 # Debian's luaconf.h includes a header from a folder where those of glibc are,
 # too; an empty one will do.
 MINGW_CC = x86_64-w64-mingw32-gcc
-cross-check: ## compile the sources for Windows (run nothing)
+cross-check: has-$(MINGW_CC) ## compile the sources for Windows (run nothing)
 	@$(call EACH_VERSION,compile-for-windows)
 
 compile-for-windows:
@@ -36,7 +44,7 @@ compile-for-windows:
 	@printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 1 \
 	  $(MINGW_CC) $(DIALECT) -I$(BUILD)/cross -O2 -Werror -S -o /dev/null
 
-check-format: ## find what `make format` would change, and long lines
+check-format: has-clang-format ## find what `make format` would change, and long lines
 	@clang-format --dry-run -Werror $(C_FILES)
 	@! LC_ALL=C.UTF-8 grep -nP '^(?!---@overload ).{80}' $(C_FILES) \
 	  $(LUA_FILES) $(ROCKSPEC)
@@ -46,7 +54,7 @@ check-lists:
 	@mkdir -p $(BUILD); printf '%s\n' $(SOURCES) > $(BUILD)/sources
 	@find src -name '*.c' | LC_ALL=C sort | diff -u $(BUILD)/sources -
 
-check-lua:
+check-lua: has-luacheck
 	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
 	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
 
@@ -54,7 +62,7 @@ check-api:
 	@$(MAKE) --silent $(MODULE)
 	@$(LUA) spec/support/api_check.lua
 
-check-compile:
+check-compile: has-clang
 	@$(call EACH_VERSION,compile)
 
 # gcc down to the assembly: some warnings come from the optimizer.
@@ -62,7 +70,7 @@ compile:
 	@$(EACH_FILE) gcc $(DIALECT) -O2 -Werror -S -o /dev/null
 	@clang $(DIALECT) -Werror -fsyntax-only $(C_SOURCES)
 
-analyze-locks:
+analyze-locks: has-clang
 	@clang $(DIALECT) -Wthread-safety -Werror -fsyntax-only $(C_SOURCES)
 
 # Lua's headers don't tell that these never return; .clang-tidy says the same.
@@ -72,11 +80,11 @@ analyze-paths:
 	@$(EACH_FILE) gcc $(DIALECT) $(NEVER) -Wno-unused-value -O2 \
 	  -fanalyzer -Werror -S -o /dev/null
 
-analyze-cppcheck:
+analyze-cppcheck: has-cppcheck
 	@cppcheck --quiet --std=c11 -j $$(nproc) -Isrc -Iinclude \
 	  --error-exitcode=1 --enable=warning,performance,portability \
 	  --inline-suppr --suppress=missingIncludeSystem $(C_SOURCES)
 
 # What clang-tidy finds goes to stdout; stderr only counts what it left out.
-analyze-tidy:
+analyze-tidy: has-clang-tidy
 	@$(EACH_FILE) sh -c 'clang-tidy --quiet $$0 -- $(DIALECT) 2>/dev/null'

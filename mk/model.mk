@@ -1,5 +1,7 @@
 ##@ Prove
 
+DEV_PACKAGES += spin
+
 # In four runs, as all at once would take too much memory: one interrupt of
 # three threads; any number of two, with a hook that gets lost; waking up
 # without a reason; and cycles without progress, without either.  pan ends with
@@ -7,7 +9,7 @@
 MODELS = $(addprefix model-,interrupt lost spurious progress)
 .PHONY: model $(MODELS)
 
-model: ## try all interleavings of the call lock's model (spin); 7 GB, minutes
+model: has-spin ## try all interleavings of the call lock's model (spin); 7 GB, minutes
 	@$(MAKE) --no-print-directory -j2 $(MODELS)
 
 # $(call CHECK_ALL,options of spin,options of gcc,options of pan)

@@ -3,6 +3,7 @@
 # A sanitizer build is the same build with other flags in a folder of its own:
 # asan, tsan, apicheck and valgrind run `make test` again.
 
+DEV_PACKAGES += dpkg-dev valgrind libc6-dbg
 .PHONY: asan tsan apicheck valgrind
 
 # $(call SANITIZE,flags,environment,specs): the specs with a Lua 5.4 of our
@@ -76,7 +77,7 @@ APICHECK_RUN   = env SLOWNESS=10 LUA_INIT="collectgarbage[[stop]]"
 # compiler, so only specs that start none or small ones are run.  valgrind dies
 # if it needs more stack to deliver a signal; code that is hard to parse has had
 # that stack before.
-valgrind: $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
+valgrind: has-valgrind $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 

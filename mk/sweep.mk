@@ -1,5 +1,6 @@
 # Part of "Prove": the module under conditions that no spec makes.
 
+DEV_PACKAGES += g++ dpkg-dev
 .PHONY: sweep stress foreign
 
 SWEEP = $(patsubst %,$(BUILD)/support/%.so,failmalloc sweephost carray)
@@ -15,5 +16,5 @@ stress: all $(SUPPORT) ## run a random program for SECONDS=60 from SEED on
 
 # Errors that are C++ exceptions, other number types, programs without some of
 # the libraries and more, with Luas built from Debian's source.
-foreign: ## try the module with Luas built in other ways (KINDS="c++ 32bits ...")
+foreign: has-g++ ## try the module with Luas built in other ways (KINDS="c++ 32bits ...")
 	@sh spec/foreign/run.sh $(KINDS)

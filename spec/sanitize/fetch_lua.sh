@@ -6,6 +6,8 @@
 # the machine's own archives of Debian, by a list of sources in FOLDER.
 set -e
 package=$(basename "$1")
+command -v dpkg-source > /dev/null ||
+  { echo 'dpkg-source not found: make deps-dev' >&2; exit 1; }
 rm -rf "$1"
 mkdir -p "$1/lists/partial"
 cd "$1"
