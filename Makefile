@@ -17,6 +17,8 @@ LUA_INCDIR   ?= $(patsubst -I%,%,$(firstword $(LUA_PKGCONFIG) \
                   /usr/include/lua$(LUA_VERSION:jit=jit-2.1)))
 PREFIX       ?= /usr/local
 INST_LIBDIR  ?= $(PREFIX)/lib/lua/$(LUA_ABI)
+INST_INCDIR  ?= $(PREFIX)/include/mtstates
+INST_DATADIR ?= $(PREFIX)/share/mtstates
 CFLAGS       ?= -O2
 LIBFLAG      ?= $(or $(LIBFLAG_$(shell uname)),-shared)
 BUILD        ?= build/$(LUA_VERSION)
@@ -115,12 +117,16 @@ deps: ## install the Debian packages that build, demo and tests need
 deps-dev: ## install those that all other targets need, too
 	@sh mk/deps.sh $(PACKAGES) $(DEV_PACKAGES)
 
-install: $(MODULE) ## copy the module to DESTDIR INST_LIBDIR (PREFIX/lib/lua/X.Y)
-	install -d '$(DESTDIR)$(INST_LIBDIR)'
+install: $(MODULE) ## copy the module, its C headers and library/ to PREFIX
+	install -d '$(DESTDIR)$(INST_LIBDIR)' '$(DESTDIR)$(INST_INCDIR)' \
+	  '$(DESTDIR)$(INST_DATADIR)/library'
 	install -m 755 $(MODULE) '$(DESTDIR)$(INST_LIBDIR)'
+	install -m 644 include/mtstates/*.h '$(DESTDIR)$(INST_INCDIR)'
+	install -m 644 library/*.lua '$(DESTDIR)$(INST_DATADIR)/library'
 
-uninstall: ## remove what install has copied
-	rm -f '$(DESTDIR)$(INST_LIBDIR)/mtstates.so'
+uninstall: ## remove what install has copied, and folders that are empty then
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh mk/uninstall.sh \
+	  '$(INST_LIBDIR)' '$(INST_INCDIR)' '$(INST_DATADIR)'
 
 clean: ## remove all that was built, by luarocks too
 	rm -rf build mtstates.so $(SOURCES:.c=.o)
@@ -130,7 +136,8 @@ help: ## list the targets
 	  /^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' \
 	  $(filter Makefile mk/%,$(MAKEFILE_LIST))
 	@echo 'Variables: CC CFLAGS LUA_VERSION LUA LUA_INCDIR PREFIX DESTDIR' \
-	  'INST_LIBDIR LIBFLAG ROCKS SPECS (options of busted) V=1'
+	  'INST_LIBDIR INST_INCDIR' \
+	  'INST_DATADIR LIBFLAG ROCKS SPECS (options of busted) V=1'
 
 include mk/test.mk mk/sanitizers.mk mk/checks.mk mk/model.mk mk/sweep.mk \
   mk/bench.mk

@@ -62,26 +62,75 @@ describe("installation #install", function()
     local root = here .. "/" .. SCRATCH .. "/root"
     local libdir = "/opt/try/lib/lua/" .. ABI
 
-    it("puts one file into the library folder, and removes just that",
+    local function files()
+      return run("cd " .. root .. " && find . -type f | LC_ALL=C sort")
+    end
+
+    before_each(function()
+      run("rm -rf " .. root .. " && mkdir " .. root)
+    end)
+
+    it("puts module, headers and library there, and removes just those",
       function()
         local targets = "PREFIX=/opt/try DESTDIR=" .. root
         run("mkdir -p " .. root .. libdir .. "; touch " .. root .. libdir ..
           "/neighbour.so")
         local before = run("find " .. root)
         make("install " .. targets)
-        assert.equal(root .. libdir .. "/mtstates.so\n",
-          run("find " .. root .. " -type f ! -name neighbour.so"))
+        assert.equal(([[
+./opt/try/include/mtstates/carray_capi.h
+./opt/try/include/mtstates/notify_capi.h
+./opt/try/include/mtstates/receiver_capi.h
+.LIBDIR/mtstates.so
+.LIBDIR/neighbour.so
+./opt/try/share/mtstates/library/mtstates.lua
+]]):gsub("LIBDIR", libdir), files())
         assert.equal("42\n", use_module_in(root .. libdir))
         make("uninstall " .. targets)
         assert.equal(before, run("find " .. root))
       end)
 
-    it("takes INST_LIBDIR as it is", function()
-      local targets = "INST_LIBDIR=/odd/place DESTDIR=" .. root
+    it("removes the folders that are empty then, but not DESTDIR", function()
+      make("install DESTDIR=" .. root)
+      make("uninstall DESTDIR=" .. root)
+      assert.equal(root .. "\n", run("find " .. root))
+    end)
+
+    it("removes folders no further than PREFIX", function()
+      make("install PREFIX=" .. root .. "/around/prefix")
+      make("uninstall PREFIX=" .. root .. "/around/prefix")
+      assert.equal(root .. "\n" .. root .. "/around\n",
+        run("find " .. root))
+    end)
+
+    it("leaves headers and library to the module of another Lua", function()
+      local targets = "PREFIX=/opt/try DESTDIR=" .. root
       make("install " .. targets)
+      local other = "/opt/try/lib/lua/other/mtstates.so"
+      run("mkdir " .. root .. "/opt/try/lib/lua/other; touch " .. root ..
+        other)
+      local expected = files():gsub("[^\n]*" .. ABI .. "/mtstates.so\n", "")
+      make("uninstall " .. targets)
+      assert.equal(expected, files())
+      run("rm " .. root .. other)
+      make("uninstall " .. targets)
+      assert.equal("", files())
+    end)
+
+    it("takes the folders as they are", function()
+      local targets = "INST_LIBDIR=/odd/place INST_INCDIR=/odd/headers " ..
+        "INST_DATADIR=/odd/data DESTDIR=" .. root
+      make("install " .. targets)
+      assert.equal([[
+./odd/data/library/mtstates.lua
+./odd/headers/carray_capi.h
+./odd/headers/notify_capi.h
+./odd/headers/receiver_capi.h
+./odd/place/mtstates.so
+]], files())
       assert.equal("42\n", use_module_in(root .. "/odd/place"))
       make("uninstall " .. targets)
-      assert.equal("", run("find " .. root .. "/odd -type f"))
+      assert.equal("", files())
     end)
 
     it("builds a module that exports one function and needs no library",
@@ -102,7 +151,9 @@ describe("installation #install", function()
     local lib = SCRATCH .. "/tree/lib/"
     assert.equal("42\n", use_module_in(here .. "/" .. lib .. "lua/" .. ABI))
     check_symbols(lib .. "lua/" .. ABI .. "/mtstates.so")
-    run("cmp library/mtstates.lua " .. lib .. "luarocks/rocks-" .. ABI ..
-      "/mtstates/scm-0/library/mtstates.lua")
+    for _, folder in ipairs {"include", "library"} do
+      run("diff -r " .. folder .. " " .. lib .. "luarocks/rocks-" .. ABI ..
+        "/mtstates/scm-0/" .. folder)
+    end
   end)
 end)
