@@ -65,12 +65,14 @@ SAY   = $(if $(filter-out 0,$(V)),,@$(if $(QUIET),,echo '$(1)'; ))
 QUIET = $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 
 # The versioned variables would win over the ones that are set here, and code
-# that runs first could print something.
+# that runs first could print something.  The examples look for the module in
+# MTSTATES_BUILD.
 unexport LUA_INIT $(foreach v,5_2 5_3 5_4 5_5,LUA_INIT_$(v) LUA_PATH_$(v) \
            LUA_CPATH_$(v))
 export LUA_PATH  = spec/support/?.lua;$(ROCKS_PATH);
 export LUA_CPATH = $(BUILD)/?.so;$(BUILD)/support/?.so;$\
                    $(BUILD)/examples/?.so;$(ROCKS_CPATH);
+export MTSTATES_BUILD = $(abspath $(BUILD))
 
 .PHONY: all demo deps deps-dev install uninstall clean help FORCE
 .DELETE_ON_ERROR:

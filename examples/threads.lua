@@ -14,14 +14,15 @@
 -- that is done by a state of mtstates, the mailbox: it takes the function and
 -- its arguments to the thread and the results back to join.
 --
--- Load this file before mtstates: in a source tree that is not installed it
--- lets require find what was built there.
+-- Load this file before mtstates: it has require look first at what was built
+-- in this source tree, whatever is installed or lies in the current folder.
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local lua = rawget(_G, "jit") and "jit" or _VERSION:match("%d+%.%d+")
-local build = here .. "../build/" .. lua
-package.cpath = package.cpath .. ";" .. build .. "/?.so;"
-                              .. build .. "/examples/?.so"
+-- make says where it builds, since that need not be the usual place.
+local build = os.getenv("MTSTATES_BUILD") or here .. "../build/" .. lua
+package.cpath = build .. "/?.so;" .. build .. "/examples/?.so;"
+                .. package.cpath
 
 local mtstates = require "mtstates"
 

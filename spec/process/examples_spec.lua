@@ -201,6 +201,21 @@ describe("the examples", function()
     assert.equal(1, status)
   end)
 
+  -- luarocks make leaves a module for one Lua in the folder of the project.
+  it("use what make has built, not what lies in the current folder",
+    function()
+      write_file(scratch .. "/mtstates.so", "no module")
+      local path = here .. "/examples/singleton_cache.lua"
+      local out, err, status = run(path, {}, {
+        from = scratch,
+        env = "LUA_CPATH=" .. quote("./?.so;" .. package.cpath),
+      })
+      os.remove(scratch .. "/mtstates.so")
+      assert.equal("", err)
+      assert.equal(promised_output(path), out)
+      assert.equal(0, status)
+    end)
+
   it("say how to make the native part if it is missing", function()
     local out, err, status = run("examples/native_notify.lua", {},
                                  { init = "package.preload.ticker = error" })
