@@ -11,8 +11,12 @@ Creates new Lua states from within Lua. A state is prepared once by a setup
 function; then any OS thread can call into it by its id or name, one caller
 at a time. Works with every library that brings threads.]],
   homepage = "https://github.com/mtstates/mtstates",
+  issues_url = "https://github.com/mtstates/mtstates/issues",
   license = "MIT",
+  labels = { "threading", "concurrency", "parallel", "sandbox" },
 }
+-- Linux is where it is tested.  For Windows it is only compiled.
+supported_platforms = { "unix" }
 dependencies = {
   "lua >= 5.1, < 5.6",
 }
@@ -55,4 +59,8 @@ build = {
     },
   },
   copy_directories = { "include", "library" },
+}
+test = {
+  type = "command",
+  script = "mk/luarocks_test.lua",
 }

@@ -57,6 +57,7 @@ check-lists:
 check-lua: has-luacheck
 	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
 	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
+	@found=$$(luarocks lint $(ROCKSPEC) 2>&1) || { echo "$$found"; exit 1; }
 
 check-api:
 	@$(MAKE) --silent $(MODULE)

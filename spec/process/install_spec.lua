@@ -156,4 +156,14 @@ describe("installation #install", function()
         "/mtstates/scm-0/" .. folder)
     end
   end)
+
+  it("is tested by luarocks test, which hands arguments to make", function()
+    -- For luarocks LuaJIT is a Lua 5.1, and tested is its interpreter.
+    local headers = LUA_VERSION == "jit" and "unset LUA_INCDIR; " or ""
+    local output = run(headers .. "http_proxy=http://localhost:9 " ..
+      "https_proxy=http://localhost:9 luarocks --lua-version=" .. ABI ..
+      " test -- BUILD=" .. SCRATCH .. "/test CFLAGS=-O0 SPECS='-p lookup'")
+    assert.matches("\nspec/api/lookup_spec.lua %.+\n", output)
+    assert.matches("\n[1-9]%d* passed, 0 failed\n", output)
+  end)
 end)
