@@ -62,5 +62,5 @@ build = {
 }
 test = {
   type = "command",
-  script = "mk/luarocks_test.lua",
+  script = "mk/luarocks-test.lua",
 }

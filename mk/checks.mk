@@ -12,8 +12,8 @@ LUA_FILES = $(shell find spec examples bench library mk -name '*.lua')
 CHECKS    = check-format check-lists check-lua check-api check-compile
 ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
-.PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) compile \
-        compile-for-windows
+.PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) \
+        check-layers check-names compile compile-for-windows
 
 # $(call EACH_VERSION,target): makes it with the headers of each version.
 EACH_VERSION = for version in $(VERSIONS); do \
@@ -62,6 +62,10 @@ check-lua: has-luacheck
 check-api:
 	@$(MAKE) --silent $(MODULE)
 	@$(LUA) spec/support/api_check.lua
+
+# Includes point down only; names and words.
+check-layers check-names:
+	@$(LUA) mk/$@.lua
 
 check-compile: has-clang
 	@$(call EACH_VERSION,compile)
