@@ -9,11 +9,12 @@ C_FILES   = $(C_SOURCES) $(wildcard src/*.h src/*/*.h include/*/*.h \
               spec/support/*.h spec/sanitize/*.h spec/foreign/*.c \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library mk -name '*.lua')
-CHECKS    = check-format check-lists check-lua check-api check-compile
+CHECKS    = check-format check-lists check-layers check-names check-lua \
+            check-api check-compile
 ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
-.PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) \
-        check-layers check-names compile compile-for-windows
+.PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) compile \
+        compile-for-windows
 
 # $(call EACH_VERSION,target): makes it with the headers of each version.
 EACH_VERSION = for version in $(VERSIONS); do \
