@@ -13,7 +13,7 @@
 **                       "ok", "closed" or "failed" (then with a message)
 **
 ** Build by hand (make does it, too):
-**   cc -shared -fPIC -pthread -Isrc -I/usr/include/lua5.4 \
+**   cc -shared -fPIC -pthread -Iinclude -I/usr/include/lua5.4 \
 **      -o build/5.4/examples/ticker.so examples/native/ticker.c
 */
 #include <pthread.h>
