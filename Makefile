@@ -137,9 +137,9 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) ":" } \
 	  /^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' \
 	  $(filter Makefile mk/%,$(MAKEFILE_LIST))
-	@echo 'Variables: CC CFLAGS LUA_VERSION LUA LUA_INCDIR PREFIX DESTDIR' \
-	  'INST_LIBDIR INST_INCDIR' \
-	  'INST_DATADIR LIBFLAG ROCKS SPECS (options of busted) V=1'
+	@echo 'Variables: CC CFLAGS LUA_VERSION LUA LUA_INCDIR LIBFLAG V=1 ROCKS'
+	@echo '  PREFIX DESTDIR INST_LIBDIR INST_INCDIR INST_DATADIR'
+	@echo '  SPECS (options of busted)'
 
 include mk/test.mk mk/sanitizers.mk mk/checks.mk mk/model.mk mk/sweep.mk \
   mk/bench.mk

@@ -11,7 +11,8 @@ BASE_BUILD = $(BUILD)/base
 BENCH_PATH = $(BUILD)/bench/?.so
 .PHONY: bench bench-base
 
-bench: all $(BENCH) $(if $(BASE),bench-base) has-valgrind has-gnuplot ## measure (ROWS="call_*" BASE=<git revision>)
+bench: has-valgrind has-gnuplot $(if $(BASE),bench-base)
+bench: all $(BENCH) ## measure (ROWS="call_*" BASE=<git revision>)
 	@LUA_PATH='bench/?.lua;;' LUA_CPATH='$(BUILD)/?.so;$(BENCH_PATH)' \
 	  $(LUA) bench/table.lua $(BUILD) $(if $(BASE),'$(BASE)' \
 	  '$(BASE_BUILD)/build/?.so;$(BENCH_PATH)') -- $(ROW_FILES)

@@ -45,7 +45,7 @@ compile-for-windows:
 	@printf '%s\n' $(SOURCES) | xargs -P $$(nproc) -n 1 \
 	  $(MINGW_CC) $(DIALECT) -I$(BUILD)/cross -O2 -Werror -S -o /dev/null
 
-check-format: has-clang-format ## find what `make format` would change, and long lines
+check-format: has-clang-format ## what `make format` would change; long lines
 	@clang-format --dry-run -Werror $(C_FILES)
 	@! LC_ALL=C.UTF-8 grep -nP '^(?!---@overload ).{80}' $(C_FILES) \
 	  $(LUA_FILES) $(ROCKSPEC)

@@ -10,8 +10,8 @@ done
 [ -n "$missing" ] || exit 0
 
 stop() {
-  printf "make deps: %s.  To be installed, by their names in Debian 12:\n%s\n" \
-    "$1" " $missing" | fold -s >&2
+  echo "make deps: $1.  To be installed, by their names in Debian 12:" >&2
+  echo " $missing" | fold -s >&2
   exit 1
 }
 

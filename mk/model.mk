@@ -9,7 +9,7 @@ DEV_PACKAGES += spin
 MODELS = $(addprefix model-,interrupt lost spurious progress)
 .PHONY: model $(MODELS)
 
-model: has-spin ## try all interleavings of the call lock's model (spin); 7 GB, minutes
+model: has-spin ## try all interleavings of the call lock; 7 GB, minutes
 	@$(MAKE) --no-print-directory -j2 $(MODELS)
 
 # $(call CHECK_ALL,options of spin,options of gcc,options of pan)
@@ -22,7 +22,8 @@ define CHECK_ALL
   { cat log; exit 1; }
 endef
 
-model-interrupt: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DHASTY=false,-DSAFETY)
+model-interrupt:
+	$(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DHASTY=false,-DSAFETY)
 model-lost: ; $(call CHECK_ALL,-DSPURIOUS=0 -DTHREADS=2 -DLOST=1,-DSAFETY)
 model-spurious: ; $(call CHECK_ALL,-DINTERRUPTS=0,-DSAFETY)
 model-progress: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=0,-DNP,-l -f)

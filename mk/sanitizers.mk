@@ -1,5 +1,5 @@
-# Part of "Test": the specs with checks inside.
-#
+##@ Test with Lua 5.4 and checks inside
+
 # A sanitizer build is the same build with other flags in a folder of its own:
 # asan, tsan, apicheck and valgrind run `make test` again.
 
@@ -31,7 +31,7 @@ $(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
 	  -DLUA_USE_LINUX -DLUA_COMPAT_5_3 $(CFLAGS) -o $@ $< \
 	  $$(ls $(LUA_SOURCE)/*.c | grep -v luac) -Wl,-E -lm
 
-asan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: address, leaks, undefined behaviour
+asan: $(LUA_SOURCE)/lua.h ## run the specs: address, leaks, undefined
 	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN),--exclude-tags=fork)
 
 # Undefined behaviour traps, since only address reports go to files.  A signal
@@ -44,7 +44,7 @@ ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
   handle_abort=1 detect_stack_use_after_return=1 use_sigaltstack=0 \
   log_path=$(REPORTS)"
 
-tsan: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: data races, order of locks
+tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
 	  race read unjoined fork))
 
@@ -65,7 +65,7 @@ TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
 # buffers there, and not the main state of a program, or else busted would take
 # hours: only states and threads collect all the time.  Left out are specs of
 # the collector, and what that makes quadratic: endless recursion.
-apicheck: $(LUA_SOURCE)/lua.h ## run the specs, Lua 5.4: use of its API, collection all the time
+apicheck: $(LUA_SOURCE)/lua.h ## run the specs: use of Lua, collecting always
 	$(call SANITIZE,$(APICHECK_FLAGS),$(APICHECK_RUN),--exclude-tags=collector \
 	  --filter-out=endless.recursion)
 
@@ -75,9 +75,9 @@ APICHECK_RUN   = env SLOWNESS=10 LUA_INIT="collectgarbage[[stop]]"
 
 # Some minutes.  Both look into all processes that specs start, be it a
 # compiler, so only specs that start none or small ones are run.  valgrind dies
-# if it needs more stack to deliver a signal; code that is hard to parse has had
-# that stack before.
-valgrind: has-valgrind $(LUA_SOURCE)/lua.h ## run most specs, Lua 5.4: memcheck and helgrind
+# if it needs more stack to deliver a signal; code that is hard to parse has
+# had that stack before.
+valgrind: has-valgrind $(LUA_SOURCE)/lua.h ## run most specs: memory, locks
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(MEMCHECK),$(VALGRIND_SPECS))
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 

@@ -5,7 +5,7 @@ DEV_PACKAGES += g++ dpkg-dev
 
 SWEEP = $(patsubst %,$(BUILD)/support/%.so,failmalloc sweephost carray)
 
-sweep: $(MODULE) $(SWEEP) ## let each allocation fail (STEP="..." MODE=... N=...)
+sweep: $(MODULE) $(SWEEP) ## let each allocation fail (STEP= MODE= N=)
 	@LD_PRELOAD='$(CURDIR)/$(BUILD)/support/failmalloc.so' \
 	  $(LUA) spec/sweep/sweep.lua $(if $(STEP),'$(STEP)' $(MODE) $(N))
 
@@ -16,5 +16,5 @@ stress: all $(SUPPORT) ## run a random program for SECONDS=60 from SEED on
 
 # Errors that are C++ exceptions, other number types, programs without some of
 # the libraries and more, with Luas built from Debian's source.
-foreign: has-g++ ## try the module with Luas built in other ways (KINDS="c++ 32bits ...")
+foreign: has-g++ ## try Luas built in other ways (KINDS="c++ ...")
 	@sh spec/foreign/run.sh $(KINDS)

@@ -166,4 +166,27 @@ describe("installation #install", function()
     assert.matches("\nspec/api/lookup_spec.lua %.+\n", output)
     assert.matches("\n[1-9]%d* passed, 0 failed\n", output)
   end)
+
+  -- Runs mk/deps.sh with a PATH where just these programs are.
+  local function deps_with(programs)
+    local path = SCRATCH .. "/path"
+    run("rm -rf " .. path .. " && mkdir " .. path)
+    run("ln -s $(command -v grep) $(command -v fold) " .. path)
+    for _, name in ipairs(programs) do
+      local file = assert(io.open(path .. "/" .. name, "w"))
+      assert(file:write("#!/bin/sh\necho 1000\n"))
+      file:close()
+      run("chmod +x " .. path .. "/" .. name)
+    end
+    local sh = run("command -v sh"):gsub("\n", "")
+    return helpers.raises(run, "PATH=" .. path .. " " .. sh ..
+      " mk/deps.sh one-package another")
+  end
+
+  it("names the packages that make deps cannot install", function()
+    local names = " one%-package another\n"
+    assert.matches("apt%-get not found.*\n " .. names, deps_with {})
+    assert.matches("not root, and no sudo.*\n " .. names,
+      deps_with {"apt-get", "id"})
+  end)
 end)
