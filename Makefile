@@ -84,7 +84,7 @@ endif
 
 all: $(MODULE) $(EXAMPLES) ## build the module and the examples (default)
 
-$(MODULE): $(OBJECTS)
+$(MODULE): $(OBJECTS) $(ROCKSPEC)
 	$(call SAY,LINK $@)$(LINK) -o $@ $(OBJECTS)
 
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags

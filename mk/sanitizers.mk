@@ -50,7 +50,7 @@ tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 
 # ThreadSanitizer hands a signal to its handler when the thread does something
 # that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
-# atomic; without that no interrupt would arrive by signal (see interrupt.c).
+# atomic; without that no interrupt would arrive by signal (core/interrupt.c).
 # And gcc 12 does not know _longjmp: each error would leave calls on its shadow
 # stack until that overflows into other memory.  Left out is what sets a hook
 # from outside on purpose, a read that waits: no signal would get through, a
