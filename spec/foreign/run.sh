@@ -61,7 +61,7 @@ build_lua() {
 
 link_lua() {
   ${cc%% *} -Wl,-E -o "$program" "$folder"/lua.o/*.o \
-    ${linked:+"$folder"/obj/*.o} -lm -ldl -pthread
+    ${linked:+"$folder"/obj/*.o "$folder"/obj/*/*.o} -lm -ldl -pthread
 }
 
 # The module, and one that calls states from native code.
