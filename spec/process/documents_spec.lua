@@ -1,7 +1,19 @@
--- The code blocks of README.md are programs: what they print is what the
--- README says after "-->", line by line.
+-- The code blocks of all documents are tried:
+--   lua   is a program that prints what its comments say after "-->", line by
+--         line.  "```lua needs FEATURE" is run where the feature is there.
+--   sh    names targets and variables of make, and files, that exist.
+--   c     compiles.
+-- Not looked into are json, text and blocks without a kind; there are no other
+-- kinds.
 
 local helpers = require "helpers"
+
+-- What a block can need, and whether this Lua has it.
+local FEATURES = {
+  ["to-be-closed variables"] = helpers.compile("local x <close> = nil") ~= nil,
+}
+
+local README_LINES = 150
 
 local function read(path)
   local file = assert(io.open(path))
@@ -10,9 +22,39 @@ local function read(path)
   return text
 end
 
+local function output_of(command)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read("*a")
+  pipe:close()
+  return output
+end
+
+local function split_lines(text)
+  return text:gmatch("([^\n]*)\n")
+end
+
+-- Calls handle(kind, need, code, place) for each block of a document.
+local function each_block(path, handle)
+  local number, first, kind, need, lines = 0, nil, nil, nil, nil
+  for line in split_lines(read(path) .. "\n") do
+    number = number + 1
+    if not kind then
+      kind, need = line:match("^```(%w*)(.*)$")
+      need = need and need:gsub("^ needs ", "")
+      first, lines = number, {}
+    elseif line == "```" then
+      handle(kind, need, table.concat(lines, "\n"), path .. ":" .. first)
+      kind = nil
+    else
+      lines[#lines + 1] = line
+    end
+  end
+  assert(not kind, path .. ": the last code block has no end")
+end
+
 local function expected_output(code)
   local lines = {}
-  for line in code:gmatch("[^\n]*") do
+  for line in split_lines(code .. "\n") do
     local text = line:match("%-%-> (.*)")
     if text then
       lines[#lines + 1] = text .. "\n"
@@ -21,23 +63,103 @@ local function expected_output(code)
   return table.concat(lines)
 end
 
-describe("README", function()
-  local readme = read("README.md")
-  local title = ""
-  local count = 0
-  for text, code in readme:gmatch("(.-)\n```lua\n(.-\n)```") do
-    for heading in text:gmatch("\n#+ ([^\n]*)") do
-      title = heading
+local function check_lua(code)
+  local expected = expected_output(code)
+  assert.is_true(#expected > 0, "nothing is printed")
+  assert.equal(expected, (helpers.run_program(code)))
+end
+
+local function check_c(code)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  assert(file:write(code, "\n"))
+  file:close()
+  local found = output_of(("cc -x c -std=c11 -Wall -Wextra -Wno-unused"
+    .. " -fsyntax-only -Iinclude -I%s %s 2>&1"):format(
+    os.getenv("LUA_INCDIR"), path))
+  os.remove(path)
+  assert.equal("", found)
+end
+
+-- The rules and variables of the Makefile and its parts, as text.
+local makefiles = output_of("cat Makefile mk/*.mk 2>/dev/null")
+
+local function is_target(name)
+  for line in split_lines("\n" .. makefiles) do
+    local targets = (line .. " "):match("^([%w%s-]+):[^=]") or ""
+    if (" " .. targets .. " "):find(" " .. name .. " ", 1, true) then
+      return true
     end
-    count = count + 1
-    it("prints what it says: " .. title .. " (" .. count .. ")", function()
-      local expected = expected_output(code)
-      assert.is_true(#expected > 0)
-      assert.equal(expected, helpers.run_program(code))
-    end)
+  end
+  return false
+end
+
+local function file_exists(path)
+  local file = io.open(path)
+  return file ~= nil and file:close()
+end
+
+-- Words of other commands are checked if they name a file of this project.
+local COMMANDS = { cc = true, luarocks = true }
+
+local function check_sh(code)
+  for line in split_lines(code .. "\n") do
+    local words = {}
+    for word in line:gsub("%s#.*", ""):gmatch("%S+") do
+      words[#words + 1] = word
+    end
+    local command = table.remove(words, 1)
+    assert.is_true(command == "make" or COMMANDS[command] ~= nil, line)
+    for _, word in ipairs(words) do
+      local variable = word:match("^([%u_]+)=")
+      if command == "make" and variable then
+        assert.is_truthy(makefiles:find("%f[%w_]" .. variable .. "%f[^%w_]"),
+                         "no variable " .. variable)
+      elseif command == "make" then
+        assert.is_true(is_target(word), "no target " .. word)
+      elseif word:match("^%a[%w_/]*%.[ch]$") or word:match("%.lua$") then
+        assert.is_true(file_exists(word), "no file " .. word)
+      end
+    end
+  end
+end
+
+local CHECKS = { lua = check_lua, sh = check_sh, c = check_c,
+                 json = false, text = false, [""] = false }
+
+describe("documents", function()
+  local counts = {}
+
+  local function define_spec(kind, need, code, place)
+    local check = CHECKS[kind]
+    counts[kind] = (counts[kind] or 0) + 1
+    if check == nil then
+      it("have known kinds of code: " .. place, function()
+        error("a block of the kind '" .. kind .. "'")
+      end)
+    elseif need ~= "" and FEATURES[need] == nil then
+      it("need what is known: " .. place, function()
+        error("a block needs '" .. need .. "'")
+      end)
+    elseif check then
+      local define = helpers.it_needs(need == "" or FEATURES[need], need)
+      define("have code that works: " .. place, function() check(code) end)
+    end
   end
 
-  it("has examples", function()
-    assert.is_true(count > 10)
+  local paths = "README.md CONTRIBUTING.md CHANGELOG.md docs/*.md"
+  for path in split_lines(output_of("ls " .. paths)) do
+    each_block(path, define_spec)
+  end
+
+  it("have blocks of each kind", function()
+    assert.is_true(counts.lua > 25)
+    assert.is_true(counts.sh > 3)
+    assert.is_true(counts.c > 1)
+  end)
+
+  it("begin with a short README", function()
+    local count = select(2, read("README.md"):gsub("\n", ""))
+    assert.is_true(count <= README_LINES, count .. " lines")
   end)
 end)
