@@ -126,7 +126,7 @@ describe("state:interrupt", function()
       assert.same({true, false, 5000050000}, {interrupt_from_thread(s)})
     end)
 
-    -- What the README says of LuaJIT.
+    -- What docs/platforms.md says of LuaJIT.
     it("hits loops that call a function which is not compiled", function()
       local s = mtstates.newstate(function()
         local gates = require "handoff"

@@ -1,10 +1,10 @@
--- Compares what the module offers with library/mtstates.lua and with the
--- Reference section of README.md.  Prints a line for each function, method,
--- field or error name that is missing, or that only the library has.
+-- Compares what the module offers with library/mtstates.lua and with
+-- docs/reference.md.  Prints a line for each function, method, field or error
+-- name that is missing, or that only the library has.
 
 local mtstates = require "mtstates"
 
--- Name in the library, with the class in front -> how the README shows it.
+-- Name in the library, with the class in front -> how the reference shows it.
 local offered = {}
 
 local function offer(class, members, shown)
@@ -47,7 +47,7 @@ end
 -- What is in headings and backquotes, and the first column of tables.
 local function read_reference(path)
   local file = assert(io.open(path))
-  local text = file:read("*a"):match("\n## Reference\n(.-)\n## ")
+  local text = file:read("*a")
   file:close()
   local documented = {}
   local function collect(code)
@@ -71,13 +71,13 @@ local function report(where, what)
 end
 
 local defined = read_library("library/mtstates.lua")
-local documented = read_reference("README.md")
+local documented = read_reference("docs/reference.md")
 for name, shown in pairs(offered) do
   if not defined[name] then
     report("library/mtstates.lua", "no " .. name)
   end
   if not documented[shown] then
-    report("README.md, Reference", "no " .. shown)
+    report("docs/reference.md", "no " .. shown)
   end
 end
 for name in pairs(defined) do

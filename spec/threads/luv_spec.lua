@@ -1,5 +1,5 @@
--- luv ends the process when an error leaves one of its callbacks. What the
--- README says about interrupts and luv loops is true.
+-- luv ends the process when an error leaves one of its callbacks. What
+-- docs/faq.md says about interrupts and luv loops is true.
 
 local handoff = require "handoff"
 local helpers = require "helpers"
