@@ -49,9 +49,9 @@ SOURCES = src/async_util.c src/capi/notify.c src/capi/receiver.c \
           src/core/preload.c src/core/registry.c src/core/signal.c \
           src/core/waitgraph.c src/core/watch.c src/error.c \
           src/lua/errorobject.c src/lua/gcpressure.c src/lua/handle.c \
-          src/lua/setup.c src/luaapi/compat.c src/luaapi/protect.c \
-          src/main.c src/state.c src/util.c src/value/carray.c \
-          src/value/message.c src/value/transfer.c
+          src/lua/options.c src/luaapi/compat.c src/luaapi/libs.c \
+          src/luaapi/protect.c src/main.c src/state.c src/util.c \
+          src/value/carray.c src/value/message.c src/value/transfer.c
 
 MODULE   = $(BUILD)/mtstates.so
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
@@ -104,7 +104,8 @@ define NATIVE_MODULE
 endef
 $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
 $(BUILD)/examples/%.so: examples/native/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
-$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/luaapi/compat.o $(BUILD)/flags
+$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/luaapi/compat.o \
+    $(BUILD)/obj/luaapi/libs.o $(BUILD)/flags
 	$(NATIVE_MODULE)
 
 # Rewritten only if the commands differ: `make CC=clang` builds all anew.  The

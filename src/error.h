@@ -32,7 +32,7 @@ MTS_BEGIN_HIDDEN
 
 #define MTS_ERROR_CONSTANT(constant, name) constant,
 typedef enum mts_Error {
-  MTS_ERRORS(MTS_ERROR_CONSTANT) /* */
+  MTS_ERRORS(MTS_ERROR_CONSTANT) /* and how many there are: */
   MTS_ERROR_COUNT
 } mts_Error;
 #undef MTS_ERROR_CONSTANT

@@ -33,6 +33,6 @@ void mts_gcpressure_tell(mts_GcPressure *weights, lua_State *L)
   int kb = weights->untold;
   if (kb > SMALL_WEIGHT && kb > weights->open / 3) {
     weights->untold = 0;
-    mts_compat_gcweigh(L, kb);
+    mts_compat_gcpressure(L, kb);
   }
 }

@@ -22,6 +22,7 @@
 #include "core/newstate.h"
 #include "core/registry.h"
 #include "lua/gcpressure.h"
+#include "lua/options.h"
 
 #define METATABLE lua_upvalueindex(1)
 #define CONTEXT lua_upvalueindex(2)
@@ -242,11 +243,11 @@ static void create(lua_State *L, Handle *handle, const char *name,
     mts_error_raise_status(L, status, "new state");
 }
 
-/* As mts_setup_check. */
+/* As mts_options_read. */
 static int check_setup(lua_State *L, int libs, mts_Setup *setup)
 {
   setup->open_module = context(L)->open_module;
-  return mts_setup_check(L, libs, setup);
+  return mts_options_read(L, libs, setup);
 }
 
 /* mtstates.newstate([name,] [libs,] setup, ...) */

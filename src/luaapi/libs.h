@@ -1,0 +1,92 @@
+/*
+** libs.h - the standard libraries that each version of Lua has
+**
+** Every library has a function that opens it, luaopen_NAME.  Three kinds of
+** exceptions are described here, so that other files need not know versions:
+** libraries that a program with Lua inside has left out (their function is
+** NULL), libraries that a build lacks although the function exists (the extra
+** ones), and LuaJIT's, which enter themselves into package.loaded.
+*/
+#ifndef MTS_LIBS_H
+#define MTS_LIBS_H
+
+#include "base/compiler.h"
+#include "luaapi/compat.h"
+
+MTS_BEGIN_HIDDEN
+
+/*
+** Programs that have Lua inside can leave libraries out.  Where the linker
+** knows weak references, the module can be loaded all the same and finds NULL
+** in the place of what is not there.
+*/
+#if defined(__ELF__)
+#if LUA_VERSION_NUM >= 505
+#pragma weak luaL_openselectedlibs
+#else
+#pragma weak luaL_openlibs
+#endif
+#pragma weak luaopen_base
+#pragma weak luaopen_package
+#pragma weak luaopen_table
+#pragma weak luaopen_io
+#pragma weak luaopen_os
+#pragma weak luaopen_string
+#pragma weak luaopen_math
+#pragma weak luaopen_debug
+#if LUA_VERSION_NUM >= 502
+#pragma weak luaopen_coroutine
+#endif
+#if defined(LUA_UTF8LIBNAME)
+#pragma weak luaopen_utf8
+#endif
+#if MTS_LUAJIT
+#pragma weak luaopen_bit
+#pragma weak luaopen_jit
+#pragma weak luaopen_ffi
+#elif defined(LUA_BITLIBNAME)
+#pragma weak luaopen_bit32
+#endif
+#endif
+
+/*
+** Whether libraries enter themselves into package.loaded; the functions that
+** open them may return anything then.
+*/
+#define MTS_LIBS_ENTER_THEMSELVES MTS_LUAJIT
+
+/*
+** Opens the coroutine library; NULL: it comes with the basic one, or there is
+** none.
+*/
+extern const lua_CFunction mts_libs_open_coroutine;
+
+/* All other libraries but the basic one and package; ends with a NULL name. */
+extern const luaL_Reg mts_libs_list[];
+
+/*
+** Libraries that a build may lack although there is a function that opens
+** them.  Those with a dot in their name come with the library whose name is in
+** front of it, which their function opens.  Ends with a NULL name.
+*/
+extern const luaL_Reg mts_libs_extra[];
+
+/*
+** Opens all libraries, as luaL_openlibs.
+** Returns: false if that function is not there.
+** Stack: [-0, +0, e]
+*/
+bool mts_libs_open_all(lua_State *L);
+
+/*
+** Prepares L, which is new, for libraries: makes the table package.loaded,
+** into which LuaJIT enters ffi when it compiles a literal like 1LL, and makes
+** room for count globals.  Their table would grow six times otherwise; but
+** only since 5.2 has Lua a place for another one.
+** Stack: [-0, +0, m]
+*/
+void mts_libs_prepare(lua_State *L, int count);
+
+MTS_END_HIDDEN
+
+#endif
