@@ -48,8 +48,9 @@ SOURCES = src/async_util.c src/capi/notify.c src/capi/receiver.c \
           src/core/interrupt.c src/core/lock.c src/core/newstate.c \
           src/core/preload.c src/core/registry.c src/core/signal.c \
           src/core/waitgraph.c src/core/watch.c src/error.c \
-          src/lua/errorobject.c src/lua/gcpressure.c src/lua/handle.c \
-          src/lua/options.c src/luaapi/compat.c src/luaapi/libs.c \
+          src/lua/errorobject.c src/lua/errortext.c src/lua/gcpressure.c \
+          src/lua/module.c src/lua/options.c src/lua/stateobject.c \
+          src/lua/userdata.c src/luaapi/compat.c src/luaapi/libs.c \
           src/luaapi/protect.c src/main.c src/state.c src/util.c \
           src/value/carray.c src/value/message.c src/value/transfer.c
 

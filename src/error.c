@@ -19,7 +19,7 @@ const char *const mts_error_names[MTS_ERROR_COUNT] = {MTS_ERRORS(FULL_NAME)};
 
 const char mts_error_no_memory[] = PREFIX "out_of_memory: not enough memory";
 
-/* What is said of a status that comes without a message. */
+/* What is said of a status that has no message of its own. */
 typedef struct Complaint {
   mts_Error error;
   const char *text;

@@ -2,7 +2,7 @@
 ** error.h - the errors of this module: their names and texts
 **
 ** An error is a string "mtstates.error.NAME: details", optionally followed by
-** "\nstack traceback:\n..." where it came out of another state.  An error that
+** "\nstack traceback:\n..." if it was raised in another state.  An error that
 ** has crossed several states contains the one of each state.
 */
 #ifndef MTS_ERROR_H
@@ -51,8 +51,8 @@ extern const char mts_error_no_memory[];
 int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...);
 
 /*
-** Raises what a lower layer reported: a status that comes without a message
-** (not MTS_OK, MTS_SYNTAX, MTS_RAISED).  what: the object that it is about, as
+** Raises what a lower layer reported: a status without a message of its own
+** (MTS_SYNTAX and MTS_RAISED have one).  what: the object that it is about, as
 ** text.
 ** Returns: never.
 ** Stack: [-0, +1, v]
@@ -63,7 +63,7 @@ int mts_error_raise_status(lua_State *L, mts_Status status, const char *what);
 int mts_error_raise_about(lua_State *L, mts_Status status, const mts_State *s);
 
 /*
-** Raises the message that came with MTS_RAISED, and frees it.
+** Raises the message of MTS_RAISED, and frees it.
 ** Returns: never.
 ** Stack: [-0, +1, v]
 */

@@ -197,8 +197,8 @@ static const luaL_Reg coroutine_functions[] = {
 ** lua_resume makes these two texts outside of its protected part (which of
 ** them and when depends on the version).  Without memory for them it would
 ** raise the error in the main Lua thread, past mts_interrupt_leave, and the
-** dead coroutine would be taken for the running Lua thread.  Strings that exist
-** already need no memory.
+** dead coroutine would be taken for the running Lua thread.  Strings that
+** exist already need no memory.
 */
 static void keep_texts_of_resume(lua_State *L)
 {

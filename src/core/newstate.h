@@ -12,9 +12,9 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Opens the Lua state of s, which the calling thread holds, and runs the
-** setup in it.  Results of the setup but the first, which becomes the callback,
-** are pushed onto setup->args.L.
+** Opens the Lua state of s, which the calling thread holds, and runs the setup
+** in it.  Results of the setup but the first, which becomes the callback, are
+** pushed onto setup->args.L.
 ** Returns: MTS_OK; MTS_NO_MEMORY; with *error_text set MTS_SYNTAX, MTS_RAISED.
 ** Owns: the caller closes s, also on failure: there can be a Lua state then.
 */

@@ -80,9 +80,9 @@ bool mts_preload_find_libs(void)
 
 /*
 ** The loader of a library that enters itself.  Upvalues: its name, and what
-** opens it or, if the name has a dot, the library in front of the dot.  Opening
-** puts the library into package.loaded, or a loader of its own in the place of
-** this one.
+** opens it or, if the name has a dot, the library in front of the dot.
+** Opening puts the library into package.loaded, or a loader of its own in the
+** place of this one.
 */
 static int load_entered(lua_State *L)
 {

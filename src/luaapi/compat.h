@@ -91,7 +91,7 @@ void mts_compat_gcpressure(lua_State *L, int kb);
 #define mts_compat_iserrortext(L, index) (lua_type(L, index) == LUA_TSTRING)
 #endif
 
-#if LUA_VERSION_NUM == 504 /* lua_closethread came with 5.4.6 */
+#if LUA_VERSION_NUM == 504 /* lua_closethread is new in 5.4.6 */
 #define lua_closethread(co, from) lua_resetthread(co)
 #endif
 

@@ -56,8 +56,8 @@ MTS_BEGIN_HIDDEN
 #define MTS_LIBS_ENTER_THEMSELVES MTS_LUAJIT
 
 /*
-** Opens the coroutine library; NULL: it comes with the basic one, or there is
-** none.
+** Opens the coroutine library; NULL: it is a part of the basic one, or there
+** is none.
 */
 extern const lua_CFunction mts_libs_open_coroutine;
 
@@ -66,7 +66,7 @@ extern const luaL_Reg mts_libs_list[];
 
 /*
 ** Libraries that a build may lack although there is a function that opens
-** them.  Those with a dot in their name come with the library whose name is in
+** them.  Those with a dot in their name belong to the library whose name is in
 ** front of it, which their function opens.  Ends with a NULL name.
 */
 extern const luaL_Reg mts_libs_extra[];

@@ -1,12 +1,12 @@
 /*
 ** protect.c - C functions in protected mode, also where no error may be raised
 **
-** lua_pcall calls what has been pushed, and before Lua 5.2 pushing a C function
-** makes an object, which can fail outside of the protected call.  So one such
-** object is made beforehand and kept in the Lua registry, the trampoline.  It
-** serves all functions: it takes from a variable of its thread the job that
-** mts_protect has put there.  (A light userdata as argument would not do:
-** LuaJIT can need memory for that, too.)
+** lua_pcall calls what has been pushed, and before Lua 5.2 pushing a C
+** function makes an object, which can fail outside of the protected call.  So
+** one such object is made beforehand and kept in the Lua registry, the
+** trampoline.  It serves all functions: it takes from a variable of its thread
+** the job that mts_protect has put there.  (A light userdata as argument would
+** not do: LuaJIT can need memory for that, too.)
 **
 ** Growing the stack is no different: before 5.2 lua_checkstack raises an error
 ** if there is no memory, so it is called through the trampoline.
