@@ -12,11 +12,11 @@
 
 #include <string.h>
 
+#include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
-#include "error.h"
-#include "core/anchor.h"
 #include "core/preload.h"
+#include "error.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
 
@@ -30,31 +30,10 @@ typedef struct Preparation {
 #define GLOBALS_WITH_LIBS 40
 #define GLOBALS_WITHOUT 30
 
-/* Opens a library, if the program has it. */
-static void open_lib(lua_State *L, const char *name, lua_CFunction open)
-{
-  if (open) {
-    luaL_requiref(L, name, open, 1);
-    lua_pop(L, 1);
-  }
-}
-
-static void open_all_libs(lua_State *L)
-{
-  const luaL_Reg *lib;
-  if (mts_libs_open_all(L))
-    return;
-  open_lib(L, "_G", luaopen_base);
-  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
-  open_lib(L, LUA_COLIBNAME, mts_libs_open_coroutine);
-  for (lib = mts_libs_list; lib->name; lib++)
-    open_lib(L, lib->name, lib->func);
-}
-
 /*
-** Pushes the table package.preload, made before the package library is opened,
-** which takes the one that is there, in the size that it needs: one entry for
-** this module and, without libraries, one for each of them.
+** Pushes the table package.preload in the size that it needs: this module and,
+** without libraries, each of them.  Enters it where the package library, which
+** is opened next, looks for it.
 */
 static void push_preload(lua_State *L, const mts_Setup *setup)
 {
@@ -73,11 +52,9 @@ static void open_libs(lua_State *L, const mts_Setup *setup)
 {
   push_preload(L, setup);
   if (setup->with_libs)
-    open_all_libs(L);
-  else {
-    open_lib(L, "_G", luaopen_base);
-    open_lib(L, LUA_LOADLIBNAME, luaopen_package);
-  }
+    mts_libs_open_all(L);
+  else
+    mts_libs_open_basic(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
   if (lua_istable(L, -1)) {
     lua_insert(L, -2);

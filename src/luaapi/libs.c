@@ -5,6 +5,40 @@
 */
 #include "luaapi/libs.h"
 
+/*
+** Programs that have Lua inside can leave libraries out.  Where the linker
+** knows weak references, the module can be loaded all the same and finds NULL
+** in the place of what is not there.
+*/
+#if defined(__ELF__)
+#if LUA_VERSION_NUM >= 505
+#pragma weak luaL_openselectedlibs
+#else
+#pragma weak luaL_openlibs
+#endif
+#pragma weak luaopen_base
+#pragma weak luaopen_package
+#pragma weak luaopen_table
+#pragma weak luaopen_io
+#pragma weak luaopen_os
+#pragma weak luaopen_string
+#pragma weak luaopen_math
+#pragma weak luaopen_debug
+#if LUA_VERSION_NUM >= 502
+#pragma weak luaopen_coroutine
+#endif
+#if defined(LUA_UTF8LIBNAME)
+#pragma weak luaopen_utf8
+#endif
+#if MTS_LUAJIT
+#pragma weak luaopen_bit
+#pragma weak luaopen_jit
+#pragma weak luaopen_ffi
+#elif defined(LUA_BITLIBNAME)
+#pragma weak luaopen_bit32
+#endif
+#endif
+
 #if LUA_VERSION_NUM >= 502
 const lua_CFunction mts_libs_open_coroutine = luaopen_coroutine;
 #else
@@ -43,7 +77,31 @@ const luaL_Reg mts_libs_extra[] = {
 #endif
     {NULL, NULL}};
 
-bool mts_libs_open_all(lua_State *L)
+/* Opens a library, if the program has it. */
+static void open_lib(lua_State *L, const char *name, lua_CFunction open)
+{
+  if (open) {
+    luaL_requiref(L, name, open, 1);
+    lua_pop(L, 1);
+  }
+}
+
+void mts_libs_open_basic(lua_State *L)
+{
+  open_lib(L, "_G", luaopen_base);
+  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
+}
+
+static void open_one_by_one(lua_State *L)
+{
+  const luaL_Reg *lib;
+  mts_libs_open_basic(L);
+  open_lib(L, LUA_COLIBNAME, mts_libs_open_coroutine);
+  for (lib = mts_libs_list; lib->name; lib++)
+    open_lib(L, lib->name, lib->func);
+}
+
+void mts_libs_open_all(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 505
   void (*open)(lua_State *, int, int) = luaL_openselectedlibs;
@@ -54,7 +112,8 @@ bool mts_libs_open_all(lua_State *L)
   if (open)
     open(L);
 #endif
-  return open != NULL;
+  else
+    open_one_by_one(L);
 }
 
 void mts_libs_prepare(lua_State *L, int count)

@@ -16,40 +16,6 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Programs that have Lua inside can leave libraries out.  Where the linker
-** knows weak references, the module can be loaded all the same and finds NULL
-** in the place of what is not there.
-*/
-#if defined(__ELF__)
-#if LUA_VERSION_NUM >= 505
-#pragma weak luaL_openselectedlibs
-#else
-#pragma weak luaL_openlibs
-#endif
-#pragma weak luaopen_base
-#pragma weak luaopen_package
-#pragma weak luaopen_table
-#pragma weak luaopen_io
-#pragma weak luaopen_os
-#pragma weak luaopen_string
-#pragma weak luaopen_math
-#pragma weak luaopen_debug
-#if LUA_VERSION_NUM >= 502
-#pragma weak luaopen_coroutine
-#endif
-#if defined(LUA_UTF8LIBNAME)
-#pragma weak luaopen_utf8
-#endif
-#if MTS_LUAJIT
-#pragma weak luaopen_bit
-#pragma weak luaopen_jit
-#pragma weak luaopen_ffi
-#elif defined(LUA_BITLIBNAME)
-#pragma weak luaopen_bit32
-#endif
-#endif
-
-/*
 ** Whether libraries enter themselves into package.loaded; the functions that
 ** open them may return anything then.
 */
@@ -72,11 +38,12 @@ extern const luaL_Reg mts_libs_list[];
 extern const luaL_Reg mts_libs_extra[];
 
 /*
-** Opens all libraries, as luaL_openlibs.
-** Returns: false if that function is not there.
+** Open libraries for Lua code to use: all of them, or only the basic one and
+** package.
 ** Stack: [-0, +0, e]
 */
-bool mts_libs_open_all(lua_State *L);
+void mts_libs_open_all(lua_State *L);
+void mts_libs_open_basic(lua_State *L);
 
 /*
 ** Prepares L, which is new, for libraries: makes the table package.loaded,
