@@ -20,7 +20,7 @@
 /* Creation                                                                */
 /* ======================================================================= */
 
-/* As mts_options_read, and complete. */
+/* As mts_options_read, and sets open_module. */
 static int read_setup(lua_State *L, int libs, mts_Setup *setup)
 {
   setup->open_module = mts_userdata_context(L)->open_module;
@@ -124,7 +124,7 @@ static int raise_name_error(lua_State *L, mts_Status status, const char *name,
   return mts_error_raise_status(L, status, lua_tostring(L, -1));
 }
 
-/* Another thread has created the singleton first: that state is taken. */
+/* Takes what another thread has created first, in place of the own state. */
 static void exchange_state(mts_StateObject *object, mts_State *found)
 {
   discard(object->state);

@@ -45,7 +45,8 @@ static inline mts_StateObject *check_object(lua_State *L)
 }
 
 /*
-** An object that has a state: code in finalizers can see others.
+** Raises object_closed for an object without a state; code in finalizers can
+** still see such an object.
 ** Stack: [-0, +1, v]
 */
 static inline mts_StateObject *check_live_object(lua_State *L)
@@ -64,7 +65,7 @@ static mts_State *check_state(lua_State *L)
   return s;
 }
 
-/* The state is closed, or this object has no part in it any more. */
+/* To be called when the state is closed, or not owned by this object. */
 static void remove_pressure(lua_State *L, mts_StateObject *object)
 {
   mts_gcpressure_remove(&mts_userdata_context(L)->pressure, object->kb);
@@ -245,7 +246,7 @@ static int state_tostring(lua_State *L)
   return 1;
 }
 
-/* Whether both refer to the same state; of none if they are finalized. */
+/* Whether both refer to the same state; finalized objects refer to none. */
 static int state_eq(lua_State *L)
 {
   const mts_StateObject *a = luaL_testudata(L, 1, MTS_STATE_CLASS);
