@@ -42,9 +42,9 @@ int luaopen_mtstates(lua_State *L)
   mts_module_open(L);
   mts_notify_open(L);
   mts_receiver_open(L);
-  mts_errorobject_push_names(L);
-  lua_setfield(L, -3, "error");
   lua_pop(L, 1);
+  mts_errorobject_push_names(L);
+  lua_setfield(L, -2, "error");
   lua_pushliteral(L, MTS_VERSION);
   lua_setfield(L, -2, "_VERSION");
   lua_pushstring(L, mts_async_info);

@@ -2,7 +2,8 @@
 ** errorobject.c - errors as objects of Lua code
 **
 ** The text of an error is all there is, so an error object is the same text
-** and where its parts are.
+** and where its parts are.  It has nothing to do with any state: the functions
+** need no context and look their class up in the Lua registry.
 **
 ** Takes no locks.
 */
@@ -12,7 +13,6 @@
 
 #include "error.h"
 #include "lua/errortext.h"
-#include "lua/userdata.h"
 
 typedef struct ErrorObject {
   mts_ErrorParts parts;
@@ -41,7 +41,8 @@ static int error_new(lua_State *L)
     lua_pushnil(L);
     return 1;
   }
-  object = mts_userdata_push(L, sizeof(*object) + length + 1);
+  object = lua_newuserdatauv(L, sizeof(*object) + length + 1, 0);
+  luaL_setmetatable(L, MTS_ERROR_CLASS);
   object->parts = parts;
   memcpy(object->text, text, length + 1);
   return 1;
@@ -120,21 +121,22 @@ static const luaL_Reg error_methods[] = {{"name", error_name},
 static const luaL_Reg error_metamethods[] = {
     {"__tostring", error_message}, {"__eq", error_eq}, {NULL, NULL}};
 
-static const luaL_Reg names_metamethods[] = {{"__call", error_new},
-                                             {NULL, NULL}};
-
 void mts_errorobject_push_names(lua_State *L)
 {
   int i;
-  mts_userdata_push_class(L, MTS_ERROR_CLASS, error_methods,
-                          error_metamethods);
-  lua_newtable(L); /* the metatable of the names */
-  mts_userdata_set_functions(L, names_metamethods);
+  luaL_newmetatable(L, MTS_ERROR_CLASS);
+  luaL_setfuncs(L, error_metamethods, 0);
+  luaL_newlib(L, error_methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+
   lua_createtable(L, 0, MTS_ERROR_COUNT);
   for (i = 0; i < MTS_ERROR_COUNT; i++) {
     lua_pushstring(L, mts_error_names[i]);
     lua_setfield(L, -2, mts_error_names[i] + strlen(MTS_ERROR_CLASS "."));
   }
-  lua_replace(L, -3); /* the class */
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, error_new);
+  lua_setfield(L, -2, "__call");
   lua_setmetatable(L, -2);
 }

@@ -11,7 +11,7 @@ MTS_BEGIN_HIDDEN
 
 /*
 ** Pushes the table of error names, which can be called to make an error
-** object, and makes their class.  The context is on top of the stack.
+** object, and makes their class.
 ** Stack: [-0, +1, m]
 */
 void mts_errorobject_push_names(lua_State *L);

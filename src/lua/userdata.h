@@ -1,8 +1,8 @@
 /*
 ** userdata.h - objects that Lua code sees, and what all functions share
 **
-** Every function of the module has two upvalues, so that a call looks nothing
-** up in the Lua registry:
+** Every function of the module and every method has two upvalues, so that a
+** call looks nothing up in the Lua registry:
 **
 **   MTS_METATABLE  the metatable of its class; for a function of the module,
 **                  that of the objects which it makes
