@@ -1,7 +1,11 @@
 /*
 ** module.c - the functions of the module
 **
-** Takes no locks.
+** As in stateobject.c, nothing is held when an error is raised; a new state is
+** held by the calling thread from create_state to run_setup or discard, where
+** nothing raises one.
+**
+** Takes no locks of its own.
 */
 #include "lua/module.h"
 
