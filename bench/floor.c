@@ -13,6 +13,7 @@
 #define _GNU_SOURCE /* sched_setaffinity */
 
 #include "luaapi/compat.h"
+#include "luaapi/libs.h"
 
 #include <malloc.h>
 #include <sched.h>
@@ -222,9 +223,9 @@ static lua_State *open_state(lua_State *L, int all)
     luaL_requiref(other, "_G", luaopen_base, 1);
     luaL_requiref(other, LUA_LOADLIBNAME, luaopen_package, 1);
     lua_getfield(other, -1, "preload");
-    luaL_setfuncs(other, mts_compat_libs, 0);
-    if (mts_compat_open_coroutine) {
-      lua_pushcfunction(other, mts_compat_open_coroutine);
+    luaL_setfuncs(other, mts_libs_list, 0);
+    if (mts_libs_open_coroutine) {
+      lua_pushcfunction(other, mts_libs_open_coroutine);
       lua_setfield(other, -2, LUA_COLIBNAME);
     }
     lua_settop(other, 0);

@@ -22,7 +22,8 @@ bench-base:
 	@git archive '$(BASE)' | tar -x -C $(BASE_BUILD)
 	@$(MAKE) --silent -C $(BASE_BUILD) BUILD=build build/mtstates.so
 
-$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/luaapi/compat.o $(BUILD)/flags
+$(BUILD)/bench/%.so: bench/%.c $(BUILD)/obj/luaapi/compat.o \
+    $(BUILD)/obj/luaapi/libs.o $(BUILD)/flags
 	$(NATIVE_MODULE)
 
 -include $(wildcard $(BENCH:.so=.d))

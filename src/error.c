@@ -1,47 +1,59 @@
 /*
-** error.c - the errors of this module
-**
-** An error is a string "mtstates.error.NAME: details", optionally followed
-** by "\nstack traceback:\n..." where it came out of another state.  Errors
-** that crossed several states contain each other.
+** error.c - the errors of this module: their names and texts
 **
 ** Takes no locks.
 */
 #include "error.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "luaapi/protect.h"
 
 #define PREFIX MTS_ERROR_CLASS "."
 
-const char *const mts_error_names[MTS_ERROR_COUNT] = {
-    [MTS_ERROR_AMBIGUOUS_NAME] = PREFIX "ambiguous_name",
-    [MTS_ERROR_CONCURRENT_ACCESS] = PREFIX "concurrent_access",
-    [MTS_ERROR_DEADLOCK] = PREFIX "deadlock",
-    [MTS_ERROR_INTERRUPTED] = PREFIX "interrupted",
-    [MTS_ERROR_INVOKING_STATE] = PREFIX "invoking_state",
-    [MTS_ERROR_OBJECT_CLOSED] = PREFIX "object_closed",
-    [MTS_ERROR_OUT_OF_MEMORY] = PREFIX "out_of_memory",
-    [MTS_ERROR_STATE_RESULT] = PREFIX "state_result",
-    [MTS_ERROR_UNKNOWN_OBJECT] = PREFIX "unknown_object",
-};
+#define FULL_NAME(constant, name) [constant] = PREFIX name,
+const char *const mts_error_names[MTS_ERROR_COUNT] = {MTS_ERRORS(FULL_NAME)};
 
 const char mts_error_no_memory[] = PREFIX "out_of_memory: not enough memory";
 
-static const struct {
+/* What is said of a status that has no message of its own. */
+typedef struct Complaint {
   mts_Error error;
   const char *text;
-} by_status[] = {
-    [MTS_BUSY] = {MTS_ERROR_CONCURRENT_ACCESS, "a call is in progress"},
-    [MTS_CLOSED] = {MTS_ERROR_OBJECT_CLOSED, "the state is closed"},
-    [MTS_DEADLOCK] = {MTS_ERROR_DEADLOCK, "waiting would never end"},
-    [MTS_TOO_DEEP] = {MTS_ERROR_OUT_OF_MEMORY, "too many nested calls"},
-    [MTS_NO_MEMORY] = {MTS_ERROR_OUT_OF_MEMORY, "not enough memory"},
-    [MTS_UNKNOWN] = {MTS_ERROR_UNKNOWN_OBJECT, "no such open state"},
-    [MTS_AMBIGUOUS] = {MTS_ERROR_AMBIGUOUS_NAME, "several open states"},
-};
+} Complaint;
+
+/* A new status that is missing here does not compile. */
+#pragma GCC diagnostic error "-Wswitch"
+
+static Complaint complaint_of(mts_Status status)
+{
+  switch (status) {
+  case MTS_BUSY:
+    return (Complaint){MTS_ERROR_CONCURRENT_ACCESS, "a call is in progress"};
+  case MTS_CLOSED:
+    return (Complaint){MTS_ERROR_OBJECT_CLOSED, "the state is closed"};
+  case MTS_DEADLOCK:
+    return (Complaint){MTS_ERROR_DEADLOCK, "waiting would never end"};
+  case MTS_TOO_DEEP:
+    return (Complaint){MTS_ERROR_OUT_OF_MEMORY, "too many nested calls"};
+  case MTS_NO_MEMORY:
+    return (Complaint){MTS_ERROR_OUT_OF_MEMORY, "not enough memory"};
+  case MTS_UNKNOWN:
+    return (Complaint){MTS_ERROR_UNKNOWN_OBJECT, "no such open state"};
+  case MTS_AMBIGUOUS:
+    return (Complaint){MTS_ERROR_AMBIGUOUS_NAME, "several open states"};
+  case MTS_OK:
+  case MTS_SYNTAX:
+  case MTS_RAISED:
+    break;
+  }
+  fprintf(stderr, "mtstates: %s:%d: status %d is no error without a message\n",
+          __FILE__, __LINE__, (int)status);
+  abort();
+}
 
 /* ======================================================================= */
 /* Raise                                                                   */
@@ -61,11 +73,28 @@ int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...)
 
 int mts_error_raise_status(lua_State *L, mts_Status status, const char *what)
 {
-  return mts_error_raise(L, by_status[status].error, "%s: %s", what,
-                         by_status[status].text);
+  Complaint complaint = complaint_of(status);
+  return mts_error_raise(L, complaint.error, "%s: %s", what, complaint.text);
 }
 
-static int push_message(lua_State *L, void *data)
+int mts_error_raise_about(lua_State *L, mts_Status status, const mts_State *s)
+{
+  char description[MTS_DESCRIPTION_SIZE];
+  mts_state_describe(s, description);
+  return mts_error_raise_status(L, status, description);
+}
+
+int mts_error_raise_message(lua_State *L, mts_Buffer *message)
+{
+  mts_error_push_message(L, message);
+  return lua_error(L);
+}
+
+/* ======================================================================= */
+/* Messages                                                                */
+/* ======================================================================= */
+
+static int push_text(lua_State *L, void *data)
 {
   const mts_Buffer *message = data;
   lua_pushlstring(L, message->data, message->length);
@@ -76,7 +105,7 @@ bool mts_error_push_message(lua_State *L, mts_Buffer *message)
 {
   int result;
   mts_protect_push(L);
-  result = mts_protect(L, push_message, message, 0, 1, 0);
+  result = mts_protect(L, push_text, message, 0, 1, 0);
   mts_buffer_free(message);
   return result == LUA_OK;
 }
@@ -100,9 +129,9 @@ mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,
 mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                                     const mts_State *s)
 {
-  const char *text = by_status[status].text;
-  return mts_error_compose(message, by_status[status].error, s, text,
-                           strlen(text));
+  Complaint complaint = complaint_of(status);
+  return mts_error_compose(message, complaint.error, s, complaint.text,
+                           strlen(complaint.text));
 }
 
 int mts_error_handler(lua_State *L)

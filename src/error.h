@@ -1,5 +1,9 @@
 /*
-** error.h - the errors of this module
+** error.h - the errors of this module: their names and texts
+**
+** An error is a string "mtstates.error.NAME: details", optionally followed by
+** "\nstack traceback:\n..." if it was raised in another state.  An error that
+** has crossed several states contains the one of each state.
 */
 #ifndef MTS_ERROR_H
 #define MTS_ERROR_H
@@ -11,24 +15,29 @@
 
 MTS_BEGIN_HIDDEN
 
-/* In the order of the table in error.c. */
-typedef enum mts_Error {
-  MTS_ERROR_AMBIGUOUS_NAME,
-  MTS_ERROR_CONCURRENT_ACCESS,
-  MTS_ERROR_DEADLOCK,
-  MTS_ERROR_INTERRUPTED,
-  MTS_ERROR_INVOKING_STATE,
-  MTS_ERROR_OBJECT_CLOSED,
-  MTS_ERROR_OUT_OF_MEMORY,
-  MTS_ERROR_STATE_RESULT,
-  MTS_ERROR_UNKNOWN_OBJECT,
-  MTS_ERROR_COUNT
-} mts_Error;
-
 /* The class name of error objects, and what error names start with. */
 #define MTS_ERROR_CLASS "mtstates.error"
 
-/* With that prefix and a dot. */
+/* All errors, in the order of their names: the constant and the name. */
+#define MTS_ERRORS(X)                                                         \
+  X(MTS_ERROR_AMBIGUOUS_NAME, "ambiguous_name")                               \
+  X(MTS_ERROR_CONCURRENT_ACCESS, "concurrent_access")                         \
+  X(MTS_ERROR_DEADLOCK, "deadlock")                                           \
+  X(MTS_ERROR_INTERRUPTED, "interrupted")                                     \
+  X(MTS_ERROR_INVOKING_STATE, "invoking_state")                               \
+  X(MTS_ERROR_OBJECT_CLOSED, "object_closed")                                 \
+  X(MTS_ERROR_OUT_OF_MEMORY, "out_of_memory")                                 \
+  X(MTS_ERROR_STATE_RESULT, "state_result")                                   \
+  X(MTS_ERROR_UNKNOWN_OBJECT, "unknown_object")
+
+#define MTS_ERROR_CONSTANT(constant, name) constant,
+typedef enum mts_Error {
+  MTS_ERRORS(MTS_ERROR_CONSTANT) /* and how many there are: */
+  MTS_ERROR_COUNT
+} mts_Error;
+#undef MTS_ERROR_CONSTANT
+
+/* With the class and a dot in front. */
 extern const char *const mts_error_names[MTS_ERROR_COUNT];
 
 /* The message when there is no memory for any other. */
@@ -36,19 +45,34 @@ extern const char mts_error_no_memory[];
 
 /*
 ** Raises "NAME: details", details formatted as by lua_pushfstring.
-** Stack: [-0, +1, v]; never returns.
+** Returns: never.
+** Stack: [-0, +1, v]
 */
 int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...);
 
 /*
-** Raises what a function of a lower room reported: a status that comes without
-** a message.  what: the object that it is about, as text.
+** Raises what a lower layer reported: a status without a message of its own
+** (MTS_SYNTAX and MTS_RAISED have one).  what: the object that it is about, as
+** text.
+** Returns: never.
+** Stack: [-0, +1, v]
 */
 int mts_error_raise_status(lua_State *L, mts_Status status, const char *what);
 
+/* The same; the object is the state s. */
+int mts_error_raise_about(lua_State *L, mts_Status status, const mts_State *s);
+
 /*
-** Pushes the message and frees it.  False if there is no memory: then the
-** error that says so is pushed.  Stack: [-0, +1, -]
+** Raises the message of MTS_RAISED, and frees it.
+** Returns: never.
+** Stack: [-0, +1, v]
+*/
+int mts_error_raise_message(lua_State *L, mts_Buffer *message);
+
+/*
+** Pushes the message and frees it.
+** Returns: false if there is no memory; the error that says so is pushed then.
+** Stack: [-0, +1, -]
 */
 bool mts_error_push_message(lua_State *L, mts_Buffer *message);
 
@@ -60,13 +84,14 @@ mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,
                              const mts_State *s, const char *text,
                              size_t length);
 
-/* The same for a status that comes without a message. */
+/* The same for a status as mts_error_raise_status takes. */
 mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                                     const mts_State *s);
 
 /*
 ** The message handler for calls into states: makes a string of any error
-** value and adds a traceback.  Stack: [-1, +1, e]
+** value and adds a traceback.
+** Stack: [-1, +1, e]
 */
 int mts_error_handler(lua_State *L);
 

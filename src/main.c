@@ -2,49 +2,30 @@
 ** main.c - the module as require sees it
 **
 ** mtstates gives a process many independent Lua states that any thread can
-** call into.  How the rooms of this house hang together is told in
-** CONTRIBUTING.md.
+** call into.  A call goes down through the layers: lua/ checks the arguments
+** of Lua code (capi/ is the same for native code); core/ enters the state,
+** runs the callback in a protected call and leaves it; value/ copies arguments
+** and results from one Lua stack to another; luaapi/ makes all versions of Lua
+** look like 5.4; base/ knows no Lua.  At the top of src/ is what several
+** layers speak of: state.h (what a state is), error.h (errors and their
+** texts), util.h, async_util.h (threads).  Dependencies point down only.
 */
 #include "async_util.h"
-#include "luaapi/compat.h"
-#include "error.h"
-#include "lua/errorobject.h"
-#include "lua/handle.h"
+#include "capi/notify.h"
+#include "capi/receiver.h"
 #include "core/anchor.h"
 #include "core/interrupt.h"
-#include "capi/notify.h"
 #include "core/signal.h"
+#include "error.h"
+#include "lua/errorobject.h"
+#include "lua/module.h"
+#include "lua/userdata.h"
 #include "luaapi/protect.h"
-#include "capi/receiver.h"
 
 #define MTS_VERSION "0.5.0"
 
 /* The only name that the shared object exports. */
 MTS_EXPORT int luaopen_mtstates(lua_State *L);
-
-/*
-** mtstates.type(x): the registered class name of a userdata, else what type
-** returns.
-*/
-static int type(lua_State *L)
-{
-  luaL_checkany(L, 1);
-  lua_settop(L, 1);
-  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
-    lua_pushliteral(L, "__name");
-    lua_rawget(L, 2); /* [3] the name */
-    if (lua_type(L, 3) == LUA_TSTRING) {
-      lua_pushvalue(L, 3);
-      lua_rawget(L, LUA_REGISTRYINDEX);
-      if (lua_rawequal(L, 2, 4)) {
-        lua_settop(L, 3);
-        return 1;
-      }
-    }
-  }
-  lua_pushstring(L, luaL_typename(L, 1));
-  return 1;
-}
 
 int luaopen_mtstates(lua_State *L)
 {
@@ -57,13 +38,13 @@ int luaopen_mtstates(lua_State *L)
   if (mts_protect_open(L) != LUA_OK)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);
-  mts_handle_open(L, luaopen_mtstates);
+  mts_userdata_push_context(L, luaopen_mtstates);
+  mts_module_open(L);
   mts_notify_open(L);
   mts_receiver_open(L);
-  mts_errorobject_open(L);
+  lua_pop(L, 1);
+  mts_errorobject_push_names(L);
   lua_setfield(L, -2, "error");
-  lua_pushcfunction(L, type);
-  lua_setfield(L, -2, "type");
   lua_pushliteral(L, MTS_VERSION);
   lua_setfield(L, -2, "_VERSION");
   lua_pushstring(L, mts_async_info);

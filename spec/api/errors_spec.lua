@@ -25,9 +25,15 @@ describe("errors", function()
   end
 
   it("have a table of names", function()
+    local expected = {}
     for _, name in ipairs(names) do
-      assert.equals("mtstates.error." .. name, mtstates.error[name])
+      expected[name] = "mtstates.error." .. name
     end
+    local offered = {}
+    for name, text in pairs(mtstates.error) do
+      offered[name] = text
+    end
+    assert.same(expected, offered)
   end)
 
   it("can be matched with the names", function()

@@ -64,6 +64,17 @@ local function read_reference(path)
   return documented
 end
 
+-- What is called, by the last part of its name.
+local function read_scenario(path)
+  local called = {}
+  for line in io.lines(path) do
+    for name in line:gmatch("[.:]([%w_]+)%(") do
+      called[name] = true
+    end
+  end
+  return called
+end
+
 local problems = {}
 
 local function report(where, what)
@@ -72,12 +83,16 @@ end
 
 local defined = read_library("library/mtstates.lua")
 local documented = read_reference("docs/reference.md")
+local swept = read_scenario("spec/sweep/scenario.lua")
 for name, shown in pairs(offered) do
   if not defined[name] then
     report("library/mtstates.lua", "no " .. name)
   end
   if not documented[shown] then
     report("docs/reference.md", "no " .. shown)
+  end
+  if shown:find("%($") and not swept[shown:match("([%w_]+)%($")] then
+    report("spec/sweep/scenario.lua", "no step calls " .. shown)
   end
 end
 for name in pairs(defined) do

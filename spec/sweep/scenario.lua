@@ -388,11 +388,11 @@ step("error objects", function()
   local e = mtstates.error(err_text)
   return e:name(), e:details(), e:traceback(), tostring(e),
     e == mtstates.error(mtstates.error.invoking_state), mtstates.type(e),
-    e:cause(), e:text()
+    e:cause(), e:text(), e:message()
 end, gives("mtstates.error.invoking_state",
   "state(id=100000001): mtstates.error.interrupted: the text",
   "stack traceback:\n\t[C]: in ?", err_text, true, "mtstates.error",
-  "mtstates.error.interrupted", "the text"))
+  "mtstates.error.interrupted", "the text", err_text))
 
 -- ------------------------------------------------------------- nesting --
 

@@ -1,5 +1,5 @@
 /*
-** status.h - what the functions below handle.c report
+** status.h - what the functions of lower layers report
 */
 #ifndef MTS_STATUS_H
 #define MTS_STATUS_H

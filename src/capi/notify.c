@@ -1,13 +1,15 @@
 /*
 ** notify.c - state objects offer the Notify C API
 **
-** A notifier is a reference to a state, nothing more.  Takes no locks of its
-** own: every function but toNotifier can be called by any thread.
+** A notifier is a reference to a state, nothing more.  Any thread can call
+** every function but toNotifier.
+**
+** Takes no locks of its own.
 */
 #include "capi/notify.h"
 
 #include "core/call.h"
-#include "lua/handle.h"
+#include "lua/stateobject.h"
 #include "mtstates/notify_capi.h"
 
 /* What notify returns. */
@@ -15,15 +17,15 @@ enum { NOTIFIED = 0, CLOSED = 1, FAILED = 2 };
 
 static notify_notifier *to_notifier(lua_State *L, int index)
 {
-  return (notify_notifier *)mts_handle_to_state(L, index);
+  return (notify_notifier *)mts_stateobject_to_state(L, index);
 }
 
-static void retain(notify_notifier *notifier)
+static void retain_notifier(notify_notifier *notifier)
 {
   mts_state_retain((mts_State *)notifier);
 }
 
-static void release(notify_notifier *notifier)
+static void release_notifier(notify_notifier *notifier)
 {
   mts_state_release((mts_State *)notifier);
 }
@@ -42,20 +44,20 @@ static int notify(notify_notifier *notifier, notifier_error_handler eh,
   }
 }
 
-static const notify_capi capi = {
+static const notify_capi notify_functions = {
     .version_major = NOTIFY_CAPI_VERSION_MAJOR,
     .version_minor = NOTIFY_CAPI_VERSION_MINOR,
     .version_patch = NOTIFY_CAPI_VERSION_PATCH,
     .next_capi = NULL,
     .toNotifier = to_notifier,
-    .retainNotifier = retain,
-    .releaseNotifier = release,
+    .retainNotifier = retain_notifier,
+    .releaseNotifier = release_notifier,
     .notify = notify,
 };
 
 void mts_notify_open(lua_State *L)
 {
   luaL_getmetatable(L, MTS_STATE_CLASS);
-  notify_set_capi(L, -1, &capi);
+  notify_set_capi(L, -1, &notify_functions);
   lua_pop(L, 1);
 }

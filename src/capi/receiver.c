@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "core/call.h"
-#include "lua/handle.h"
+#include "lua/stateobject.h"
 #include "mtstates/receiver_capi.h"
 
 _Static_assert((int)RECEIVER_UCHAR == (int)CARRAY_UCHAR &&
@@ -27,7 +27,7 @@ struct receiver_writer {
 
 static receiver_object *to_receiver(lua_State *L, int index)
 {
-  return (receiver_object *)mts_handle_to_state(L, index);
+  return (receiver_object *)mts_stateobject_to_state(L, index);
 }
 
 static void retain(receiver_object *receiver)

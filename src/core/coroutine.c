@@ -2,12 +2,15 @@
 ** coroutine.c - a coroutine library that tells which coroutine runs
 **
 ** To interrupt code, or to nest a call, it must be known which Lua thread of
-** a state is running.  So in the states of this module the functions that
-** make another Lua thread run (resume, close and what wrap returns) note it
-** in s->running before and afterwards, by mts_interrupt_enter and _leave.  In
-** all other respects, but for texts of argument errors, they do what those of
-** Lua do; what needs no switch is left to those.  Nothing that could raise an
-** error happens in between.  Locks: only those of mts_interrupt_switch.
+** a state is running.  So in the states of this module three functions are
+** replaced, those that make another Lua thread run: resume, close and what
+** wrap returns.  They note the running Lua thread in s->running before and
+** afterwards, by mts_interrupt_enter and _leave; nothing that could raise an
+** error may happen in between.  In all other respects, but for texts of
+** argument errors, they do what those of Lua do, and whatever makes no other
+** thread run is left to those.
+**
+** Locks: only those of mts_interrupt_switch.
 */
 #include "core/coroutine.h"
 
@@ -15,17 +18,18 @@
 
 #include "core/anchor.h"
 #include "core/interrupt.h"
+#include "luaapi/libs.h"
 
-/* Upvalue of all functions: the box of the state (see home.h). */
-#define BOX lua_upvalueindex(1)
+/* Upvalue of all functions: the anchor of the state (see anchor.h). */
+#define ANCHOR lua_upvalueindex(1)
 
-/* Of those of the library: Lua's own ones. */
-#define OWN_RESUME lua_upvalueindex(2)
-#define OWN_WRAP lua_upvalueindex(3)
+/* Further ones of the functions in the library: those that Lua has there. */
+#define ORIGINAL_RESUME lua_upvalueindex(2)
+#define ORIGINAL_WRAP lua_upvalueindex(3)
 
-/* Of what wrap returns: the coroutine, and what Lua's own wrap returned. */
+/* Further ones of what wrap returns: the coroutine and what Lua returned. */
 #define COROUTINE lua_upvalueindex(2)
-#define OWN_WRAPPED lua_upvalueindex(3)
+#define ORIGINAL_WRAPPED lua_upvalueindex(3)
 
 static lua_State *check_coroutine(lua_State *L)
 {
@@ -50,12 +54,12 @@ static bool can_be_resumed(lua_State *co)
 }
 
 /*
-** Resumes co with the values on top of L and pushes onto L, in place of
-** them, its results or the error value.  Returns whether it went well.
+** Resumes co with the values on top of L.  Pushes onto L, in their place, the
+** results or the error value; returns false for the latter.
 */
-static bool resume(lua_State *L, lua_State *co, int count)
+static bool resume_coroutine(lua_State *L, lua_State *co, int count)
 {
-  mts_State *s = mts_anchor_to_state(L, BOX);
+  mts_State *s = mts_anchor_to_state(L, ANCHOR);
   mts_Resume link;
   lua_State *outer;
   int results, status;
@@ -84,15 +88,15 @@ static bool resume(lua_State *L, lua_State *co, int count)
 static int co_resume(lua_State *L)
 {
   lua_State *co = check_coroutine(L);
-  if (!can_be_resumed(co)) { /* Lua knows how to say that */
-    lua_pushvalue(L, OWN_RESUME);
+  if (!can_be_resumed(co)) { /* Lua's own function says why */
+    lua_pushvalue(L, ORIGINAL_RESUME);
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   }
   else {
-    bool is_ok = resume(L, co, lua_gettop(L) - 1);
+    bool is_ok = resume_coroutine(L, co, lua_gettop(L) - 1);
     lua_pushboolean(L, is_ok);
-    lua_replace(L, 1); /* was the coroutine */
+    lua_replace(L, 1); /* in the place of the coroutine */
   }
   return lua_gettop(L);
 }
@@ -100,7 +104,7 @@ static int co_resume(lua_State *L)
 /* Closes co and leaves the error value, if any, on top of it. */
 static int close_coroutine(lua_State *L, lua_State *co)
 {
-  mts_State *s = mts_anchor_to_state(L, BOX);
+  mts_State *s = mts_anchor_to_state(L, ANCHOR);
   mts_Resume link;
   lua_State *outer = mts_interrupt_enter(s, &link, L, co);
   int status = lua_closethread(co, L);
@@ -108,10 +112,10 @@ static int close_coroutine(lua_State *L, lua_State *co)
   return status;
 }
 
-/* Pushes what Lua says of a coroutine that cannot be resumed. */
+/* Pushes the error of Lua for a coroutine that cannot be resumed. */
 static bool refuse(lua_State *L)
 {
-  lua_pushvalue(L, OWN_WRAPPED);
+  lua_pushvalue(L, ORIGINAL_WRAPPED);
   lua_insert(L, 1);
   return lua_pcall(L, lua_gettop(L) - 1, 0, 0) == LUA_OK;
 }
@@ -119,13 +123,14 @@ static bool refuse(lua_State *L)
 static int wrapped(lua_State *L)
 {
   lua_State *co = lua_tothread(L, COROUTINE);
-  bool is_ok = can_be_resumed(co) ? resume(L, co, lua_gettop(L)) : refuse(L);
+  bool is_ok =
+      can_be_resumed(co) ? resume_coroutine(L, co, lua_gettop(L)) : refuse(L);
   if (is_ok)
     return lua_gettop(L);
   if (lua_status(co) > LUA_YIELD) { /* it ended with an error */
     int status;
     lua_pushvalue(L, -1);
-    lua_xmove(L, co, 1); /* closing wants the error value there */
+    lua_xmove(L, co, 1); /* closing expects the error value there */
     status = close_coroutine(L, co);
     if (status != LUA_OK) {
       lua_pop(L, 1);
@@ -134,7 +139,7 @@ static int wrapped(lua_State *L)
     if (status == LUA_ERRMEM)
       return lua_error(L);
   }
-  if (mts_compat_iserrortext(L, -1)) { /* say where it was called */
+  if (mts_compat_iserrortext(L, -1)) { /* add where it was called */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -145,8 +150,8 @@ static int wrapped(lua_State *L)
 static int co_wrap(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_pushvalue(L, BOX);
-  lua_pushvalue(L, OWN_WRAP);
+  lua_pushvalue(L, ANCHOR);
+  lua_pushvalue(L, ORIGINAL_WRAP);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
   lua_getupvalue(L, -1, 1); /* the coroutine */
@@ -159,7 +164,7 @@ static int close_running(lua_State *L)
 {
   if (lua_pushthread(L))
     return luaL_error(L, "cannot close main thread");
-  if (L == mts_anchor_to_state(L, BOX)->innermost) /* the call has to return */
+  if (L == mts_anchor_to_state(L, ANCHOR)->innermost)
     return luaL_error(L, "cannot close a coroutine that a call runs on");
   return lua_closethread(L, L); /* does not return */
 }
@@ -182,17 +187,18 @@ static int co_close(lua_State *L)
   return 2;
 }
 
-static const luaL_Reg functions[] = {{"close", co_close}, /* since Lua 5.4 */
-                                     {"resume", co_resume},
-                                     {"wrap", co_wrap},
-                                     {NULL, NULL}};
+static const luaL_Reg coroutine_functions[] = {
+    {"close", co_close}, /* since Lua 5.4 */
+    {"resume", co_resume},
+    {"wrap", co_wrap},
+    {NULL, NULL}};
 
 /*
 ** lua_resume makes these two texts outside of its protected part (which of
 ** them and when depends on the version).  Without memory for them it would
-** raise the error in the main Lua thread, past all that is in between: s
-** would take the dead coroutine for the running one.  Strings that exist need
-** no memory.
+** raise the error in the main Lua thread, past mts_interrupt_leave, and the
+** dead coroutine would be taken for the running Lua thread.  Strings that
+** exist already need no memory.
 */
 static void keep_texts_of_resume(lua_State *L)
 {
@@ -210,13 +216,14 @@ void mts_coroutine_patch(lua_State *L)
   mts_anchor_push(L);
   lua_getfield(L, -2, "resume");
   lua_getfield(L, -3, "wrap");
-  luaL_setfuncs(L, has_close ? functions : functions + 1, 3);
+  luaL_setfuncs(L, has_close ? coroutine_functions : coroutine_functions + 1,
+                3);
 }
 
-/* A loader for require. */
-static int load_patched(lua_State *L)
+/* The loader in package.preload. */
+static int load_coroutine(lua_State *L)
 {
-  lua_pushcfunction(L, mts_compat_open_coroutine);
+  lua_pushcfunction(L, mts_libs_open_coroutine);
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
   mts_coroutine_patch(L);
@@ -225,8 +232,8 @@ static int load_patched(lua_State *L)
 
 void mts_coroutine_preload(lua_State *L)
 {
-  if (mts_compat_open_coroutine) {
-    lua_pushcfunction(L, load_patched);
+  if (mts_libs_open_coroutine) {
+    lua_pushcfunction(L, load_coroutine);
     lua_setfield(L, -2, LUA_COLIBNAME);
   }
 }

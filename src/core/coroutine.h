@@ -10,15 +10,15 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Replaces the functions of the coroutine library on top of the stack that run
-** coroutines.  L is the interpreter of a state of this module.
+** Replaces those functions of the coroutine library on top of the stack that
+** run coroutines.  L belongs to a state of this module.
 ** Stack: [-0, +0, m]
 */
 void mts_coroutine_patch(lua_State *L);
 
 /*
 ** Adds a loader for the patched library to the table package.preload, which is
-** on top of the stack; but not if it comes with the basic library.
+** on top of the stack; not if the library is a part of the basic one.
 ** Stack: [-0, +0, m]
 */
 void mts_coroutine_preload(lua_State *L);

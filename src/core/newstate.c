@@ -2,20 +2,22 @@
 ** newstate.c - opening a Lua state and running its setup
 **
 ** Everything that needs memory of the new state happens in a protected call
-** of it.  That leaves the message handler and the setup function on its stack,
-** at the place of the callback, and the setup is run like a callback.
+** there, prepare.  It leaves the message handler and the setup function on the
+** stack, where calls find handler and callback, so that the setup can be run
+** like a callback.
 **
-** The calling thread holds the new state, which nobody else knows yet.
+** The calling thread holds the new state, which no other thread knows yet.
 */
 #include "core/newstate.h"
 
 #include <string.h>
 
+#include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
-#include "error.h"
-#include "core/anchor.h"
 #include "core/preload.h"
+#include "error.h"
+#include "luaapi/libs.h"
 #include "luaapi/protect.h"
 
 typedef struct Preparation {
@@ -24,35 +26,14 @@ typedef struct Preparation {
   bool is_syntax_error;
 } Preparation;
 
-/* Globals of a new state: those of Lua 5.4, and room for some more. */
+/* Globals of a new state: as many as Lua 5.4 has, and some more. */
 #define GLOBALS_WITH_LIBS 40
 #define GLOBALS_WITHOUT 30
 
-/* Opens a library, if it is there. */
-static void open_lib(lua_State *L, const char *name, lua_CFunction open)
-{
-  if (open) {
-    luaL_requiref(L, name, open, 1);
-    lua_pop(L, 1);
-  }
-}
-
-static void open_all_libs(lua_State *L)
-{
-  const luaL_Reg *lib;
-  if (mts_compat_openlibs(L))
-    return;
-  open_lib(L, "_G", luaopen_base);
-  open_lib(L, LUA_LOADLIBNAME, luaopen_package);
-  open_lib(L, LUA_COLIBNAME, mts_compat_open_coroutine);
-  for (lib = mts_compat_libs; lib->name; lib++)
-    open_lib(L, lib->name, lib->func);
-}
-
 /*
-** Pushes the table package.preload, before the package library looks for it
-** and in the size that it needs: the module itself and, without libraries,
-** those for require.
+** Pushes the table package.preload in the size that it needs: this module and,
+** without libraries, each of them.  Enters it where the package library, which
+** is opened next, looks for it.
 */
 static void push_preload(lua_State *L, const mts_Setup *setup)
 {
@@ -71,22 +52,20 @@ static void open_libs(lua_State *L, const mts_Setup *setup)
 {
   push_preload(L, setup);
   if (setup->with_libs)
-    open_all_libs(L);
-  else {
-    open_lib(L, "_G", luaopen_base);
-    open_lib(L, LUA_LOADLIBNAME, luaopen_package);
-  }
+    mts_libs_open_all(L);
+  else
+    mts_libs_open_basic(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
   if (lua_istable(L, -1)) {
     lua_insert(L, -2);
-    lua_setfield(L, -2, "preload"); /* Lua 5.1 has not found it */
+    lua_setfield(L, -2, "preload"); /* Lua 5.1 has made another one */
   }
   lua_getglobal(L, LUA_COLIBNAME);
   if (lua_istable(L, -1))
     mts_coroutine_patch(L);
 }
 
-/* Most often it has that value already: both come from the environment. */
+/* Most often the field has that value already, from the environment. */
 static void set_package_field(lua_State *L, const char *field,
                               const char *value)
 {
@@ -104,14 +83,14 @@ static void set_package_field(lua_State *L, const char *field,
   lua_settop(L, top);
 }
 
-/* As after a collection: it waits until the state is twice as large. */
+/* As after a collection: the next begins when the state is twice as large. */
 static void resume_collector(lua_State *L)
 {
   lua_gc(L, LUA_GCRESTART, 0);
-  mts_compat_gcweigh(L, -lua_gc(L, LUA_GCCOUNT, 0));
+  mts_compat_gcpressure(L, -lua_gc(L, LUA_GCCOUNT, 0));
 }
 
-/* Runs in the new state.  Returns message handler and setup function. */
+/* Runs in the new state.  Results: message handler and setup function. */
 static int prepare(lua_State *L, void *data)
 {
   Preparation *preparation = data;
@@ -121,17 +100,16 @@ static int prepare(lua_State *L, void *data)
   lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
   mts_protect_keep(L, MTS_HANDLER_KEY, mts_error_handler);
   lua_pushcfunction(L, mts_error_handler);
-  lua_pushvalue(L, -1); /* to be replaced by the callback */
+  lua_pushvalue(L, -1); /* a place for the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_anchor_set(L, s);
-  mts_compat_prepare(L,
-                     setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
+  mts_libs_prepare(L, setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
   if (result != LUA_OK) {
     preparation->is_syntax_error = result == LUA_ERRSYNTAX;
     return lua_error(L);
   }
-  /* What compiling has left is much for a state that is so small. */
+  /* The garbage of the compiler is much for a state that is so small. */
   if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
     lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);

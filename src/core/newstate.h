@@ -5,17 +5,18 @@
 #define MTS_NEWSTATE_H
 
 #include "base/compiler.h"
-#include "lua/setup.h"
+#include "core/setup.h"
 #include "state.h"
 #include "util.h"
 
 MTS_BEGIN_HIDDEN
 
 /*
-** Opens the Lua state of s, which the calling thread holds, and runs the
-** setup in it; its results but the first are pushed onto setup->args.L.
+** Opens the Lua state of s, which the calling thread holds, and runs the setup
+** in it.  Results of the setup but the first, which becomes the callback, are
+** pushed onto setup->args.L.
 ** Returns: MTS_OK; MTS_NO_MEMORY; with *error_text set MTS_SYNTAX, MTS_RAISED.
-** On failure there can be a Lua state; the caller closes s.  Never raises.
+** Owns: the caller closes s, also on failure: there can be a Lua state then.
 */
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
                             mts_Buffer *error_text);

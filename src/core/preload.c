@@ -3,27 +3,29 @@
 **
 ** The table package.preload of each new state has the very copy of this module
 ** that made the state.  In a state without libraries it has a loader for each
-** library as well; require then gives what it gives in the plain interpreter.
-** Where one would not, because this build of Lua lacks the library, there must
-** be no loader, so that a rock of that name is found.
+** library as well, so that require gives what it gives in the plain
+** interpreter.  A library that this build of Lua lacks must have no loader, so
+** that a rock of that name is found.
 **
-** Takes no locks: what several threads find out at once is the same.
+** Takes no locks: threads that find out at the same time which libraries there
+** are find the same.
 */
 #include "core/preload.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
+#include "luaapi/libs.h"
 #include "luaapi/protect.h"
 
 #define MODULE "mtstates"
 
-/* Bit i: mts_compat_extra_libs[i] is there.  KNOWN: the others are right. */
-static atomic_uint found;
+/* Bit i: mts_libs_extra[i] is there.  KNOWN: that has been found out. */
+static atomic_uint extra_libs;
 #define KNOWN (1U << 31)
 
 /* Whether require has the library already or has a loader for it. */
-static bool is_there(lua_State *L, const char *name)
+static bool has_library(lua_State *L, const char *name)
 {
   static const char *const tables[] = {LUA_LOADED_TABLE, LUA_PRELOAD_TABLE};
   int i;
@@ -43,17 +45,17 @@ static int try_lib(lua_State *L, void *data)
 {
   const luaL_Reg *lib = data;
   luaL_requiref(L, lib->name, lib->func, 0);
-  lua_pushboolean(L, is_there(L, lib->name));
+  lua_pushboolean(L, has_library(L, lib->name));
   return 1;
 }
 
 bool mts_preload_find_libs(void)
 {
-  const luaL_Reg *libs = mts_compat_extra_libs;
+  const luaL_Reg *libs = mts_libs_extra;
   unsigned bits = KNOWN;
   lua_State *L;
   int i, status;
-  if (!libs->name || atomic_load(&found) != 0)
+  if (!libs->name || atomic_load(&extra_libs) != 0)
     return true;
   L = luaL_newstate();
   if (!L)
@@ -72,15 +74,15 @@ bool mts_preload_find_libs(void)
   lua_close(L);
   if (status == LUA_ERRMEM)
     return false;
-  atomic_store(&found, bits);
+  atomic_store(&extra_libs, bits);
   return true;
 }
 
 /*
-** A loader where libraries enter themselves.  Upvalues: the name, and what
-** opens the library of that name or, if it has a dot, the one in front of it.
-** Opening puts it into package.loaded, or its own loader in the place of this
-** one.
+** The loader of a library that enters itself.  Upvalues: its name, and what
+** opens it or, if the name has a dot, the library in front of the dot.
+** Opening puts the library into package.loaded, or a loader of its own in the
+** place of this one.
 */
 static int load_entered(lua_State *L)
 {
@@ -107,7 +109,7 @@ static int load_entered(lua_State *L)
   return 1;
 }
 
-static void add_lib(lua_State *L, const luaL_Reg *lib)
+static void add_loader(lua_State *L, const luaL_Reg *lib)
 {
   if (!lib->func)
     return;
@@ -123,14 +125,14 @@ static void add_lib(lua_State *L, const luaL_Reg *lib)
 
 void mts_preload_add_libs(lua_State *L)
 {
-  const unsigned bits = atomic_load(&found);
+  const unsigned bits = atomic_load(&extra_libs);
   const luaL_Reg *lib;
   int i;
-  for (lib = mts_compat_libs; lib->name; lib++)
-    add_lib(L, lib);
-  for (i = 0; mts_compat_extra_libs[i].name; i++)
+  for (lib = mts_libs_list; lib->name; lib++)
+    add_loader(L, lib);
+  for (i = 0; mts_libs_extra[i].name; i++)
     if (bits & 1U << i)
-      add_lib(L, &mts_compat_extra_libs[i]);
+      add_loader(L, &mts_libs_extra[i]);
 }
 
 void mts_preload_add_module(lua_State *L, lua_CFunction open)

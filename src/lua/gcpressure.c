@@ -1,38 +1,32 @@
 /*
-** gcpressure.c - what the creator's garbage collector is told about states
-**
-** The garbage collector sees of a state only its small object, and would let
-** many pile up.  So before a state is made, the collector is told what others
-** weigh that it does not know of; but only if that is more than half of what
-** it knows, since many open states are not to keep it busy.  It never hears of
-** states that are closed in time.  A state's weight is what it had when it was
-** new.
+** gcpressure.c - the memory of states as pressure on their maker's collector
 **
 ** Used by the thread that runs the Lua state; takes no locks.
 */
 #include "lua/gcpressure.h"
 
 /* Not worth telling (KB). */
-#define SMALL_WEIGHT 256
+#define SMALL_PRESSURE 256
 
-void mts_gcpressure_add(mts_GcPressure *weights, int kb)
+void mts_gcpressure_add(mts_GcPressure *pressure, int kb)
 {
-  weights->open += kb;
-  weights->untold += kb;
+  pressure->open += kb;
+  pressure->untold += kb;
 }
 
-void mts_gcpressure_remove(mts_GcPressure *weights, int kb)
+void mts_gcpressure_remove(mts_GcPressure *pressure, int kb)
 {
-  weights->open -= kb;
-  if (weights->untold > weights->open)
-    weights->untold = weights->open;
+  pressure->open -= kb;
+  if (pressure->untold > pressure->open)
+    pressure->untold = pressure->open;
 }
 
-void mts_gcpressure_tell(mts_GcPressure *weights, lua_State *L)
+/* Much is more than half of what the collector knows already. */
+void mts_gcpressure_tell(mts_GcPressure *pressure, lua_State *L)
 {
-  int kb = weights->untold;
-  if (kb > SMALL_WEIGHT && kb > weights->open / 3) {
-    weights->untold = 0;
-    mts_compat_gcweigh(L, kb);
+  int kb = pressure->untold;
+  if (kb > SMALL_PRESSURE && kb > pressure->open / 3) {
+    pressure->untold = 0;
+    mts_compat_gcpressure(L, kb);
   }
 }

@@ -1,5 +1,10 @@
 /*
-** gcpressure.h - what the creator's garbage collector is told about states
+** gcpressure.h - the memory of states as pressure on their maker's collector
+**
+** The garbage collector of a Lua state sees of the states that were made there
+** only their small objects, and would let many of them pile up.  So it is told
+** what they take; but late and seldom, since many open states are not to keep
+** it busy, and it need not hear of states that are closed in time.
 */
 #ifndef MTS_GCPRESSURE_H
 #define MTS_GCPRESSURE_H
@@ -9,20 +14,26 @@
 
 MTS_BEGIN_HIDDEN
 
-/* Of the states that one Lua state has made, in KB; all zero at first. */
+/*
+** Memory of the states that one Lua state has made, in KB; all zero at first.
+** A state counts with the size that it had when it was new.
+*/
 typedef struct mts_GcPressure {
   int open;   /* of all that are open */
-  int untold; /* of those that its garbage collector does not know yet */
+  int untold; /* of those that the collector does not know yet */
 } mts_GcPressure;
 
-void mts_gcpressure_add(mts_GcPressure *weights, int kb);
-void mts_gcpressure_remove(mts_GcPressure *weights, int kb);
+/* A state of that size was made; or it is closed or has lost its owner. */
+void mts_gcpressure_add(mts_GcPressure *pressure, int kb);
+void mts_gcpressure_remove(mts_GcPressure *pressure, int kb);
 
 /*
-** Tells the garbage collector of L what it does not know, if that is much.
-** Finalizers can run.  Stack: [-0, +0, e]
+** To be called before a state is made: tells the collector of L what it does
+** not know, if that is much.
+** Stack: [-0, +0, e]
+** Errors: of finalizers.
 */
-void mts_gcpressure_tell(mts_GcPressure *weights, lua_State *L);
+void mts_gcpressure_tell(mts_GcPressure *pressure, lua_State *L);
 
 MTS_END_HIDDEN
 

@@ -2,80 +2,15 @@
 ** compat.c - functions of Lua 5.4 for versions that lack them
 **
 ** Each does what the manual of Lua 5.4 says of the function whose name it has
-** in compat.h, as far as the other rooms need it.  Takes no locks.
+** in compat.h, as far as it is needed here.
+**
+** Takes no locks.
 */
 #include "luaapi/compat.h"
 
-#if LUA_VERSION_NUM >= 502
-const lua_CFunction mts_compat_open_coroutine = luaopen_coroutine;
-#else
-const lua_CFunction mts_compat_open_coroutine = NULL;
-#endif
-
-const luaL_Reg mts_compat_libs[] = {
-#if defined(LUA_UTF8LIBNAME)
-    {LUA_UTF8LIBNAME, luaopen_utf8},
-#endif
-    {LUA_TABLIBNAME, luaopen_table},
-    {LUA_IOLIBNAME, luaopen_io},
-    {LUA_OSLIBNAME, luaopen_os},
-    {LUA_STRLIBNAME, luaopen_string},
-    {LUA_MATHLIBNAME, luaopen_math},
-    {LUA_DBLIBNAME, luaopen_debug},
-#if MTS_LUAJIT
-    {LUA_BITLIBNAME, luaopen_bit},
-    {LUA_JITLIBNAME, luaopen_jit},
-    {LUA_FFILIBNAME, luaopen_ffi},
-#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 502
-    {LUA_BITLIBNAME, luaopen_bit32},
-#endif
-    {NULL, NULL}};
-
-const luaL_Reg mts_compat_extra_libs[] = {
-#if MTS_LUAJIT
-    {LUA_JITLIBNAME ".opt", luaopen_jit},
-    {LUA_JITLIBNAME ".profile", luaopen_jit},
-    {LUA_JITLIBNAME ".util", luaopen_jit},
-    {LUA_STRLIBNAME ".buffer", luaopen_string},
-    {LUA_TABLIBNAME ".clear", luaopen_table},
-    {LUA_TABLIBNAME ".new", luaopen_table},
-#elif defined(LUA_BITLIBNAME) && LUA_VERSION_NUM == 503
-    {LUA_BITLIBNAME, luaopen_bit32}, /* raises without LUA_COMPAT_BITLIB */
-#endif
-    {NULL, NULL}};
-
-bool mts_compat_openlibs(lua_State *L)
-{
-#if LUA_VERSION_NUM >= 505
-  void (*open)(lua_State *, int, int) = luaL_openselectedlibs;
-  if (open)
-    open(L, ~0, 0);
-#else
-  void (*open)(lua_State *) = luaL_openlibs;
-  if (open)
-    open(L);
-#endif
-  return open != NULL;
-}
-
-void mts_compat_prepare(lua_State *L, int count)
-{
-#if defined(LUA_RIDX_GLOBALS)
-  /* The old table is empty: it serves as package.loaded. */
-  lua_pushglobaltable(L);
-  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_createtable(L, 0, count);
-  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-#else
-  (void)count;
-  lua_newtable(L);
-  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-#endif
-}
-
 #if LUA_VERSION_NUM >= 505
 
-/* In KB: one step, however large, does about as much as is due for these. */
+/* KB; one step, however large, does about as much work as is due for these. */
 #define STEP 8
 
 static void add_debt(lua_State *L, int kb)
@@ -94,7 +29,7 @@ static void add_debt(lua_State *L, int kb)
 
 #else
 
-/* In KB. */
+/* KB */
 #define LARGEST_BLOCK 1024
 
 static int make_garbage(lua_State *L)
@@ -109,21 +44,21 @@ static int make_garbage(lua_State *L)
 }
 
 /*
-** Before 5.2 a step comes on top of what is due, and restarts a collector that
-** was stopped.  So that much garbage is made; nobody touches its pages.
+** Before 5.2 a step is work on top of what is due, and restarts a collector
+** that was stopped.  So that much garbage is made; its pages stay untouched.
 */
 static void add_debt(lua_State *L, int kb)
 {
   int status = lua_cpcall(L, make_garbage, &kb);
   if (status == LUA_ERRMEM)
     lua_pop(L, 1);
-  else if (status != LUA_OK) /* a finalizer has raised an error */
+  else if (status != LUA_OK) /* of a finalizer */
     lua_error(L);
 }
 
 #endif
 
-void mts_compat_gcweigh(lua_State *L, int kb)
+void mts_compat_gcpressure(lua_State *L, int kb)
 {
 #if defined(LUA_GCISRUNNING) /* Lua 5.1 has no answer */
   if (lua_gc(L, LUA_GCISRUNNING, 0) <= 0)

@@ -1,15 +1,18 @@
 /*
-** compat.h - the Lua API as all other rooms see it: that of Lua 5.4
+** compat.h - the Lua API as all other files see it: that of Lua 5.4
 **
-** Works with Lua 5.1 to 5.5 and LuaJIT 2.1.  What a version lacks, or does in
-** another way, has its 5.4 name here.  These are our own few lines and not
-** those of the lua-compat-5.3 project: its API is that of 5.3, so half of this
-** would be needed all the same, and who builds the module needs nothing but
-** Lua.
+** Works with Lua 5.1 to 5.5 and LuaJIT 2.1.  First features that cannot be
+** hidden, as constants to ask for; then what has no equal in the API of 5.4,
+** under names of our own; then, version by version, what a version lacks or
+** does in another way, under its 5.4 name.
+**
+** These are our own few lines and not those of the lua-compat-5.3 project: its
+** API is that of 5.3, so half of this would be needed all the same, and the
+** module can be built with nothing but Lua.
 **
 ** One difference cannot be hidden by a name: before 5.2 pushing a C function
-** and growing the stack need memory, hence can raise an error.  Where none may
-** be raised, protect.h does both.
+** and growing the stack need memory, hence can raise an error.  Where no error
+** may be raised, protect.h does both.
 */
 #ifndef MTS_COMPAT_H
 #define MTS_COMPAT_H
@@ -72,87 +75,14 @@ MTS_BEGIN_HIDDEN
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 
 /*
-** Programs that have Lua inside can leave libraries out.  Where the linker
-** knows weak references, the module can be loaded all the same and finds NULL
-** in the place of what is not there.
-*/
-#if defined(__ELF__)
-#if LUA_VERSION_NUM >= 505
-#pragma weak luaL_openselectedlibs
-#else
-#pragma weak luaL_openlibs
-#endif
-#pragma weak luaopen_base
-#pragma weak luaopen_package
-#pragma weak luaopen_table
-#pragma weak luaopen_io
-#pragma weak luaopen_os
-#pragma weak luaopen_string
-#pragma weak luaopen_math
-#pragma weak luaopen_debug
-#if LUA_VERSION_NUM >= 502
-#pragma weak luaopen_coroutine
-#endif
-#if defined(LUA_UTF8LIBNAME)
-#pragma weak luaopen_utf8
-#endif
-#if MTS_LUAJIT
-#pragma weak luaopen_bit
-#pragma weak luaopen_jit
-#pragma weak luaopen_ffi
-#elif defined(LUA_BITLIBNAME)
-#pragma weak luaopen_bit32
-#endif
-#endif
-
-/*
-** Opens the coroutine library; NULL: it comes with the basic one, or there is
-** none.
-*/
-extern const lua_CFunction mts_compat_open_coroutine;
-
-/*
-** All other libraries besides the basic one and package; ends with NULL.
-** The functions of those that are not there are NULL.
-*/
-extern const luaL_Reg mts_compat_libs[];
-
-/*
-** Whether libraries enter themselves into package.loaded; their functions may
-** return anything then.
-*/
-#define MTS_LIBS_ENTER_THEMSELVES MTS_LUAJIT
-
-/*
-** Libraries that a build may lack although there is a function that opens
-** them.  Those with a dot in their name come with the library whose name is in
-** front of it, which their function opens.  Ends with NULL.
-*/
-extern const luaL_Reg mts_compat_extra_libs[];
-
-/*
-** Opens all libraries, as luaL_openlibs; false if that is not there.
+** Puts pressure on the collector of L for kb KB that objects of L keep outside
+** of its memory: it has as much work to do as if L had allocated them.  A
+** collector that was stopped stays so.  A negative kb puts work off, where Lua
+** can do that (5.2 to 5.4).
+** Errors: of finalizers only, not for want of memory.
 ** Stack: [-0, +0, e]
 */
-bool mts_compat_openlibs(lua_State *L);
-
-/*
-** Makes the table package.loaded of L, which is new: LuaJIT enters ffi there
-** when it compiles a literal like 1LL.  And makes room for count globals,
-** which would make their table grow six times, if Lua has a place for another
-** table.
-** Stack: [-0, +0, m]
-*/
-void mts_compat_prepare(lua_State *L, int count);
-
-/*
-** Tells the collector of L about kb KB that its objects keep and that it does
-** not see: it has as much work to do as if L had allocated them.  A collector
-** that was stopped stays so.  No error for want of memory.  A negative kb puts
-** work off, where Lua can do that (5.2 to 5.4).
-** Stack: [-0, +0, e]
-*/
-void mts_compat_gcweigh(lua_State *L, int kb);
+void mts_compat_gcpressure(lua_State *L, int kb);
 
 /* Whether coroutine.wrap puts a position in front of an error value. */
 #if LUA_VERSION_NUM < 503 && !MTS_LUAJIT
@@ -161,7 +91,7 @@ void mts_compat_gcweigh(lua_State *L, int kb);
 #define mts_compat_iserrortext(L, index) (lua_type(L, index) == LUA_TSTRING)
 #endif
 
-#if LUA_VERSION_NUM == 504 /* lua_closethread came with 5.4.6 */
+#if LUA_VERSION_NUM == 504 /* lua_closethread is new in 5.4.6 */
 #define lua_closethread(co, from) lua_resetthread(co)
 #endif
 

@@ -1,16 +1,15 @@
 /*
-** protect.c - C functions in protected mode, wherever a state is
+** protect.c - C functions in protected mode, also where no error may be raised
 **
-** To have an error caught, a C function has to be called by lua_pcall.  So it
-** has to be pushed first, where an error would not be caught yet.  Since Lua
-** 5.2 that needs no memory; before, a C function is an object.  Therefore such
-** objects are made beforehand and kept in the Lua registry.  One will do for
-** all functions to be protected, the trampoline.  It takes the job that its
-** thread has at that moment; a light userdata as argument will not do, as
-** LuaJIT can need memory for that, too.
+** lua_pcall calls what has been pushed, and before Lua 5.2 pushing a C
+** function makes an object, which can fail outside of the protected call.  So
+** one such object is made beforehand and kept in the Lua registry, the
+** trampoline.  It serves all functions: it takes from a variable of its thread
+** the job that mts_protect has put there.  (A light userdata as argument would
+** not do: LuaJIT can need memory for that, too.)
 **
 ** Growing the stack is no different: before 5.2 lua_checkstack raises an error
-** if there is no memory.
+** if there is no memory, so it is called through the trampoline.
 **
 ** Takes no locks.
 */
@@ -25,13 +24,16 @@ typedef struct Job {
   void *data;
 } Job;
 
-/* Of each thread; a hook can bring in another one before it is taken. */
+/*
+** What the trampoline is to do.  A hook can make a protected call of its own
+** before it is taken, so mts_protect restores what was there.
+*/
 static MTS_THREAD_LOCAL const Job *next_job;
 
 static int trampoline(lua_State *L)
 {
   const Job *job = next_job;
-  if (!job) /* code that got hold of this function has called it */
+  if (!job) /* called by Lua code that has found it in the registry */
     return luaL_error(L, "there is nothing to be done");
   next_job = NULL;
   return job->function(L, job->data);
@@ -40,9 +42,9 @@ static int trampoline(lua_State *L)
 #if LUA_VERSION_NUM >= 502
 
 /*
-** Before 5.4 luaL_setfuncs makes sure of room on the stack that it does not
-** need, and without memory for it, says that the stack overflows.  So the
-** module makes it beforehand.
+** Before 5.4 luaL_setfuncs asks for room on the stack that it does not need,
+** and if there is no memory for it, says that the stack overflows.  So the
+** stack is grown beforehand.
 */
 #define ROOM (LUA_VERSION_NUM < 504 ? 3 * LUA_MINSTACK : 0)
 

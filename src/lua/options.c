@@ -1,5 +1,5 @@
 /*
-** setup.c - what a new state starts with, read from the creator's stack
+** options.c - the arguments [libs,] setup, ... of functions that make a state
 **
 ** The setup crosses as code: a string as it is, a function as bytecode.  A
 ** function would lose the values of its upvalues on the way, so it must have
@@ -8,7 +8,7 @@
 **
 ** Takes no locks.
 */
-#include "lua/setup.h"
+#include "lua/options.h"
 
 #include <string.h>
 
@@ -29,9 +29,9 @@ static int count_upvalues(lua_State *L, int index)
 }
 
 /*
-** Whether the upvalue whose value is on top is _ENV: the new state has its
-** own.  Without debug information it has no name, then it is known by its
-** value.
+** Whether the upvalue whose value is on top is _ENV; the new state has one of
+** its own.  Without debug information upvalues have no names; then _ENV is
+** recognized by its value.
 */
 static bool is_env(lua_State *L, int i, const char *name)
 {
@@ -64,7 +64,7 @@ static void check_upvalues(lua_State *L, int index)
   }
 }
 
-/* Counts the bytes and, if there is a place for them, stores them. */
+/* Counts bytes and, if there is a place for them, stores them. */
 typedef struct Dump {
   char *place;
   size_t size;
@@ -81,8 +81,8 @@ static int write_dump(lua_State *L, const void *data, size_t size, void *ud)
 }
 
 /*
-** Pushes a userdata with the bytecode of the function at index.  This is done
-** in two passes, as lua_dump leaves the writer no place for Lua values.
+** Pushes a userdata with the bytecode of the function at index.  The size is
+** found in a first pass, since a writer cannot leave Lua values on the stack.
 */
 static void push_bytecode(lua_State *L, int index, mts_Setup *setup)
 {
@@ -95,7 +95,7 @@ static void push_bytecode(lua_State *L, int index, mts_Setup *setup)
   dump = (Dump){bytes, 0};
   lua_dump(L, write_dump, &dump, 0);
   lua_pop(L, 1);
-  bytes[dump.size] = '\0'; /* it serves as the chunk's name, too */
+  bytes[dump.size] = '\0'; /* the code is the chunk's name, too */
   setup->code = bytes;
   setup->length = dump.size;
 }
@@ -128,7 +128,7 @@ static const char *push_package_field(lua_State *L, const char *field)
   return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
-int mts_setup_check(lua_State *L, int libs, mts_Setup *setup)
+int mts_options_read(lua_State *L, int libs, mts_Setup *setup)
 {
   int index = setup_index(L, libs);
   setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);

@@ -1,0 +1,33 @@
+/*
+** setup.h - what a new state starts with
+*/
+#ifndef MTS_SETUP_H
+#define MTS_SETUP_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "luaapi/compat.h"
+#include "value/transfer.h"
+
+MTS_BEGIN_HIDDEN
+
+/*
+** The code crosses as bytes.  Nothing is copied: strings and arguments are
+** those on the creator's stack and have to stay there until the setup has run.
+*/
+typedef struct mts_Setup {
+  const char *code; /* source or bytecode, zero terminated */
+  size_t length;
+  mts_Values args;
+  const char *path; /* package.path; NULL: as it is by default */
+  const char *cpath;
+  lua_CFunction open_module; /* opens this module, for require */
+  bool with_libs;
+} mts_Setup;
+
+MTS_END_HIDDEN
+
+#endif

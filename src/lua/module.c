@@ -1,0 +1,275 @@
+/*
+** module.c - the functions of the module
+**
+** As in stateobject.c, nothing is held when an error is raised; a new state is
+** held by the calling thread from create_state to run_setup or discard, where
+** nothing raises one.
+**
+** Takes no locks of its own.
+*/
+#include "lua/module.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/interrupt.h"
+#include "core/newstate.h"
+#include "core/registry.h"
+#include "error.h"
+#include "lua/options.h"
+#include "lua/stateobject.h"
+#include "lua/userdata.h"
+
+/* ======================================================================= */
+/* Creation                                                                */
+/* ======================================================================= */
+
+/* As mts_options_read, and sets open_module. */
+static int read_setup(lua_State *L, int libs, mts_Setup *setup)
+{
+  setup->open_module = mts_userdata_context(L)->open_module;
+  return mts_options_read(L, libs, setup);
+}
+
+/* Gives the object a new state; the calling thread holds it. */
+static void create_state(lua_State *L, mts_StateObject *object,
+                         const char *name, size_t length)
+{
+  mts_Status status;
+  mts_gcpressure_tell(&mts_userdata_context(L)->pressure, L);
+  status = mts_registry_new_state(name, length, &object->state);
+  if (status != MTS_OK)
+    mts_error_raise_status(L, status, "new state");
+}
+
+/* Ends a state that is not published. */
+static void discard(mts_State *s)
+{
+  mts_state_close_when_free(s);
+  mts_state_leave(s);
+}
+
+/*
+** Runs the setup in the new state of the object and publishes the state; or
+** ends it, if that fails.
+*/
+static mts_Status run_setup(lua_State *L, mts_StateObject *object,
+                            const mts_Setup *setup, mts_Buffer *error_text)
+{
+  mts_State *s = object->state;
+  lua_State *outer = mts_interrupt_switch(object->host_state, L);
+  mts_Status status;
+  object->calls++; /* os.exit in the setup can finalize the object */
+  status = mts_newstate_run(s, setup, error_text);
+  object->calls--;
+  if (status == MTS_OK) {
+    object->kb = lua_gc(s->L, LUA_GCCOUNT, 0);
+    mts_gcpressure_add(&mts_userdata_context(L)->pressure, object->kb);
+    mts_registry_publish(s);
+    object->is_owner = true;
+    mts_state_leave(s);
+  }
+  else {
+    mts_registry_give_up(s);
+    discard(s);
+  }
+  mts_interrupt_switch(object->host_state, outer);
+  return status;
+}
+
+/*
+** Opens the new state of the object, which is on top of the stack.  index: of
+** the setup among the arguments.  Returns how many values are to be returned
+** to Lua: the object and further results of the setup.
+*/
+static int open_state(lua_State *L, mts_StateObject *object,
+                      const mts_Setup *setup, int index)
+{
+  mts_Buffer error_text = {0};
+  int top = lua_gettop(L);
+  mts_Status status = run_setup(L, object, setup, &error_text);
+  if (status == MTS_OK)
+    return lua_gettop(L) - top + 1;
+  if (status == MTS_RAISED)
+    return mts_error_raise_message(L, &error_text);
+  if (status != MTS_SYNTAX)
+    return mts_error_raise_about(L, status, object->state);
+  if (!mts_error_push_message(L, &error_text))
+    return lua_error(L);
+  return luaL_argerror(L, index, lua_tostring(L, -1));
+}
+
+/* mtstates.newstate([name,] [libs,] setup, ...) */
+static int module_newstate(lua_State *L)
+{
+  const char *name = NULL;
+  size_t length = 0;
+  int libs = 1;
+  int index;
+  mts_Setup setup;
+  mts_StateObject *object;
+  if (lua_isnil(L, 1) ||
+      (lua_type(L, 1) == LUA_TSTRING && lua_gettop(L) > 1)) {
+    name = lua_tolstring(L, 1, &length); /* NULL for nil */
+    libs = 2;
+  }
+  index = read_setup(L, libs, &setup);
+  object = mts_stateobject_push(L);
+  create_state(L, object, name, length);
+  return open_state(L, object, &setup, index);
+}
+
+static int raise_name_error(lua_State *L, mts_Status status, const char *name,
+                            size_t length)
+{
+  char quoted[MTS_QUOTED_SIZE];
+  mts_util_quote(quoted, name, length);
+  lua_pushfstring(L, "name %s", quoted);
+  return mts_error_raise_status(L, status, lua_tostring(L, -1));
+}
+
+/* Takes what another thread has created first, in place of the own state. */
+static void exchange_state(mts_StateObject *object, mts_State *found)
+{
+  discard(object->state);
+  mts_state_release(object->state);
+  object->state = found;
+}
+
+/* mtstates.singleton(name, [libs,] setup, ...) */
+static int module_singleton(lua_State *L)
+{
+  const char *name;
+  size_t length;
+  mts_Setup setup;
+  mts_State *found;
+  mts_Status status;
+  mts_StateObject *object;
+  int index;
+  if (lua_type(L, 1) != LUA_TSTRING)
+    luaL_typeerror(L, 1, "string");
+  name = lua_tolstring(L, 1, &length);
+
+  object = mts_stateobject_push(L);
+  status = mts_registry_find_singleton(name, length, &object->state);
+  if (status == MTS_UNKNOWN) {
+    lua_pop(L, 1); /* where the arguments end */
+    index = read_setup(L, 2, &setup);
+    object = mts_stateobject_push(L);
+    create_state(L, object, name, length);
+    status = mts_registry_reserve(object->state, &found);
+    if (status == MTS_UNKNOWN)
+      return open_state(L, object, &setup, index);
+    if (status == MTS_OK)
+      exchange_state(object, found);
+    else
+      discard(object->state);
+  }
+  if (status != MTS_OK)
+    return raise_name_error(L, status, name, length);
+  object->is_owner = true;
+  return 1;
+}
+
+/* ======================================================================= */
+/* Look-up                                                                 */
+/* ======================================================================= */
+
+/* The id in the first argument, which is a number. */
+static lua_Integer check_id(lua_State *L)
+{
+  lua_Number n;
+  if (lua_isinteger(L, 1))
+    return lua_tointeger(L, 1);
+  n = lua_tonumber(L, 1);
+  luaL_argcheck(L, n == floor(n) && !isinf(n), 1,
+                "number has no integer representation");
+  luaL_argcheck(L, fabs(n) < (double)(1LL << MTS_EXACT_BITS), 1,
+                "number is too large for an id");
+  return (lua_Integer)n;
+}
+
+static int find_state_by_name(lua_State *L)
+{
+  size_t length;
+  const char *name = lua_tolstring(L, 1, &length);
+  mts_StateObject *object = mts_stateobject_push(L);
+  mts_Status status = mts_registry_find_name(name, length, &object->state);
+  if (status != MTS_OK)
+    return raise_name_error(L, status, name, length);
+  return 1;
+}
+
+static int find_state_by_id(lua_State *L)
+{
+  lua_Integer id = check_id(L);
+  mts_StateObject *object = mts_stateobject_push(L);
+  mts_Status status = mts_registry_find_id(id, &object->state);
+  if (status != MTS_OK) {
+    char what[32];
+    snprintf(what, sizeof(what), "id %lld", (long long)id);
+    return mts_error_raise_status(L, status, what);
+  }
+  return 1;
+}
+
+/* mtstates.state(id | name) */
+static int module_state(lua_State *L)
+{
+  switch (lua_type(L, 1)) {
+  case LUA_TSTRING:
+    return find_state_by_name(L);
+  case LUA_TNUMBER:
+    return find_state_by_id(L);
+  default:
+    return luaL_typeerror(L, 1, "integer or string");
+  }
+}
+
+/* mtstates.id() */
+static int module_id(lua_State *L)
+{
+  const mts_State *s = mts_userdata_context(L)->host_state;
+  if (s)
+    lua_pushinteger(L, s->id);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/*
+** mtstates.type(x): the registered class name of a userdata, else what type
+** returns.
+*/
+static int module_type(lua_State *L)
+{
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
+    lua_pushliteral(L, "__name");
+    lua_rawget(L, 2); /* [3] the name */
+    if (lua_type(L, 3) == LUA_TSTRING) {
+      lua_pushvalue(L, 3);
+      lua_rawget(L, LUA_REGISTRYINDEX);
+      if (lua_rawequal(L, 2, 4)) {
+        lua_settop(L, 3);
+        return 1;
+      }
+    }
+  }
+  lua_pushstring(L, luaL_typename(L, 1));
+  return 1;
+}
+
+static const luaL_Reg module_functions[] = {
+    {"newstate", module_newstate},   {"state", module_state},
+    {"singleton", module_singleton}, {"id", module_id},
+    {"type", module_type},           {NULL, NULL}};
+
+void mts_module_open(lua_State *L)
+{
+  mts_stateobject_push_class(L);
+  lua_pushvalue(L, -3); /* the module */
+  mts_userdata_set_functions(L, module_functions);
+  lua_pop(L, 2);
+}

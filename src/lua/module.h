@@ -1,0 +1,22 @@
+/*
+** module.h - the functions of the module
+*/
+#ifndef MTS_MODULE_H
+#define MTS_MODULE_H
+
+#include "base/compiler.h"
+#include "luaapi/compat.h"
+
+MTS_BEGIN_HIDDEN
+
+/*
+** Adds the functions newstate, state, singleton, id and type to the module,
+** and makes the class of state objects.  The stack has the module below and
+** the context on top.
+** Stack: [-0, +0, m]
+*/
+void mts_module_open(lua_State *L);
+
+MTS_END_HIDDEN
+
+#endif

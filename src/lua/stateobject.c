@@ -1,0 +1,292 @@
+/*
+** stateobject.c - states as objects of Lua code
+**
+** Methods check their arguments, call the layers below, and raise what those
+** report.  Whenever an error can be raised, nothing is held that the garbage
+** collector would not clean up: no lock, no state, no plain memory.
+**
+** Code of other states, which also runs when one is closed, can call back into
+** the host state.  So before it runs, the host state has to know that L is
+** what runs there: the calls of mts_interrupt_switch, in pairs.
+**
+** Takes no locks of its own.
+*/
+#include "lua/stateobject.h"
+
+#include <math.h>
+
+#include "core/call.h"
+#include "core/interrupt.h"
+#include "core/registry.h"
+#include "error.h"
+#include "lua/userdata.h"
+
+/* ======================================================================= */
+/* Objects                                                                 */
+/* ======================================================================= */
+
+mts_StateObject *mts_stateobject_push(lua_State *L)
+{
+  mts_StateObject *object = mts_userdata_push(L, sizeof(*object));
+  object->host_state = mts_userdata_context(L)->host_state;
+  return object;
+}
+
+mts_State *mts_stateobject_to_state(lua_State *L, int index)
+{
+  mts_StateObject *object = luaL_testudata(L, index, MTS_STATE_CLASS);
+  return object ? object->state : NULL;
+}
+
+/* Stack: [-0, +1, v] */
+static inline mts_StateObject *check_object(lua_State *L)
+{
+  return mts_userdata_check(L, MTS_STATE_CLASS);
+}
+
+/*
+** Raises object_closed for an object without a state; code in finalizers can
+** still see such an object.
+** Stack: [-0, +1, v]
+*/
+static inline mts_StateObject *check_live_object(lua_State *L)
+{
+  mts_StateObject *object = check_object(L);
+  if (!object->state || object->is_finalized)
+    mts_error_raise(L, MTS_ERROR_OBJECT_CLOSED, "the object is finalized");
+  return object;
+}
+
+/* Stack: [-0, +0, v] */
+static mts_State *check_state(lua_State *L)
+{
+  mts_State *s = check_live_object(L)->state;
+  lua_pop(L, 1);
+  return s;
+}
+
+/* To be called when the state is closed, or not owned by this object. */
+static void remove_pressure(lua_State *L, mts_StateObject *object)
+{
+  mts_gcpressure_remove(&mts_userdata_context(L)->pressure, object->kb);
+  object->kb = 0;
+}
+
+/* Closes the state, if it is not in use. */
+static mts_Status close_state(lua_State *L, mts_StateObject *object)
+{
+  lua_State *outer = mts_interrupt_switch(object->host_state, L);
+  mts_Status status = mts_registry_close(object->state);
+  mts_interrupt_switch(object->host_state, outer);
+  if (status == MTS_OK)
+    remove_pressure(L, object);
+  return status;
+}
+
+/*
+** Gives ownership back.  If it was the last, the state is closed now or when
+** the call in progress returns.
+*/
+static void disown(lua_State *L, mts_StateObject *object)
+{
+  if (object->is_owner) {
+    lua_State *outer = mts_interrupt_switch(object->host_state, L);
+    object->is_owner = false;
+    mts_registry_drop_owner(object->state);
+    mts_interrupt_switch(object->host_state, outer);
+    remove_pressure(L, object);
+  }
+}
+
+/* Gives the reference of a finalized object back, unless a call uses it. */
+static void release_if_unused(mts_StateObject *object)
+{
+  if (object->is_finalized && object->calls == 0) {
+    mts_state_release(object->state);
+    object->state = NULL;
+  }
+}
+
+/* ======================================================================= */
+/* Methods                                                                 */
+/* ======================================================================= */
+
+/* state:id() */
+static int state_id(lua_State *L)
+{
+  lua_pushinteger(L, check_state(L)->id);
+  return 1;
+}
+
+/* state:name() */
+static int state_name(lua_State *L)
+{
+  const mts_State *s = check_state(L);
+  if (s->has_name)
+    lua_pushlstring(L, s->name, s->name_length);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* state:isowner() */
+static int state_isowner(lua_State *L)
+{
+  lua_pushboolean(L, check_object(L)->is_owner);
+  return 1;
+}
+
+/*
+** Calls the state of the object, which can be finalized meanwhile, and pushes
+** the results.  Returns how many, or -1 if the state was busy; raises all
+** other errors.
+*/
+static inline MTS_ALWAYS_INLINE int call_state(lua_State *L,
+                                               mts_StateObject *object,
+                                               const mts_Values *args,
+                                               double timeout)
+{
+  mts_State *s = object->state;
+  mts_State *host_state = object->host_state;
+  mts_Buffer error_text = {0};
+  mts_Results results;
+  lua_State *outer = mts_interrupt_switch(host_state, L);
+  mts_Status status;
+  object->calls++;
+  status = mts_call(s, args, timeout, &results, &error_text);
+  if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED)
+    status = mts_error_compose_status(&error_text, status, s);
+  object->calls--;
+  release_if_unused(object);
+  mts_interrupt_switch(host_state, outer);
+  if (status == MTS_BUSY)
+    return -1;
+  if (status == MTS_RAISED)
+    mts_error_raise_message(L, &error_text);
+  if (status != MTS_OK)
+    mts_error_raise_status(L, status, "call");
+  if (results.rest.count > 0)
+    mts_message_push(L, &results.rest);
+  return results.pushed + (int)results.rest.count;
+}
+
+/* state:call(...) */
+static int state_call(lua_State *L)
+{
+  mts_Values args;
+  mts_StateObject *object;
+  mts_transfer_scan(&args, L, 2);
+  object = check_live_object(L);
+  mts_transfer_check_args(&args);
+  return call_state(L, object, &args, MTS_FOREVER);
+}
+
+/* state:tcall(timeout, ...) */
+static int state_tcall(lua_State *L)
+{
+  mts_Values args;
+  mts_StateObject *object;
+  lua_Number timeout;
+  int results;
+  mts_transfer_scan(&args, L, 3);
+  object = check_live_object(L);
+  lua_pop(L, 1);
+  timeout = luaL_checknumber(L, 2);
+  luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
+  mts_transfer_check_args(&args);
+  lua_pushboolean(L, true);
+  results = call_state(L, object, &args, timeout);
+  if (results < 0)
+    lua_pushboolean(L, false);
+  return results < 0 ? 1 : results + 1;
+}
+
+/* state:interrupt([flag]) */
+static int state_interrupt(lua_State *L)
+{
+  mts_State *s = check_state(L);
+  mts_Interrupt level = MTS_INTERRUPT_ONCE;
+  mts_Status status;
+  if (!lua_isnoneornil(L, 2)) {
+    if (!lua_isboolean(L, 2))
+      luaL_typeerror(L, 2, "boolean");
+    level = lua_toboolean(L, 2) ? MTS_INTERRUPT_ALWAYS : MTS_INTERRUPT_NONE;
+  }
+  status = mts_interrupt_request(s, level);
+  return status == MTS_OK ? 0 : mts_error_raise_about(L, status, s);
+}
+
+/* state:close() */
+static int state_close(lua_State *L)
+{
+  mts_StateObject *object = check_live_object(L);
+  mts_Status status = close_state(L, object);
+  if (status != MTS_OK)
+    return mts_error_raise_about(L, status, object->state);
+  return 0;
+}
+
+static const luaL_Reg state_methods[] = {
+    {"id", state_id},           {"name", state_name},
+    {"isowner", state_isowner}, {"call", state_call},
+    {"tcall", state_tcall},     {"interrupt", state_interrupt},
+    {"close", state_close},     {NULL, NULL}};
+
+/* ======================================================================= */
+/* Metamethods                                                             */
+/* ======================================================================= */
+
+static int state_tostring(lua_State *L)
+{
+  const mts_StateObject *object = check_object(L);
+  char text[MTS_DESCRIPTION_SIZE] = "(finalized)";
+  if (object->state)
+    mts_state_describe(object->state, text);
+  lua_pushfstring(L, "%s: %p %s", MTS_STATE_CLASS, (const void *)object, text);
+  return 1;
+}
+
+/* Whether both refer to the same state; finalized objects refer to none. */
+static int state_eq(lua_State *L)
+{
+  const mts_StateObject *a = luaL_testudata(L, 1, MTS_STATE_CLASS);
+  const mts_StateObject *b = luaL_testudata(L, 2, MTS_STATE_CLASS);
+  if (!a && !b) /* not called by Lua itself */
+    luaL_typeerror(L, 1, MTS_STATE_CLASS);
+  lua_pushboolean(L, a && b && a->state && a->state == b->state &&
+                         !a->is_finalized && !b->is_finalized);
+  return 1;
+}
+
+/* Finalizers should not raise: what is no state object is left alone. */
+static int state_gc(lua_State *L)
+{
+  mts_StateObject *object = mts_userdata_to(L);
+  if (object && object->state && !object->is_finalized) {
+    object->is_finalized = true;
+    disown(L, object);
+    release_if_unused(object);
+  }
+  return 0;
+}
+
+/* The end of the scope of a to-be-closed variable. */
+static int state_end_of_scope(lua_State *L)
+{
+  mts_StateObject *object = check_object(L);
+  if (object->is_owner && close_state(L, object) != MTS_OK)
+    disown(L, object); /* it closes when the call in progress returns */
+  return 0;
+}
+
+static const luaL_Reg state_metamethods[] = {{"__tostring", state_tostring},
+                                             {"__eq", state_eq},
+                                             {"__gc", state_gc},
+                                             {"__close", state_end_of_scope},
+                                             {NULL, NULL}};
+
+void mts_stateobject_push_class(lua_State *L)
+{
+  mts_userdata_push_class(L, MTS_STATE_CLASS, state_methods,
+                          state_metamethods);
+}

@@ -1,0 +1,52 @@
+/*
+** stateobject.h - states as objects of Lua code
+**
+** A state object has a reference to a state; if it is an owner, it counts
+** among the owners of the state, too.  Its finalizer gives both back, at once
+** or, if the object is in use by calls, when the last of them returns.
+*/
+#ifndef MTS_STATEOBJECT_H
+#define MTS_STATEOBJECT_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+
+#include "luaapi/compat.h"
+#include "state.h"
+
+MTS_BEGIN_HIDDEN
+
+typedef struct mts_StateObject {
+  mts_State *state;      /* NULL: not yet, or released */
+  mts_State *host_state; /* as in mts_Context */
+  bool is_owner;
+  bool is_finalized;
+  unsigned short calls; /* in progress through this object, nested */
+  int kb;               /* what it has added to the context's pressure */
+} mts_StateObject;
+
+/*
+** Pushes the metatable of state objects, with their methods.  The context is
+** on top of the stack.
+** Stack: [-0, +1, m]
+*/
+void mts_stateobject_push_class(lua_State *L);
+
+/*
+** Pushes a new object without a state.  The running function is one of this
+** class.
+** Stack: [-0, +1, m]
+*/
+mts_StateObject *mts_stateobject_push(lua_State *L);
+
+/*
+** The state that the object at index refers to.  Looks into the Lua registry.
+** Returns: NULL if it is no state object, or has been finalized.
+** Stack: [-0, +0, m]
+*/
+mts_State *mts_stateobject_to_state(lua_State *L, int index);
+
+MTS_END_HIDDEN
+
+#endif

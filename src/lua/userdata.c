@@ -1,0 +1,46 @@
+/*
+** userdata.c - objects that Lua code sees, and what all functions share
+**
+** Takes no locks.
+*/
+#include "lua/userdata.h"
+
+#include <string.h>
+
+#include "core/anchor.h"
+
+void mts_userdata_push_context(lua_State *L, lua_CFunction open_module)
+{
+  mts_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
+  *context = (mts_Context){.host_state = mts_anchor_find_state(L),
+                           .open_module = open_module};
+}
+
+void mts_userdata_set_functions(lua_State *L, const luaL_Reg *functions)
+{
+  lua_pushvalue(L, -2); /* the metatable */
+  lua_pushvalue(L, -4); /* the context */
+  luaL_setfuncs(L, functions, 2);
+}
+
+void mts_userdata_push_class(lua_State *L, const char *name,
+                             const luaL_Reg *methods,
+                             const luaL_Reg *metamethods)
+{
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  mts_userdata_set_functions(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, -1);
+  mts_userdata_set_functions(L, metamethods);
+  lua_pop(L, 1);
+}
+
+void *mts_userdata_push(lua_State *L, size_t size)
+{
+  void *object = lua_newuserdatauv(L, size, 0);
+  memset(object, 0, size);
+  lua_pushvalue(L, MTS_METATABLE);
+  lua_setmetatable(L, -2);
+  return object;
+}
