@@ -7,7 +7,6 @@
 */
 #include "capi/receiver.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "core/call.h"
@@ -41,16 +40,23 @@ static void release(receiver_object *receiver)
 }
 
 /* The factor only tells whether to grow; by how much is up to the buffer. */
+static bool reserve_content(mts_Buffer *bytes, size_t capacity,
+                            float grow_factor)
+{
+  if (grow_factor > 0)
+    return mts_buffer_reserve(bytes, capacity) != NULL;
+  return mts_buffer_fix(bytes, capacity);
+}
+
 static receiver_writer *new_writer(size_t capacity, float grow_factor)
 {
   receiver_writer *writer = calloc(1, sizeof(*writer));
   if (!writer)
     return NULL;
-  if (!mts_buffer_reserve(&writer->message.bytes, capacity)) {
+  if (!reserve_content(&writer->message.bytes, capacity, grow_factor)) {
     free(writer);
     return NULL;
   }
-  writer->message.limit = grow_factor > 0 ? SIZE_MAX : capacity;
   return writer;
 }
 

@@ -388,8 +388,7 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
   call = begin(s, error_text);
   call.args = args;
   results->rest = (mts_Message){
-      .bytes = {.data = results->bytes, .capacity = sizeof(results->bytes)},
-      .limit = sizeof(results->bytes)};
+      .bytes = mts_buffer_borrow(results->bytes, sizeof(results->bytes))};
   call.rest = &results->rest;
   status = run(&call, (size_t)args->count, args->kind);
   if (status == MTS_OK)

@@ -33,17 +33,9 @@ static size_t padding_at(size_t position)
   return (ARRAY_ALIGNMENT - position % ARRAY_ALIGNMENT) % ARRAY_ALIGNMENT;
 }
 
-/* Makes room for size bytes, none of which is used yet; NULL: no room. */
-static char *make_room(mts_Message *message, size_t size)
-{
-  if (size > message->limit - message->bytes.length)
-    return NULL;
-  return mts_buffer_reserve(&message->bytes, size);
-}
-
 static bool add(mts_Message *message, Tag tag, const void *data, size_t size)
 {
-  char *place = make_room(message, 1 + size);
+  char *place = mts_buffer_reserve(&message->bytes, 1 + size);
   if (!place)
     return false;
   *place = (char)tag;
@@ -76,7 +68,7 @@ static bool add_counted(mts_Message *message, Tag tag, const void *data,
   char *place;
   if (size > SIZE_MAX - head)
     return false;
-  place = make_room(message, head + size);
+  place = mts_buffer_reserve(&message->bytes, head + size);
   if (!place)
     return false;
   *place = (char)tag;
@@ -109,7 +101,7 @@ void *mts_message_add_array(mts_Message *message, carray_type type,
   head += padding_at(message->bytes.length + head);
   if (element_size == 0 || count > (SIZE_MAX - head) / element_size)
     return NULL;
-  place = make_room(message, head + count * element_size);
+  place = mts_buffer_reserve(&message->bytes, head + count * element_size);
   if (!place)
     return NULL;
   *place = (char)TAG_ARRAY;

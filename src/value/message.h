@@ -11,10 +11,9 @@
 
 MTS_BEGIN_HIDDEN
 
-/* All zero, but for the limit, is a valid empty message. */
+/* All zero is a valid empty message. */
 typedef struct mts_Message {
   mts_Buffer bytes;
-  size_t limit; /* of bytes.length */
   size_t count; /* values */
 } mts_Message;
 
