@@ -51,7 +51,7 @@ SOURCES = src/async_util.c src/capi/notify.c src/capi/receiver.c \
           src/lua/errorobject.c src/lua/gcpressure.c src/lua/handle.c \
           src/lua/setup.c src/luaapi/compat.c src/luaapi/protect.c \
           src/main.c src/state.c src/util.c src/value/carray.c \
-          src/value/message.c src/value/transfer.c
+          src/value/codec.c src/value/transfer.c
 
 MODULE   = $(BUILD)/mtstates.so
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)

@@ -47,7 +47,7 @@ build = {
         "src/state.c",
         "src/util.c",
         "src/value/carray.c",
-        "src/value/message.c",
+        "src/value/codec.c",
         "src/value/transfer.c",
       },
       incdirs = { "src", "include" },

@@ -8,6 +8,7 @@
 #include "luaapi/compat.h"
 #include "state.h"
 #include "util.h"
+#include "value/classes.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -24,9 +25,6 @@ typedef enum mts_Error {
   MTS_ERROR_UNKNOWN_OBJECT,
   MTS_ERROR_COUNT
 } mts_Error;
-
-/* The class name of error objects, and what error names start with. */
-#define MTS_ERROR_CLASS "mtstates.error"
 
 /* With that prefix and a dot. */
 extern const char *const mts_error_names[MTS_ERROR_COUNT];

@@ -12,6 +12,7 @@
 #include "core/call.h"
 #include "lua/handle.h"
 #include "mtstates/receiver_capi.h"
+#include "value/classes.h"
 
 _Static_assert((int)RECEIVER_UCHAR == (int)CARRAY_UCHAR &&
                    (int)RECEIVER_ULLONG == (int)CARRAY_ULLONG,
@@ -70,39 +71,39 @@ static void free_writer(receiver_writer *writer)
 
 static void clear_writer(receiver_writer *writer)
 {
-  mts_message_clear(&writer->message);
+  mts_codec_clear(&writer->message);
 }
 
 static int add_boolean(receiver_writer *writer, int b)
 {
-  return !mts_message_add_boolean(&writer->message, b);
+  return !mts_codec_add_boolean(&writer->message, b);
 }
 
 static int add_integer(receiver_writer *writer, lua_Integer i)
 {
-  return !mts_message_add_integer(&writer->message, i);
+  return !mts_codec_add_integer(&writer->message, i);
 }
 
 static int add_number(receiver_writer *writer, lua_Number n)
 {
-  return !mts_message_add_number(&writer->message, n);
+  return !mts_codec_add_number(&writer->message, n);
 }
 
 static int add_string(receiver_writer *writer, const char *s, size_t len)
 {
-  return !mts_message_add_string(&writer->message, s, len);
+  return !mts_codec_add_string(&writer->message, s, len);
 }
 
 static int add_bytes(receiver_writer *writer, const unsigned char *s,
                      size_t len)
 {
-  return !mts_message_add_bytes(&writer->message, s, len);
+  return !mts_codec_add_bytes(&writer->message, s, len);
 }
 
 static void *add_array(receiver_writer *writer, receiver_array_type type,
                        size_t count)
 {
-  return mts_message_add_array(&writer->message, (carray_type)type, count);
+  return mts_codec_add_array(&writer->message, (carray_type)type, count);
 }
 
 static int deliver(receiver_object *receiver, receiver_writer *writer,
@@ -114,7 +115,7 @@ static int deliver(receiver_object *receiver, receiver_writer *writer,
   switch (mts_call_native(s, &writer->message, nonblock ? 0 : MTS_FOREVER, eh,
                           ehdata)) {
   case MTS_OK:
-    mts_message_clear(&writer->message);
+    mts_codec_clear(&writer->message);
     return DELIVERED;
   case MTS_CLOSED:
     return CLOSED;

@@ -152,7 +152,7 @@ static int push_args_and_call(lua_State *to, void *data)
     push_copies(call, to, call->args, 2);
   else {
     grow(call, to, call->message->count);
-    mts_message_push(to, call->message);
+    mts_codec_push(to, call->message);
   }
   call->stage = RUNNING;
   lua_call(to, call->count, LUA_MULTRET);
@@ -331,8 +331,8 @@ static bool store_rest(const Call *call, int first)
 {
   int index;
   for (index = first; index <= call->top; index++)
-    if (!mts_message_add_value(call->rest, call->to, index)) {
-      mts_message_clear(call->rest);
+    if (!mts_codec_add_value(call->rest, call->to, index)) {
+      mts_codec_clear(call->rest);
       return false;
     }
   return true;

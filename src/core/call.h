@@ -5,7 +5,7 @@
 #define MTS_CALL_H
 
 #include "base/compiler.h"
-#include "value/message.h"
+#include "value/codec.h"
 #include "state.h"
 #include "value/transfer.h"
 
@@ -32,7 +32,7 @@ typedef struct mts_Results {
 
 /*
 ** Calls the callback of s with args and pushes its first results onto args->L;
-** the caller pushes the rest, with mts_message_push, for which there is room.
+** the caller pushes the rest, with mts_codec_push, for which there is room.
 ** args: scanned, and examined if they are of MTS_KIND_OTHER.
 ** timeout: seconds to wait for s to become free.
 ** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter

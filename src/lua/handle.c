@@ -434,7 +434,7 @@ MTS_INLINE int call_state(lua_State *L, Handle *handle, const mts_Values *args,
   if (status != MTS_OK)
     raise_text(L, status, &error_text);
   if (results.rest.count > 0)
-    mts_message_push(L, &results.rest);
+    mts_codec_push(L, &results.rest);
   return results.pushed + (int)results.rest.count;
 }
 

@@ -11,7 +11,7 @@
 */
 #include "value/transfer.h"
 
-#include "state.h"
+#include "value/classes.h"
 
 int mts_transfer_examine(mts_Values *values)
 {

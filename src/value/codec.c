@@ -1,5 +1,5 @@
 /*
-** message.c - values as bytes, written by native code
+** codec.c - values as bytes
 **
 ** Threads without a Lua state put values into a message; later they become
 ** the arguments of a call.  Results are put into one where the state has to be
@@ -9,7 +9,7 @@
 **
 ** Takes no locks: a message is used by one thread at a time.
 */
-#include "value/message.h"
+#include "value/codec.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -46,17 +46,17 @@ static bool add(mts_Message *message, Tag tag, const void *data, size_t size)
   return true;
 }
 
-bool mts_message_add_boolean(mts_Message *message, bool value)
+bool mts_codec_add_boolean(mts_Message *message, bool value)
 {
   return add(message, value ? TAG_TRUE : TAG_FALSE, NULL, 0);
 }
 
-bool mts_message_add_integer(mts_Message *message, lua_Integer value)
+bool mts_codec_add_integer(mts_Message *message, lua_Integer value)
 {
   return add(message, TAG_INTEGER, &value, sizeof(value));
 }
 
-bool mts_message_add_number(mts_Message *message, lua_Number value)
+bool mts_codec_add_number(mts_Message *message, lua_Number value)
 {
   return add(message, TAG_NUMBER, &value, sizeof(value));
 }
@@ -80,19 +80,19 @@ static bool add_counted(mts_Message *message, Tag tag, const void *data,
   return true;
 }
 
-bool mts_message_add_string(mts_Message *message, const char *string,
+bool mts_codec_add_string(mts_Message *message, const char *string,
                             size_t length)
 {
   return add_counted(message, TAG_STRING, string, length, 1);
 }
 
-bool mts_message_add_bytes(mts_Message *message, const unsigned char *bytes,
+bool mts_codec_add_bytes(mts_Message *message, const unsigned char *bytes,
                            size_t length)
 {
   return add_counted(message, TAG_BYTES, bytes, length, length);
 }
 
-void *mts_message_add_array(mts_Message *message, carray_type type,
+void *mts_codec_add_array(mts_Message *message, carray_type type,
                             size_t count)
 {
   const size_t element_size = mts_carray_element_size(type);
@@ -112,7 +112,7 @@ void *mts_message_add_array(mts_Message *message, carray_type type,
   return place + head;
 }
 
-bool mts_message_add_value(mts_Message *message, lua_State *L, int index)
+bool mts_codec_add_value(mts_Message *message, lua_State *L, int index)
 {
   size_t length;
   const char *string;
@@ -120,20 +120,20 @@ bool mts_message_add_value(mts_Message *message, lua_State *L, int index)
   case LUA_TNIL:
     return add(message, TAG_NIL, NULL, 0);
   case LUA_TBOOLEAN:
-    return mts_message_add_boolean(message, lua_toboolean(L, index));
+    return mts_codec_add_boolean(message, lua_toboolean(L, index));
   case LUA_TNUMBER:
     if (lua_isinteger(L, index))
-      return mts_message_add_integer(message, lua_tointeger(L, index));
-    return mts_message_add_number(message, lua_tonumber(L, index));
+      return mts_codec_add_integer(message, lua_tointeger(L, index));
+    return mts_codec_add_number(message, lua_tonumber(L, index));
   case LUA_TSTRING:
     string = lua_tolstring(L, index, &length);
-    return mts_message_add_string(message, string, length);
+    return mts_codec_add_string(message, string, length);
   default:
     return false;
   }
 }
 
-void mts_message_clear(mts_Message *message)
+void mts_codec_clear(mts_Message *message)
 {
   message->bytes.length = 0;
   message->count = 0;
@@ -174,7 +174,7 @@ static void push_array(lua_State *L, const mts_Message *message,
   *position += count * mts_carray_element_size(type);
 }
 
-void mts_message_push(lua_State *L, const mts_Message *message)
+void mts_codec_push(lua_State *L, const mts_Message *message)
 {
   size_t position = 0;
   while (position < message->bytes.length) {
