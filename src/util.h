@@ -24,13 +24,17 @@ typedef struct mts_Buffer {
 } mts_Buffer;
 
 /*
-** An empty buffer over memory of the caller.
+** Makes a buffer, which is empty then, out of memory of the caller.
 ** Owns: the caller keeps the memory, for as long as the buffer is used.
 */
-static inline mts_Buffer mts_buffer_borrow(char *memory, size_t size)
+static inline void mts_buffer_borrow(mts_Buffer *buffer, char *memory,
+                                     size_t size)
 {
-  return (mts_Buffer){
-      .data = memory, .capacity = size, .is_fixed = true, .is_borrowed = true};
+  buffer->data = memory;
+  buffer->length = 0;
+  buffer->capacity = size;
+  buffer->is_fixed = true;
+  buffer->is_borrowed = true;
 }
 
 /*

@@ -38,4 +38,6 @@
 #define MTS_EXPORT __attribute__((visibility("default")))
 #endif
 
+#define MTS_ALWAYS_INLINE __attribute__((always_inline))
+
 #endif

@@ -30,12 +30,12 @@ static receiver_object *to_receiver(lua_State *L, int index)
   return (receiver_object *)mts_handle_to_state(L, index);
 }
 
-static void retain(receiver_object *receiver)
+static void retain_receiver(receiver_object *receiver)
 {
   mts_state_retain((mts_State *)receiver);
 }
 
-static void release(receiver_object *receiver)
+static void release_receiver(receiver_object *receiver)
 {
   mts_state_release((mts_State *)receiver);
 }
@@ -106,9 +106,9 @@ static void *add_array(receiver_writer *writer, receiver_array_type type,
   return mts_codec_add_array(&writer->message, (carray_type)type, count);
 }
 
-static int deliver(receiver_object *receiver, receiver_writer *writer,
-                   int clear, int nonblock, receiver_error_handler eh,
-                   void *ehdata)
+static int deliver_message(receiver_object *receiver, receiver_writer *writer,
+                           int clear, int nonblock, receiver_error_handler eh,
+                           void *ehdata)
 {
   mts_State *s = (mts_State *)receiver;
   (void)clear; /* there is no queue to be cleared */
@@ -128,17 +128,17 @@ static int deliver(receiver_object *receiver, receiver_writer *writer,
   }
 }
 
-static const receiver_capi capi = {
+static const receiver_capi receiver_functions = {
     .version_major = RECEIVER_CAPI_VERSION_MAJOR,
     .version_minor = RECEIVER_CAPI_VERSION_MINOR,
     .version_patch = RECEIVER_CAPI_VERSION_PATCH,
     .next_capi = NULL,
     .toReceiver = to_receiver,
-    .retainReceiver = retain,
-    .releaseReceiver = release,
+    .retainReceiver = retain_receiver,
+    .releaseReceiver = release_receiver,
     .newWriter = new_writer,
     .freeWriter = free_writer,
-    .msgToReceiver = deliver,
+    .msgToReceiver = deliver_message,
     .clearWriter = clear_writer,
     .addBooleanToWriter = add_boolean,
     .addIntegerToWriter = add_integer,
@@ -151,6 +151,6 @@ static const receiver_capi capi = {
 void mts_receiver_open(lua_State *L)
 {
   luaL_getmetatable(L, MTS_STATE_CLASS);
-  receiver_set_capi(L, -1, &capi);
+  receiver_set_capi(L, -1, &receiver_functions);
   lua_pop(L, 1);
 }

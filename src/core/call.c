@@ -195,7 +195,7 @@ static mts_Status run_error(const Call *call, int result)
 ** Calls the callback with count values.  On MTS_OK the results are on top of
 ** `to`, from call->first on.
 */
-MTS_INLINE mts_Status run(Call *call, size_t count, mts_Kind kind)
+MTS_INLINE mts_Status run(Call *call, size_t count, mts_Need need)
 {
   lua_State *to = call->to;
   int handler = MTS_HANDLER_SLOT, result;
@@ -208,7 +208,7 @@ MTS_INLINE mts_Status run(Call *call, size_t count, mts_Kind kind)
     mts_protect_push_kept(to, MTS_HANDLER_KEY, mts_error_handler);
     handler = call->first++;
   }
-  if (kind == MTS_KIND_PLAIN) {
+  if (need == MTS_NEED_NOTHING) {
     push_callback(call);
     if (call->args)
       mts_transfer_push_scanned(to, call->args);
@@ -295,15 +295,15 @@ static int push_results(lua_State *from, void *data)
   return fetch->results.count;
 }
 
-/* Pushes results of which some need memory. */
+/* Pushes the results from the index first on onto `from`. */
 static mts_Status fetch_with_memory(Call *call, int first, lua_State *from)
 {
   Fetch fetch = {.call = call};
   mts_Values *results = &fetch.results;
   mts_Status status = MTS_OK;
   int result;
-  mts_transfer_scan(results, call->to, first);
-  if (results->kind == MTS_KIND_OTHER)
+  mts_transfer_scan_range(results, call->to, first, call->top - first + 1);
+  if (results->need == MTS_NEED_EXAMINATION)
     status = examine_results(call, results);
   if (status != MTS_OK)
     return status;
@@ -330,11 +330,15 @@ static mts_Status fetch_with_memory(Call *call, int first, lua_State *from)
 static bool store_rest(const Call *call, int first)
 {
   int index;
-  for (index = first; index <= call->top; index++)
-    if (!mts_codec_add_value(call->rest, call->to, index)) {
+  for (index = first; index <= call->top; index++) {
+    const mts_Kind kind =
+        mts_kind_of(call->to, index, lua_type(call->to, index));
+    if (mts_kind_need(kind) > MTS_NEED_MEMORY ||
+        !mts_codec_add_value(call->rest, call->to, index, kind, NULL)) {
       mts_codec_clear(call->rest);
       return false;
     }
+  }
   return true;
 }
 
@@ -387,10 +391,11 @@ mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
     return status;
   call = begin(s, error_text);
   call.args = args;
-  results->rest = (mts_Message){
-      .bytes = mts_buffer_borrow(results->bytes, sizeof(results->bytes))};
+  results->rest.count = 0;
+  mts_buffer_borrow(&results->rest.bytes, results->bytes,
+                    sizeof(results->bytes));
   call.rest = &results->rest;
-  status = run(&call, (size_t)args->count, args->kind);
+  status = run(&call, (size_t)args->count, args->need);
   if (status == MTS_OK)
     status = fetch(&call, call.first, args->L);
   end(&call, args->L);
@@ -409,7 +414,7 @@ static mts_Status call_native(mts_State *s, const mts_Message *message,
     return status;
   call = begin(s, error_text);
   call.message = message;
-  status = run(&call, count, count > 0 ? MTS_KIND_OTHER : MTS_KIND_PLAIN);
+  status = run(&call, count, count > 0 ? MTS_NEED_MEMORY : MTS_NEED_NOTHING);
   end(&call, NULL);
   mts_state_leave(s);
   return status;
@@ -440,7 +445,7 @@ mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
   Call call = begin(s, error_text);
   mts_Status status;
   call.args = args;
-  status = run(&call, (size_t)args->count, args->kind);
+  status = run(&call, (size_t)args->count, args->need);
   if (status == MTS_OK && !lua_isfunction(call.to, call.first)) {
     char text[80];
     int length = snprintf(text, sizeof(text),

@@ -1,30 +1,32 @@
 /*
 ** codec.c - values as bytes
 **
-** Threads without a Lua state put values into a message; later they become
-** the arguments of a call.  Results are put into one where the state has to be
-** left before they can be pushed.  Each value is a tag byte and its data;
-** arrays are padded so that their elements start at a multiple of
-** ARRAY_ALIGNMENT.
+** Each value is a tag byte and its data, without any alignment; but arrays are
+** padded, so that their elements begin at a multiple of ARRAY_ALIGNMENT.
+**
+** Native threads, which have no Lua state, write messages that become the
+** arguments of a call.  Results are kept in one when the state has to be left
+** before they can be pushed.
 **
 ** Takes no locks: a message is used by one thread at a time.
 */
 #include "value/codec.h"
 
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+/*
+** Each kind has a tag, and some values have a shorter form with another one.
+** Behind the tag of a number or of light userdata is the C value; of a string,
+** size_t and bytes; of an array, carray_type, size_t (how many elements),
+** padding and elements.
+*/
+#define TAG_NAME(kind, lua_type, test, need) TAG_##kind,
 typedef enum Tag {
-  TAG_NIL,
-  TAG_FALSE,
-  TAG_TRUE,
-  TAG_INTEGER, /* lua_Integer */
-  TAG_NUMBER,  /* lua_Number */
-  TAG_STRING,  /* size_t, bytes */
-  TAG_BYTES,   /* size_t, bytes */
-  TAG_ARRAY    /* carray_type, size_t, padding, elements */
+  MTS_KINDS(TAG_NAME) TAG_TRUE, /* a boolean; TAG_BOOLEAN is false then */
+  TAG_BYTES                     /* size_t, bytes, each of them an integer */
 } Tag;
+#undef TAG_NAME
 
 #define ARRAY_ALIGNMENT _Alignof(max_align_t)
 
@@ -33,7 +35,12 @@ static size_t padding_at(size_t position)
   return (ARRAY_ALIGNMENT - position % ARRAY_ALIGNMENT) % ARRAY_ALIGNMENT;
 }
 
-static bool add(mts_Message *message, Tag tag, const void *data, size_t size)
+/* ======================================================================= */
+/* To bytes                                                                */
+/* ======================================================================= */
+
+static bool append_value(mts_Message *message, Tag tag, const void *data,
+                         size_t size)
 {
   char *place = mts_buffer_reserve(&message->bytes, 1 + size);
   if (!place)
@@ -46,23 +53,9 @@ static bool add(mts_Message *message, Tag tag, const void *data, size_t size)
   return true;
 }
 
-bool mts_codec_add_boolean(mts_Message *message, bool value)
-{
-  return add(message, value ? TAG_TRUE : TAG_FALSE, NULL, 0);
-}
-
-bool mts_codec_add_integer(mts_Message *message, lua_Integer value)
-{
-  return add(message, TAG_INTEGER, &value, sizeof(value));
-}
-
-bool mts_codec_add_number(mts_Message *message, lua_Number value)
-{
-  return add(message, TAG_NUMBER, &value, sizeof(value));
-}
-
-static bool add_counted(mts_Message *message, Tag tag, const void *data,
-                        size_t size, size_t values)
+/* Appends bytes, with their number in front of them, that are count values. */
+static bool append_counted(mts_Message *message, Tag tag, const void *data,
+                           size_t size, size_t count)
 {
   const size_t head = 1 + sizeof(size);
   char *place;
@@ -76,24 +69,38 @@ static bool add_counted(mts_Message *message, Tag tag, const void *data,
   if (size > 0)
     memcpy(place + head, data, size);
   message->bytes.length += head + size;
-  message->count += values;
+  message->count += count;
   return true;
 }
 
-bool mts_codec_add_string(mts_Message *message, const char *string,
-                            size_t length)
+bool mts_codec_add_boolean(mts_Message *message, bool value)
 {
-  return add_counted(message, TAG_STRING, string, length, 1);
+  return append_value(message, value ? TAG_TRUE : TAG_BOOLEAN, NULL, 0);
+}
+
+bool mts_codec_add_integer(mts_Message *message, lua_Integer value)
+{
+  return append_value(message, TAG_INTEGER, &value, sizeof(value));
+}
+
+bool mts_codec_add_number(mts_Message *message, lua_Number value)
+{
+  return append_value(message, TAG_NUMBER, &value, sizeof(value));
+}
+
+bool mts_codec_add_string(mts_Message *message, const char *string,
+                          size_t length)
+{
+  return append_counted(message, TAG_STRING, string, length, 1);
 }
 
 bool mts_codec_add_bytes(mts_Message *message, const unsigned char *bytes,
-                           size_t length)
+                         size_t length)
 {
-  return add_counted(message, TAG_BYTES, bytes, length, length);
+  return append_counted(message, TAG_BYTES, bytes, length, length);
 }
 
-void *mts_codec_add_array(mts_Message *message, carray_type type,
-                            size_t count)
+void *mts_codec_add_array(mts_Message *message, carray_type type, size_t count)
 {
   const size_t element_size = mts_carray_element_size(type);
   size_t head = 1 + sizeof(type) + sizeof(count);
@@ -104,7 +111,7 @@ void *mts_codec_add_array(mts_Message *message, carray_type type,
   place = mts_buffer_reserve(&message->bytes, head + count * element_size);
   if (!place)
     return NULL;
-  *place = (char)TAG_ARRAY;
+  *place = (char)TAG_CARRAY;
   memcpy(place + 1, &type, sizeof(type));
   memcpy(place + 1 + sizeof(type), &count, sizeof(count));
   message->bytes.length += head + count * element_size;
@@ -112,25 +119,45 @@ void *mts_codec_add_array(mts_Message *message, carray_type type,
   return place + head;
 }
 
-bool mts_codec_add_value(mts_Message *message, lua_State *L, int index)
+static bool append_found_array(mts_Message *message, const mts_Carray *array)
 {
-  size_t length;
+  const mts_Message before = *message;
+  void *elements = mts_codec_add_array(message, array->info.elementType,
+                                       array->info.elementCount);
+  if (elements && mts_carray_read(array, elements))
+    return true;
+  message->bytes.length = before.bytes.length;
+  message->count = before.count;
+  return false;
+}
+
+bool mts_codec_add_value(mts_Message *message, lua_State *L, int index,
+                         mts_Kind kind, const mts_Carray *array)
+{
   const char *string;
-  switch (lua_type(L, index)) {
-  case LUA_TNIL:
-    return add(message, TAG_NIL, NULL, 0);
-  case LUA_TBOOLEAN:
+  size_t length;
+  void *pointer;
+  switch (kind) {
+  case MTS_KIND_NIL:
+    return append_value(message, TAG_NIL, NULL, 0);
+  case MTS_KIND_BOOLEAN:
     return mts_codec_add_boolean(message, lua_toboolean(L, index));
-  case LUA_TNUMBER:
-    if (lua_isinteger(L, index))
-      return mts_codec_add_integer(message, lua_tointeger(L, index));
+  case MTS_KIND_INTEGER:
+    return mts_codec_add_integer(message, lua_tointeger(L, index));
+  case MTS_KIND_NUMBER:
     return mts_codec_add_number(message, lua_tonumber(L, index));
-  case LUA_TSTRING:
+  case MTS_KIND_STRING:
     string = lua_tolstring(L, index, &length);
     return mts_codec_add_string(message, string, length);
-  default:
-    return false;
+  case MTS_KIND_LIGHTUSERDATA:
+    pointer = lua_touserdata(L, index);
+    return append_value(message, TAG_LIGHTUSERDATA, &pointer, sizeof(pointer));
+  case MTS_KIND_CARRAY:
+    return append_found_array(message, array);
+  case MTS_KIND_MISFIT: /* has been refused */
+    break;
   }
+  return false;
 }
 
 void mts_codec_clear(mts_Message *message)
@@ -139,9 +166,13 @@ void mts_codec_clear(mts_Message *message)
   message->count = 0;
 }
 
+/* ======================================================================= */
+/* From bytes                                                              */
+/* ======================================================================= */
+
 /* Reads size bytes at *position into value. */
-static void take(const mts_Message *message, size_t *position, void *value,
-                 size_t size)
+static void read_data(const mts_Message *message, size_t *position,
+                      void *value, size_t size)
 {
   memcpy(value, message->bytes.data + *position, size);
   *position += size;
@@ -152,7 +183,7 @@ static void push_counted(lua_State *L, const mts_Message *message, Tag tag,
 {
   const char *data;
   size_t size, i;
-  take(message, position, &size, sizeof(size));
+  read_data(message, position, &size, sizeof(size));
   data = message->bytes.data + *position;
   *position += size;
   if (tag == TAG_STRING)
@@ -162,13 +193,13 @@ static void push_counted(lua_State *L, const mts_Message *message, Tag tag,
       lua_pushinteger(L, (unsigned char)data[i]);
 }
 
-static void push_array(lua_State *L, const mts_Message *message,
-                       size_t *position)
+static void push_read_array(lua_State *L, const mts_Message *message,
+                            size_t *position)
 {
   carray_type type;
   size_t count;
-  take(message, position, &type, sizeof(type));
-  take(message, position, &count, sizeof(count));
+  read_data(message, position, &type, sizeof(type));
+  read_data(message, position, &count, sizeof(count));
   *position += padding_at(*position);
   mts_carray_push_new(L, type, count, message->bytes.data + *position);
   *position += count * mts_carray_element_size(type);
@@ -178,31 +209,36 @@ void mts_codec_push(lua_State *L, const mts_Message *message)
 {
   size_t position = 0;
   while (position < message->bytes.length) {
-    Tag tag = (Tag)message->bytes.data[position++];
+    const Tag tag = (Tag)message->bytes.data[position++];
     lua_Integer integer;
     lua_Number number;
+    void *pointer;
     switch (tag) {
     case TAG_NIL:
       lua_pushnil(L);
       break;
-    case TAG_FALSE:
+    case TAG_BOOLEAN:
     case TAG_TRUE:
       lua_pushboolean(L, tag == TAG_TRUE);
       break;
     case TAG_INTEGER:
-      take(message, &position, &integer, sizeof(integer));
+      read_data(message, &position, &integer, sizeof(integer));
       lua_pushinteger(L, integer);
       break;
     case TAG_NUMBER:
-      take(message, &position, &number, sizeof(number));
+      read_data(message, &position, &number, sizeof(number));
       lua_pushnumber(L, number);
       break;
     case TAG_STRING:
     case TAG_BYTES:
       push_counted(L, message, tag, &position);
       break;
-    case TAG_ARRAY:
-      push_array(L, message, &position);
+    case TAG_LIGHTUSERDATA:
+      read_data(message, &position, &pointer, sizeof(pointer));
+      lua_pushlightuserdata(L, pointer);
+      break;
+    case TAG_CARRAY:
+      push_read_array(L, message, &position);
       break;
     }
   }

@@ -5,43 +5,60 @@
 #define MTS_CODEC_H
 
 #include "base/compiler.h"
-#include "value/carray.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "luaapi/compat.h"
 #include "util.h"
+#include "value/carray.h"
+#include "value/transfer.h"
 
 MTS_BEGIN_HIDDEN
 
-/* All zero is a valid empty message. */
+/* Values of no Lua state.  All zero is a valid empty message. */
 typedef struct mts_Message {
   mts_Buffer bytes;
   size_t count; /* values */
 } mts_Message;
 
-/* These return false, and change nothing, if there is no room. */
+/*
+** Each of these adds a value.
+** Returns: false, with the message unchanged, if there is no room.
+*/
 bool mts_codec_add_boolean(mts_Message *message, bool value);
 bool mts_codec_add_integer(mts_Message *message, lua_Integer value);
 bool mts_codec_add_number(mts_Message *message, lua_Number value);
 bool mts_codec_add_string(mts_Message *message, const char *string,
-                            size_t length);
+                          size_t length);
 
-/* Each byte is an integer value of its own. */
+/* The same, but each byte is an integer of its own. */
 bool mts_codec_add_bytes(mts_Message *message, const unsigned char *bytes,
-                           size_t length);
-
-/* Returns where to put the elements, aligned for them; NULL: no room. */
-void *mts_codec_add_array(mts_Message *message, carray_type type,
-                            size_t count);
+                         size_t length);
 
 /*
-** The value at index, if it is nil, a boolean, a number or a string; false for
-** others, too.  Stack: [-0, +0, -]
+** Adds an array.
+** Returns: where to put the elements, aligned for them if the memory of the
+** message is; NULL, with the message unchanged, if there is no room.
 */
-bool mts_codec_add_value(mts_Message *message, lua_State *L, int index);
+void *mts_codec_add_array(mts_Message *message, carray_type type,
+                          size_t count);
 
+/*
+** Adds the value of that kind at index.  array: what was found, if it is an
+** array.
+** Returns: false, with the message unchanged, if there is no room.
+** Stack: [-0, +0, -]
+*/
+bool mts_codec_add_value(mts_Message *message, lua_State *L, int index,
+                         mts_Kind kind, const mts_Carray *array);
+
+/* Removes all values. */
 void mts_codec_clear(mts_Message *message);
 
 /*
 ** Pushes the values; L has room for them and two more.
+** Errors: for want of memory; for arrays as mts_carray_push_new.
 ** Stack: [-0, +message->count, e]
 */
 void mts_codec_push(lua_State *L, const mts_Message *message);
