@@ -28,6 +28,7 @@ build = {
         "src/core/anchor.c",
         "src/core/call.c",
         "src/core/coroutine.c",
+        "src/core/exchange.c",
         "src/core/interrupt.c",
         "src/core/lock.c",
         "src/core/newstate.c",
