@@ -19,8 +19,9 @@ MTS_BEGIN_HIDDEN
 /* What it takes to copy a value; each one includes those before it. */
 typedef enum mts_Need {
   MTS_NEED_NOTHING,
-  MTS_NEED_MEMORY,     /* of the Lua state that gets it, so it can raise */
-  MTS_NEED_EXAMINATION /* in the Lua state that has it, which can raise, too */
+  MTS_NEED_MEMORY, /* of the Lua state that gets it: an error if it has none */
+  MTS_NEED_PROTECTION, /* there: other errors are possible, too */
+  MTS_NEED_EXAMINATION /* in the Lua state that has it, where it can raise */
 } mts_Need;
 
 /*
@@ -34,7 +35,7 @@ typedef enum mts_Need {
   X(INTEGER, LUA_TNUMBER, lua_isinteger(L, index), MTS_NEED_NOTHING)          \
   X(NUMBER, LUA_TNUMBER, true, MTS_NEED_NOTHING)                              \
   X(LIGHTUSERDATA, LUA_TLIGHTUSERDATA, true,                                  \
-    MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_NEED_MEMORY : MTS_NEED_NOTHING)      \
+    MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_NEED_PROTECTION : MTS_NEED_NOTHING)  \
   X(STRING, LUA_TSTRING, true, MTS_NEED_MEMORY)                               \
   X(CARRAY, LUA_TUSERDATA, true, MTS_NEED_EXAMINATION)
 
