@@ -12,11 +12,9 @@
 #include "luaapi/compat.h"
 #include "state.h"
 #include "util.h"
+#include "value/classes.h"
 
 MTS_BEGIN_HIDDEN
-
-/* The class name of error objects, and what error names start with. */
-#define MTS_ERROR_CLASS "mtstates.error"
 
 /* All errors, in the order of their names: the constant and the name. */
 #define MTS_ERRORS(X)                                                         \

@@ -13,11 +13,9 @@
 #include "core/lock.h"
 #include "base/status.h"
 #include "core/watch.h"
+#include "value/classes.h"
 
 MTS_BEGIN_HIDDEN
-
-/* The class name of state objects. */
-#define MTS_STATE_CLASS "mtstates.state"
 
 /* Levels of mts_State.interrupt. */
 typedef enum mts_Interrupt {

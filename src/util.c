@@ -5,6 +5,7 @@
 */
 #include "util.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,22 +13,39 @@
 
 #define SMALLEST_CAPACITY 64
 
+bool mts_buffer_fix(mts_Buffer *buffer, size_t capacity)
+{
+  char *data = malloc(capacity > 0 ? capacity : 1);
+  assert(!buffer->data);
+  if (!data)
+    return false;
+  *buffer = (mts_Buffer){.data = data, .capacity = capacity, .is_fixed = true};
+  return true;
+}
+
+/* Gives the buffer a capacity of at least that. */
+static bool enlarge_buffer(mts_Buffer *buffer, size_t capacity)
+{
+  char *data;
+  assert(!buffer->is_fixed && !buffer->is_borrowed);
+  if (capacity < SMALLEST_CAPACITY)
+    capacity = SMALLEST_CAPACITY;
+  if (capacity < 2 * buffer->capacity)
+    capacity = 2 * buffer->capacity;
+  data = realloc(buffer->data, capacity);
+  if (!data)
+    return false;
+  buffer->data = data;
+  buffer->capacity = capacity;
+  return true;
+}
+
 char *mts_buffer_reserve(mts_Buffer *buffer, size_t size)
 {
-  if (size > PTRDIFF_MAX - buffer->length)
-    return NULL;
-  if (!buffer->data || buffer->length + size > buffer->capacity) {
-    size_t capacity = buffer->length + size;
-    char *data;
-    if (capacity < SMALLEST_CAPACITY)
-      capacity = SMALLEST_CAPACITY;
-    if (capacity < 2 * buffer->capacity)
-      capacity = 2 * buffer->capacity;
-    data = realloc(buffer->data, capacity);
-    if (!data)
+  if (!buffer->data || size > buffer->capacity - buffer->length) {
+    if (buffer->is_fixed || size > PTRDIFF_MAX - buffer->length ||
+        !enlarge_buffer(buffer, buffer->length + size))
       return NULL;
-    buffer->data = data;
-    buffer->capacity = capacity;
   }
   return buffer->data + buffer->length;
 }
@@ -50,6 +68,7 @@ bool mts_buffer_append_text(mts_Buffer *buffer, const char *text)
 
 void mts_buffer_free(mts_Buffer *buffer)
 {
+  assert(!buffer->is_borrowed);
   free(buffer->data);
   *buffer = (mts_Buffer){0};
 }

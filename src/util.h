@@ -11,24 +11,56 @@
 
 MTS_BEGIN_HIDDEN
 
-/* Bytes that grow.  All zero is a valid empty buffer. */
+/*
+** Bytes that grow, unless the buffer is fixed.  A borrowed buffer is fixed;
+** its memory is not its own.  All zero is a valid empty buffer that grows.
+*/
 typedef struct mts_Buffer {
   char *data;
   size_t length;
   size_t capacity;
+  bool is_fixed;
+  bool is_borrowed;
 } mts_Buffer;
 
 /*
-** Makes room for size more bytes behind the content and returns where they
-** start; the length stays.  NULL if memory cannot be had.
+** Makes a buffer, which is empty then, out of memory of the caller.
+** Owns: the caller keeps the memory, for as long as the buffer is used.
+*/
+static inline void mts_buffer_borrow(mts_Buffer *buffer, char *memory,
+                                     size_t size)
+{
+  buffer->data = memory;
+  buffer->length = 0;
+  buffer->capacity = size;
+  buffer->is_fixed = true;
+  buffer->is_borrowed = true;
+}
+
+/*
+** Turns an empty buffer into a fixed one of this capacity.
+** Returns: false, with the buffer unchanged, if memory cannot be had.
+*/
+bool mts_buffer_fix(mts_Buffer *buffer, size_t capacity);
+
+/*
+** Makes room for size more bytes behind the content; the length stays.
+** Returns: where they start; NULL if there is no room or no memory.
 */
 char *mts_buffer_reserve(mts_Buffer *buffer, size_t size);
 
-/* Appends; false, with the content unchanged, if memory cannot be had. */
+/*
+** Appends a copy of the data; of a text without its terminating zero.
+** Returns: false, with the content unchanged, if there is no room or no
+** memory.
+*/
 bool mts_buffer_append(mts_Buffer *buffer, const char *data, size_t size);
 bool mts_buffer_append_text(mts_Buffer *buffer, const char *text);
 
-/* Frees the content; the buffer is empty and usable. */
+/*
+** Frees the content; the buffer is empty, grows, and can be used again.  It
+** must not be borrowed.
+*/
 void mts_buffer_free(mts_Buffer *buffer);
 
 /*
@@ -39,7 +71,7 @@ void mts_buffer_free(mts_Buffer *buffer);
 void mts_util_quote(char text[MTS_QUOTED_SIZE], const char *string,
                     size_t length);
 
-/* For hash tables. */
+/* Returns: a hash of the string, for tables. */
 size_t mts_util_hash(const char *string, size_t length);
 
 MTS_END_HIDDEN

@@ -285,6 +285,26 @@ describe("nested calls", function()
       assert.equals("fine", s:call("fine"))
     end)
 
+  -- What needs nothing is pushed first, and once more if more is needed.
+  it("to the state itself pass plain values before arrays", function()
+    local s = mtstates.newstate(function()
+      local mt = require "mtstates"
+      local arrays = require "carray"
+      return function(depth)
+        if depth == 0 then
+          local array = arrays.new("int", 2)
+          array:set(2, 9)
+          return 1, nil, array, "x", array, false
+        end
+        local a, b, c, d, e, f = mt.state(mt.id()):call(depth - 1)
+        return a, b, c:get(2), d, e:get(2), f
+      end
+    end)
+    local results = helpers.pack(s:call(1))
+    assert.equals(6, results.n)
+    assert.same({1, nil, 9, "x", 9, false}, {helpers.unpack(results, 1, 6)})
+  end)
+
   it("to the state itself pass strings and arrays", function()
     local s = mtstates.newstate(function()
       local mt = require "mtstates"

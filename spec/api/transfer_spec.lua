@@ -1,3 +1,4 @@
+local carray = require "carray"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
@@ -138,6 +139,47 @@ describe("values that cross", function()
     local number, three = select(2, echo:call("", 3, 3.0))
     assert.equals(math_type(3), math_type(number))
     assert.equals(math_type(3.0), math_type(three))
+  end)
+
+  -- Bytes have to know every kind, behind a string above all.
+  it("keep each kind behind a string among the results", function()
+    local p = handoff.lightuserdata(0x7f001230)
+    local math_type = helpers.math_type or type
+    local array = carray.new("short", 2)
+    array:set(1, 5)
+    array:set(2, -6)
+    local results = helpers.pack(echo:call("s", p, nil, 1, 1.0, true, false,
+      p, "t"))
+    assert.equals(9, results.n)
+    assert.is_true(rawequal(results[2], p) and rawequal(results[8], p))
+    assert.is_nil(results[3])
+    assert.equals(math_type(1), math_type(results[4]))
+    assert.equals(math_type(1.0), math_type(results[5]))
+    assert.same({true, false}, {results[6], results[7]})
+    assert.equals("t", results[9])
+    results = helpers.pack(echo:call(7, "s", p, array, "t", array, 8))
+    assert.equals(7, results.n)
+    assert.is_true(rawequal(results[3], p))
+    for _, i in ipairs({4, 6}) do
+      assert.equals("short", results[i]:type())
+      assert.same({5, -6}, {results[i]:get(1), results[i]:get(2)})
+    end
+    assert.same({7, "s", "t", 8},
+      {results[1], results[2], results[5], results[7]})
+  end)
+
+  it("keep each kind behind a string among the results of setup", function()
+    local p = handoff.lightuserdata(0x7f001230)
+    local array = carray.new("double", 1)
+    array:set(1, 0.5)
+    local results = helpers.pack(mtstates.newstate(function(...)
+      return print, ...
+    end, "s", p, array, nil, 2, "t"))
+    assert.equals(7, results.n)
+    assert.is_true(rawequal(results[3], p))
+    assert.equals(0.5, results[4]:get(1))
+    assert.is_nil(results[5])
+    assert.same({"s", 2, "t"}, {results[2], results[6], results[7]})
   end)
 
   it("keep strings of 1 MB and several of them", function()

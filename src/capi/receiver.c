@@ -7,12 +7,12 @@
 */
 #include "capi/receiver.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "core/call.h"
 #include "lua/stateobject.h"
 #include "mtstates/receiver_capi.h"
+#include "value/classes.h"
 
 _Static_assert((int)RECEIVER_UCHAR == (int)CARRAY_UCHAR &&
                    (int)RECEIVER_ULLONG == (int)CARRAY_ULLONG,
@@ -30,27 +30,34 @@ static receiver_object *to_receiver(lua_State *L, int index)
   return (receiver_object *)mts_stateobject_to_state(L, index);
 }
 
-static void retain(receiver_object *receiver)
+static void retain_receiver(receiver_object *receiver)
 {
   mts_state_retain((mts_State *)receiver);
 }
 
-static void release(receiver_object *receiver)
+static void release_receiver(receiver_object *receiver)
 {
   mts_state_release((mts_State *)receiver);
 }
 
 /* The factor only tells whether to grow; by how much is up to the buffer. */
+static bool reserve_content(mts_Buffer *bytes, size_t capacity,
+                            float grow_factor)
+{
+  if (grow_factor > 0)
+    return mts_buffer_reserve(bytes, capacity) != NULL;
+  return mts_buffer_fix(bytes, capacity);
+}
+
 static receiver_writer *new_writer(size_t capacity, float grow_factor)
 {
   receiver_writer *writer = calloc(1, sizeof(*writer));
   if (!writer)
     return NULL;
-  if (!mts_buffer_reserve(&writer->message.bytes, capacity)) {
+  if (!reserve_content(&writer->message.bytes, capacity, grow_factor)) {
     free(writer);
     return NULL;
   }
-  writer->message.limit = grow_factor > 0 ? SIZE_MAX : capacity;
   return writer;
 }
 
@@ -64,51 +71,51 @@ static void free_writer(receiver_writer *writer)
 
 static void clear_writer(receiver_writer *writer)
 {
-  mts_message_clear(&writer->message);
+  mts_codec_clear(&writer->message);
 }
 
 static int add_boolean(receiver_writer *writer, int b)
 {
-  return !mts_message_add_boolean(&writer->message, b);
+  return !mts_codec_add_boolean(&writer->message, b);
 }
 
 static int add_integer(receiver_writer *writer, lua_Integer i)
 {
-  return !mts_message_add_integer(&writer->message, i);
+  return !mts_codec_add_integer(&writer->message, i);
 }
 
 static int add_number(receiver_writer *writer, lua_Number n)
 {
-  return !mts_message_add_number(&writer->message, n);
+  return !mts_codec_add_number(&writer->message, n);
 }
 
 static int add_string(receiver_writer *writer, const char *s, size_t len)
 {
-  return !mts_message_add_string(&writer->message, s, len);
+  return !mts_codec_add_string(&writer->message, s, len);
 }
 
 static int add_bytes(receiver_writer *writer, const unsigned char *s,
                      size_t len)
 {
-  return !mts_message_add_bytes(&writer->message, s, len);
+  return !mts_codec_add_bytes(&writer->message, s, len);
 }
 
 static void *add_array(receiver_writer *writer, receiver_array_type type,
                        size_t count)
 {
-  return mts_message_add_array(&writer->message, (carray_type)type, count);
+  return mts_codec_add_array(&writer->message, (carray_type)type, count);
 }
 
-static int deliver(receiver_object *receiver, receiver_writer *writer,
-                   int clear, int nonblock, receiver_error_handler eh,
-                   void *ehdata)
+static int deliver_message(receiver_object *receiver, receiver_writer *writer,
+                           int clear, int nonblock, receiver_error_handler eh,
+                           void *ehdata)
 {
   mts_State *s = (mts_State *)receiver;
   (void)clear; /* there is no queue to be cleared */
   switch (mts_call_native(s, &writer->message, nonblock ? 0 : MTS_FOREVER, eh,
                           ehdata)) {
   case MTS_OK:
-    mts_message_clear(&writer->message);
+    mts_codec_clear(&writer->message);
     return DELIVERED;
   case MTS_CLOSED:
     return CLOSED;
@@ -121,17 +128,17 @@ static int deliver(receiver_object *receiver, receiver_writer *writer,
   }
 }
 
-static const receiver_capi capi = {
+static const receiver_capi receiver_functions = {
     .version_major = RECEIVER_CAPI_VERSION_MAJOR,
     .version_minor = RECEIVER_CAPI_VERSION_MINOR,
     .version_patch = RECEIVER_CAPI_VERSION_PATCH,
     .next_capi = NULL,
     .toReceiver = to_receiver,
-    .retainReceiver = retain,
-    .releaseReceiver = release,
+    .retainReceiver = retain_receiver,
+    .releaseReceiver = release_receiver,
     .newWriter = new_writer,
     .freeWriter = free_writer,
-    .msgToReceiver = deliver,
+    .msgToReceiver = deliver_message,
     .clearWriter = clear_writer,
     .addBooleanToWriter = add_boolean,
     .addIntegerToWriter = add_integer,
@@ -144,6 +151,6 @@ static const receiver_capi capi = {
 void mts_receiver_open(lua_State *L)
 {
   luaL_getmetatable(L, MTS_STATE_CLASS);
-  receiver_set_capi(L, -1, &capi);
+  receiver_set_capi(L, -1, &receiver_functions);
   lua_pop(L, 1);
 }

@@ -5,8 +5,10 @@
 #define MTS_CALL_H
 
 #include "base/compiler.h"
-#include "value/message.h"
+
 #include "state.h"
+#include "util.h"
+#include "value/codec.h"
 #include "value/transfer.h"
 
 MTS_BEGIN_HIDDEN
@@ -26,14 +28,14 @@ MTS_BEGIN_HIDDEN
 /* Results of a call. */
 typedef struct mts_Results {
   int pushed;       /* how many are on the caller's stack */
-  mts_Message rest; /* the others, which that needs memory for */
+  mts_Message rest; /* the others, which need memory there; borrows bytes */
   char bytes[MTS_RESULTS_SIZE];
 } mts_Results;
 
 /*
 ** Calls the callback of s with args and pushes its first results onto args->L;
-** the caller pushes the rest, with mts_message_push, for which there is room.
-** args: scanned, and examined if they are of MTS_KIND_OTHER.
+** the caller pushes the rest, with mts_codec_push, for which there is room.
+** args: scanned, and examined if they need that.
 ** timeout: seconds to wait for s to become free.
 ** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
 ** returns; MTS_NO_MEMORY.  Never raises.
@@ -52,7 +54,7 @@ typedef void (*mts_ErrorHandler)(void *data, const char *message,
 
 /*
 ** Calls the callback of s with the values of the message (NULL: without
-** arguments) and drops its results.  For threads without a Lua state.  If
+** arguments) and discards its results.  For threads without a Lua state.  If
 ** that fails in another way than MTS_CLOSED or MTS_BUSY, handler, if it is not
 ** NULL, is called when s has been left.
 ** Returns: as mts_call.

@@ -166,7 +166,7 @@ static inline MTS_ALWAYS_INLINE int call_state(lua_State *L,
   if (status != MTS_OK)
     mts_error_raise_status(L, status, "call");
   if (results.rest.count > 0)
-    mts_message_push(L, &results.rest);
+    mts_codec_push(L, &results.rest);
   return results.pushed + (int)results.rest.count;
 }
 

@@ -6,6 +6,8 @@
 */
 #include "value/carray.h"
 
+#include <string.h>
+
 static const size_t element_sizes[] = {
     [CARRAY_UCHAR] = sizeof(unsigned char),
     [CARRAY_SCHAR] = sizeof(signed char),
@@ -53,8 +55,11 @@ static const carray_capi *require_capi(lua_State *L)
   return capi;
 }
 
-/* Pushes a new array and returns where its elements are to be put. */
-static void *push_array(lua_State *L, carray_type type, size_t count)
+/*
+** Pushes a new array and returns where its elements are to be put.
+** Stack: [-0, +1, e]
+*/
+static void *make_array(lua_State *L, carray_type type, size_t count)
 {
   void *elements = NULL;
   if (!require_capi(L)->newCarray(L, type, CARRAY_DEFAULT, count, &elements))
@@ -62,24 +67,30 @@ static void *push_array(lua_State *L, carray_type type, size_t count)
   return elements;
 }
 
+bool mts_carray_read(const mts_Carray *source, void *elements)
+{
+  const size_t count = source->info.elementCount;
+  const void *data;
+  if (count == 0)
+    return true;
+  data = source->capi->getReadableElementPtr(source->array, 0, count);
+  if (data)
+    memcpy(elements, data, count * source->info.elementSize);
+  return data != NULL;
+}
+
 void mts_carray_push_copy(lua_State *L, const mts_Carray *source)
 {
   const carray_info *info = &source->info;
-  void *elements = push_array(L, info->elementType, info->elementCount);
-  if (info->elementCount > 0) {
-    /* Only now: loading the module can have run any code. */
-    const void *data = source->capi->getReadableElementPtr(source->array, 0,
-                                                           info->elementCount);
-    if (!data)
-      luaL_error(L, "the array has shrunk while it was copied");
-    memcpy(elements, data, info->elementCount * info->elementSize);
-  }
+  void *elements = make_array(L, info->elementType, info->elementCount);
+  if (!mts_carray_read(source, elements)) /* loading a module runs any code */
+    luaL_error(L, "the array has shrunk while it was copied");
 }
 
 void mts_carray_push_new(lua_State *L, carray_type type, size_t count,
                          const void *data)
 {
-  void *elements = push_array(L, type, count);
+  void *elements = make_array(L, type, count);
   if (count > 0)
     memcpy(elements, data, count * mts_carray_element_size(type));
 }

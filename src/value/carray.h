@@ -13,7 +13,7 @@
 
 MTS_BEGIN_HIDDEN
 
-/* An array found in a Lua state, good as long as its object is there. */
+/* An array found in a Lua state, valid as long as its object is there. */
 typedef struct mts_Carray {
   const carray_capi *capi;
   const carray *array;
@@ -21,14 +21,22 @@ typedef struct mts_Carray {
 } mts_Carray;
 
 /*
-** Finds the array at index.  False if there is none.
+** Finds the array at index.
+** Returns: false if there is none.
 ** Stack: [-0, +0, m]
 */
 bool mts_carray_find(lua_State *L, int index, mts_Carray *found);
 
 /*
-** Pushes a copy, made by the module "carray" of L, of an array that may be in
-** another Lua state.  Raises what require raises, and errors of its own.
+** Copies the elements of an array, as many as there were when it was found.
+** Returns: false if it has shrunk since.
+*/
+bool mts_carray_read(const mts_Carray *source, void *elements);
+
+/*
+** Pushes a copy of an array that may be in another Lua state; the module
+** "carray" of L makes it.
+** Errors: what require raises, and errors of its own.
 ** Stack: [-0, +1, e]
 */
 void mts_carray_push_copy(lua_State *L, const mts_Carray *source);
@@ -39,7 +47,7 @@ void mts_carray_push_copy(lua_State *L, const mts_Carray *source);
 void mts_carray_push_new(lua_State *L, carray_type type, size_t count,
                          const void *data);
 
-/* Bytes of an element; 0: no such type. */
+/* Returns: the bytes of an element; 0 if there is no such type. */
 size_t mts_carray_element_size(carray_type type);
 
 MTS_END_HIDDEN

@@ -11,7 +11,27 @@
 */
 #include "value/transfer.h"
 
-#include "state.h"
+#include "value/classes.h"
+
+/* Returns whether the value can cross; *array gets what it is, if an array. */
+static bool examine_value(lua_State *L, int index, mts_Kind kind,
+                          mts_Carray *array)
+{
+  switch (kind) {
+  case MTS_KIND_NIL:
+  case MTS_KIND_BOOLEAN:
+  case MTS_KIND_INTEGER:
+  case MTS_KIND_NUMBER:
+  case MTS_KIND_LIGHTUSERDATA:
+  case MTS_KIND_STRING:
+    return true;
+  case MTS_KIND_CARRAY:
+    return mts_carray_find(L, index, array);
+  case MTS_KIND_MISFIT:
+    break;
+  }
+  return false;
+}
 
 int mts_transfer_examine(mts_Values *values)
 {
@@ -27,14 +47,15 @@ int mts_transfer_examine(mts_Values *values)
   values->arrays = array;
   values->misfit_is_state = false;
   for (i = 0; i < values->count; i++) {
-    int index = values->first + i;
-    int type = lua_type(L, index);
-    if (mts_transfer_kind(type) == MTS_KIND_OTHER &&
-        (type != LUA_TUSERDATA || !mts_carray_find(L, index, array++))) {
+    const int index = values->first + i;
+    const mts_Kind kind = mts_kind_of(L, index, mts_transfer_type(values, i));
+    if (!examine_value(L, index, kind, array)) {
       values->misfit_is_state =
           luaL_testudata(L, index, MTS_STATE_CLASS) != NULL;
       return i + 1;
     }
+    if (kind == MTS_KIND_CARRAY)
+      array++;
   }
   return 0;
 }
@@ -58,25 +79,13 @@ void mts_transfer_push(lua_State *to, const mts_Values *values)
 {
   lua_State *from = values->L;
   const mts_Carray *array = values->arrays;
-  int end = values->first + values->count;
-  int index;
-  for (index = values->first; index < end; index++) {
-    int type = lua_type(from, index);
-    switch (type) {
-    case LUA_TSTRING: {
-      size_t length;
-      const char *string = lua_tolstring(from, index, &length);
-      lua_pushlstring(to, string, length);
-      break;
-    }
-    case LUA_TUSERDATA:
-      mts_carray_push_copy(to, array++);
-      break;
-    case LUA_TLIGHTUSERDATA:
-      lua_pushlightuserdata(to, lua_touserdata(from, index));
-      break;
-    default:
-      (void)mts_transfer_push_if_plain(to, from, index, type);
-    }
+  int i;
+  for (i = 0; i < values->count; i++) {
+    const int index = values->first + i;
+    const int type = mts_transfer_type(values, i);
+    const mts_Kind kind = mts_kind_of(from, index, type);
+    mts_transfer_push_value(to, from, index, kind, array);
+    if (kind == MTS_KIND_CARRAY)
+      array++;
   }
 }

@@ -1,79 +1,73 @@
 /*
 ** transfer.h - values that cross from one Lua stack to another
+**
+** Values are scanned, then examined if they need that, then copied.
 */
 #ifndef MTS_TRANSFER_H
 #define MTS_TRANSFER_H
 
 #include "base/compiler.h"
-#include "value/carray.h"
 #include "luaapi/compat.h"
+#include "value/carray.h"
+#include "value/kinds.h"
 
 MTS_BEGIN_HIDDEN
 
-/* What it takes to copy values; each kind includes those before it. */
-typedef enum mts_Kind {
-  MTS_KIND_PLAIN,  /* nothing: nil, booleans, numbers, light userdata */
-  MTS_KIND_MEMORY, /* strings; also MTS_LIGHTUSERDATA_NEEDS_MEMORY */
-  MTS_KIND_OTHER   /* to be examined: arrays, or what cannot cross */
-} mts_Kind;
-
-/* Nobody asks Lua for the type of an argument twice, if there are few. */
-#define MTS_KNOWN_TYPES 8
+/* The types of so many values are kept, so that Lua is not asked twice. */
+#define MTS_KEPT_TYPES 8
 
 /* Consecutive values on a Lua stack that are to cross. */
 typedef struct mts_Values {
   lua_State *L;
   int first; /* absolute index */
   int count;
-  mts_Kind kind;
-  unsigned char types[MTS_KNOWN_TYPES]; /* of the first ones */
+  mts_Need need;                       /* the greatest need of any of them */
+  unsigned char types[MTS_KEPT_TYPES]; /* of the first ones */
   const mts_Carray *arrays; /* of the examined values, in their order */
   bool misfit_is_state;     /* the first value that cannot cross */
 } mts_Values;
 
-static inline mts_Kind mts_transfer_kind(int type)
+/* Returns: the Lua type of scanned value number i, counted from 0. */
+static inline int mts_transfer_type(const mts_Values *values, int i)
 {
-  switch (type) {
-  case LUA_TNIL:
-  case LUA_TBOOLEAN:
-  case LUA_TNUMBER:
-    return MTS_KIND_PLAIN;
-  case LUA_TLIGHTUSERDATA:
-    return MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_KIND_MEMORY : MTS_KIND_PLAIN;
-  case LUA_TSTRING:
-    return MTS_KIND_MEMORY;
-  default:
-    return MTS_KIND_OTHER;
-  }
+  return i < MTS_KEPT_TYPES ? values->types[i]
+                            : lua_type(values->L, values->first + i);
 }
 
-/*
-** The values from index first to the top.  Stack: [-0, +0, -]
-*/
+/* Scans the count values from index first on.  Stack: [-0, +0, -] */
+static inline void mts_transfer_scan_range(mts_Values *values, lua_State *L,
+                                           int first, int count)
+{
+  mts_Need greatest = MTS_NEED_NOTHING;
+  int i;
+  for (i = 0; i < count; i++) {
+    const int type = lua_type(L, first + i);
+    const mts_Need need = mts_kind_need(mts_kind_of_type(type));
+    if (need > greatest)
+      greatest = need;
+    if (i < MTS_KEPT_TYPES)
+      values->types[i] = (unsigned char)type;
+  }
+  values->L = L;
+  values->first = first;
+  values->count = count;
+  values->need = greatest;
+  values->arrays = NULL;
+}
+
+/* Scans the values from index first to the top.  Stack: [-0, +0, -] */
 static inline void mts_transfer_scan(mts_Values *values, lua_State *L,
                                      int first)
 {
   int top = lua_gettop(L);
-  int i;
-  values->L = L;
-  values->first = first;
-  values->count = top < first ? 0 : top - first + 1;
-  values->kind = MTS_KIND_PLAIN;
-  values->arrays = NULL;
-  for (i = 0; i < values->count; i++) {
-    int type = lua_type(L, first + i);
-    mts_Kind kind = mts_transfer_kind(type);
-    if (kind > values->kind)
-      values->kind = kind;
-    if (i < MTS_KNOWN_TYPES)
-      values->types[i] = (unsigned char)type;
-  }
+  mts_transfer_scan_range(values, L, first, top < first ? 0 : top - first + 1);
 }
 
 /*
-** Needed for MTS_KIND_OTHER: finds the arrays.  What it pushes has to stay as
-** long as the values are used.  Returns 0 or, counted from 1, which value is
-** the first that cannot cross, and whether that is a state.
+** Examines scanned values that need it: finds the arrays among them.
+** Returns: 0 or, counted from 1, which value is the first that cannot cross;
+** values->misfit_is_state tells whether that is a state.
+** Owns: what is pushed has to stay as long as the values are used.
 ** Stack: [-0, +1, v]
 */
 int mts_transfer_examine(mts_Values *values);
@@ -82,50 +76,78 @@ int mts_transfer_examine(mts_Values *values);
 void mts_transfer_examine_args(mts_Values *args);
 
 /*
-** Examines scanned arguments of a C function, if that is needed; raises
-** argument errors.
+** Examines scanned arguments of a C function, if they need it.
+** Errors: argument errors.
 ** Stack: [-0, +(0|1), v]
 */
 static inline void mts_transfer_check_args(mts_Values *args)
 {
-  if (args->kind == MTS_KIND_OTHER)
+  if (args->need == MTS_NEED_EXAMINATION)
     mts_transfer_examine_args(args);
 }
 
-/* Pushes the value at index, of that type, if it is of MTS_KIND_PLAIN. */
-static inline bool mts_transfer_push_if_plain(lua_State *to, lua_State *from,
-                                              int index, int type)
+/*
+** Copies the value of that kind at index.  array: what was found, if it is an
+** array.  Does not raise if the kind needs nothing.
+** Stack of to: [-0, +1, e]
+*/
+static inline void mts_transfer_push_value(lua_State *to, lua_State *from,
+                                           int index, mts_Kind kind,
+                                           const mts_Carray *array)
 {
-  switch (type) {
-  case LUA_TNIL:
+  const char *string;
+  size_t length;
+  switch (kind) {
+  case MTS_KIND_NIL:
     lua_pushnil(to);
-    return true;
-  case LUA_TBOOLEAN:
+    break;
+  case MTS_KIND_BOOLEAN:
     lua_pushboolean(to, lua_toboolean(from, index));
-    return true;
-  case LUA_TNUMBER:
-    if (lua_isinteger(from, index))
-      lua_pushinteger(to, lua_tointeger(from, index));
-    else
-      lua_pushnumber(to, lua_tonumber(from, index));
-    return true;
-  case LUA_TLIGHTUSERDATA:
-    if (!MTS_LIGHTUSERDATA_NEEDS_MEMORY)
-      lua_pushlightuserdata(to, lua_touserdata(from, index));
-    return !MTS_LIGHTUSERDATA_NEEDS_MEMORY;
-  default:
-    return false;
+    break;
+  case MTS_KIND_INTEGER:
+    lua_pushinteger(to, lua_tointeger(from, index));
+    break;
+  case MTS_KIND_NUMBER:
+    lua_pushnumber(to, lua_tonumber(from, index));
+    break;
+  case MTS_KIND_STRING:
+    string = lua_tolstring(from, index, &length);
+    lua_pushlstring(to, string, length);
+    break;
+  case MTS_KIND_LIGHTUSERDATA:
+    lua_pushlightuserdata(to, lua_touserdata(from, index));
+    break;
+  case MTS_KIND_CARRAY:
+    mts_carray_push_copy(to, array);
+    break;
+  case MTS_KIND_MISFIT: /* has been refused */
+    break;
   }
 }
 
 /*
+** Copies the value at index, which has that Lua type, if it needs nothing.
+** Returns: whether that is so.
+** Stack of to: [-0, +(0|1), -]
+*/
+static inline MTS_ALWAYS_INLINE bool
+mts_transfer_push_if_plain(lua_State *to, lua_State *from, int index, int type)
+{
+  const mts_Kind kind = mts_kind_of(from, index, type);
+  if (mts_kind_need(kind) != MTS_NEED_NOTHING)
+    return false;
+  mts_transfer_push_value(to, from, index, kind, NULL);
+  return true;
+}
+
+/*
 ** Copies the count values from the index first of `from` on, up to the first
-** one that is not of MTS_KIND_PLAIN; `to` has room for them.  Returns how many
-** those are.
+** one that needs anything; `to` has room for them.
+** Returns: how many those are.
 ** Stack of to: [-0, +returned, -]
 */
-static inline int mts_transfer_push_plain(lua_State *to, lua_State *from,
-                                          int first, int count)
+static inline MTS_ALWAYS_INLINE int
+mts_transfer_push_plain(lua_State *to, lua_State *from, int first, int count)
 {
   int i;
   for (i = 0; i < count; i++)
@@ -136,24 +158,22 @@ static inline int mts_transfer_push_plain(lua_State *to, lua_State *from,
 }
 
 /*
-** Copies scanned values that are of MTS_KIND_PLAIN; `to` has room for them.
+** Copies scanned values that need nothing; `to` has room for them.
 ** Stack of to: [-0, +values->count, -]
 */
-static inline void mts_transfer_push_scanned(lua_State *to,
-                                             const mts_Values *values)
+static inline MTS_ALWAYS_INLINE void
+mts_transfer_push_scanned(lua_State *to, const mts_Values *values)
 {
   int i;
-  for (i = 0; i < values->count; i++) {
-    int index = values->first + i;
-    int type =
-        i < MTS_KNOWN_TYPES ? values->types[i] : lua_type(values->L, index);
-    mts_transfer_push_if_plain(to, values->L, index, type);
-  }
+  for (i = 0; i < values->count; i++)
+    mts_transfer_push_if_plain(to, values->L, values->first + i,
+                               mts_transfer_type(values, i));
 }
 
 /*
-** Copies examined values of any kind; to has room for them and two more.
-** Stack of to: [-0, +count, e]
+** Copies scanned values, and examined ones if they need that; `to` has room
+** for them and two more.
+** Stack of to: [-0, +values->count, e]
 */
 void mts_transfer_push(lua_State *to, const mts_Values *values);
 

@@ -1,0 +1,149 @@
+/*
+** exchange.h - what goes into a call and what it gives back
+*/
+#ifndef MTS_EXCHANGE_H
+#define MTS_EXCHANGE_H
+
+#include "base/compiler.h"
+
+#include "error.h"
+#include "luaapi/compat.h"
+#include "luaapi/protect.h"
+#include "state.h"
+#include "util.h"
+#include "value/codec.h"
+#include "value/transfer.h"
+
+MTS_BEGIN_HIDDEN
+
+/*
+** Where the arguments are: on a stack, scanned and examined if they need that;
+** in a message; or, if both are NULL, there are none.
+*/
+typedef struct mts_Source {
+  const mts_Values *values;
+  const mts_Message *message;
+} mts_Source;
+
+/*
+** Where the results go: onto the stack of L, but those that need memory of L
+** into the message, if there is one and it has room.  Without L they are
+** discarded.
+*/
+typedef struct mts_Sink {
+  lua_State *L;
+  mts_Message *message;
+  int pushed; /* results that the stack has got */
+} mts_Sink;
+
+/* A call in progress. */
+typedef struct mts_Call {
+  mts_State *state;
+  lua_State *to;    /* the Lua thread that is called */
+  lua_State *outer; /* what the call around this one is on */
+  int base;         /* top of `to` before the call */
+  int first;        /* first result in `to`, */
+  int top;          /* and last one */
+  int own;          /* arguments that were on the stack of `to` */
+  bool is_growing;  /* a stack, for values that are to be copied */
+  bool is_running;  /* all arguments are copied */
+  mts_Source source;
+  mts_Sink sink;
+  mts_Buffer *error_text;
+} mts_Call;
+
+/*
+** Stack slots that a call needs besides those of arguments or results, and
+** that the caller may have used besides those of its own arguments.
+*/
+#define MTS_CALL_SLOTS 6
+
+/* Returns: how many arguments there are. */
+static inline size_t mts_exchange_count(const mts_Source *source)
+{
+  if (source->values)
+    return (size_t)source->values->count;
+  return source->message ? source->message->count : 0;
+}
+
+/* Returns: what it takes to push them. */
+static inline mts_Need mts_exchange_need(const mts_Source *source)
+{
+  if (source->values)
+    return source->values->need;
+  return mts_exchange_count(source) > 0 ? MTS_NEED_MEMORY : MTS_NEED_NOTHING;
+}
+
+/*
+** Pushes arguments that need nothing; `to` has room for them.
+** Stack of to: [-0, +count, -]
+*/
+static inline MTS_ALWAYS_INLINE void
+mts_exchange_push_plain(lua_State *to, const mts_Source *source)
+{
+  if (source->values)
+    mts_transfer_push_scanned(to, source->values);
+}
+
+/*
+** A function that runs in a protected call of L sees other stack indices than
+** its caller.  So values to be copied that are on the stack of L itself,
+** because a state calls itself, are pushed as further arguments of it.
+** Returns: how many.
+** Stack: [-0, +returned, -]
+*/
+static inline int mts_exchange_push_own(lua_State *L, const mts_Values *values)
+{
+  int i;
+  if (values->L != L)
+    return 0;
+  for (i = 0; i < values->count; i++)
+    lua_pushvalue(L, values->first + i);
+  return values->count;
+}
+
+/*
+** Pushes any arguments of the call.  Runs in a protected call of `to`, which
+** has call->own arguments from the index own on.
+** Errors: for want of memory if call->is_growing is left set, or LUA_ERRMEM.
+** Stack of to: [-0, +count, e]
+*/
+int mts_exchange_push_args(mts_Call *call, lua_State *to, int own);
+
+/* Part of mts_exchange_deliver. */
+mts_Status mts_exchange_deliver_rest(mts_Call *call, int first);
+
+/*
+** Gives the results of the call, from the index first on, to its sink.
+** Returns: MTS_OK; MTS_RAISED with *call->error_text set; MTS_NO_MEMORY.
+** Stack of call->to: [-0, +n, -]
+** Stack of sink.L: [-0, +call->sink.pushed, -]
+*/
+static inline MTS_ALWAYS_INLINE mts_Status mts_exchange_deliver(mts_Call *call,
+                                                                mts_Sink sink,
+                                                                int first)
+{
+  const int count = call->top - first + 1;
+  int pushed;
+  if (!sink.L)
+    return MTS_OK;
+  if (!mts_protect_grow(sink.L, MTS_CALL_SLOTS, count + MTS_CALL_SLOTS))
+    return MTS_NO_MEMORY;
+  pushed = mts_transfer_push_plain(sink.L, call->to, first, count);
+  call->sink.pushed = pushed;
+  if (pushed == count)
+    return MTS_OK;
+  return mts_exchange_deliver_rest(call, first);
+}
+
+/*
+** Composes the text of an error from the error value on top of L.
+** Returns: MTS_RAISED with *call->error_text set; MTS_NO_MEMORY.
+** Stack: [-0, +0, -]
+*/
+mts_Status mts_exchange_report(const mts_Call *call, mts_Error error,
+                               lua_State *L);
+
+MTS_END_HIDDEN
+
+#endif
