@@ -45,7 +45,8 @@ BUSTED       ?= $(firstword $(wildcard /usr/bin/busted) \
 # mtstates-scm-0.rockspec has the same list; `make lint` compares the two.
 SOURCES = src/async_util.c src/capi/notify.c src/capi/receiver.c \
           src/core/anchor.c src/core/call.c src/core/coroutine.c \
-          src/core/interrupt.c src/core/lock.c src/core/newstate.c \
+          src/core/interrupt.c src/core/lock.c src/core/lockqueue.c \
+          src/core/newstate.c \
           src/core/preload.c src/core/registry.c src/core/signal.c \
           src/core/waitgraph.c src/core/watch.c src/error.c \
           src/lua/errorobject.c src/lua/gcpressure.c src/lua/handle.c \

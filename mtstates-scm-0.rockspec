@@ -30,6 +30,7 @@ build = {
         "src/core/coroutine.c",
         "src/core/interrupt.c",
         "src/core/lock.c",
+        "src/core/lockqueue.c",
         "src/core/newstate.c",
         "src/core/preload.c",
         "src/core/registry.c",

@@ -74,7 +74,7 @@ struct mts_State {
   size_t name_length;
 
   /* The thread that runs the setup of a singleton, 0 once that is over. */
-  mts_Word creator;
+  mts_LockWord creator;
 
   char name[]; /* zero terminated, can hold zeros */
 };

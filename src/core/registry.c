@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/waitgraph.h"
 #include "util.h"
 
 /* The first id: not to be mistaken for a count or an index. */
