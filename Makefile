@@ -45,14 +45,14 @@ BUSTED       ?= $(firstword $(wildcard /usr/bin/busted) \
 # mtstates-scm-0.rockspec has the same list; `make lint` compares the two.
 SOURCES = src/async_util.c src/capi/notify.c src/capi/receiver.c \
           src/core/anchor.c src/core/call.c src/core/coroutine.c \
-          src/core/interrupt.c src/core/lock.c src/core/lockqueue.c \
-          src/core/newstate.c \
-          src/core/preload.c src/core/registry.c src/core/signal.c \
-          src/core/waitgraph.c src/core/watch.c src/error.c \
+          src/core/hook.c src/core/interrupt.c src/core/lock.c \
+          src/core/lockqueue.c src/core/newstate.c src/core/preload.c \
+          src/core/registry.c src/core/signal.c src/core/statetable.c \
+          src/core/thread.c src/core/waitgraph.c src/core/watch.c src/error.c \
           src/lua/errorobject.c src/lua/gcpressure.c src/lua/handle.c \
-          src/lua/setup.c src/luaapi/compat.c src/luaapi/protect.c \
-          src/main.c src/state.c src/util.c src/value/carray.c \
-          src/value/message.c src/value/transfer.c
+          src/lua/setup.c src/luaapi/compat.c src/luaapi/protect.c src/main.c \
+          src/state.c src/util.c src/value/carray.c src/value/message.c \
+          src/value/transfer.c
 
 MODULE   = $(BUILD)/mtstates.so
 OBJECTS  = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
@@ -401,7 +401,7 @@ endef
 model: ## try all interleavings of the call lock's model (spin); 7 GB, minutes
 	@$(MAKE) --no-print-directory -j2 $(MODELS)
 
-model-interrupt: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DHASTY=false,-DSAFETY)
+model-interrupt: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DBACKING_OFF=false,-DSAFETY)
 model-lost: ; $(call CHECK_ALL,-DSPURIOUS=0 -DTHREADS=2 -DLOST=1,-DSAFETY)
 model-spurious: ; $(call CHECK_ALL,-DINTERRUPTS=0,-DSAFETY)
 model-progress: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=0,-DNP,-l -f)

@@ -60,7 +60,8 @@ typedef struct Call {
 
 MTS_INLINE Call begin(mts_State *s, mts_Buffer *error_text)
 {
-  lua_State *to = atomic_load_explicit(&s->running, memory_order_relaxed);
+  lua_State *to =
+      atomic_load_explicit(&s->interrupt.running, memory_order_relaxed);
   Call call = {.state = s,
                .to = to,
                .outer = s->innermost,
