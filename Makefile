@@ -401,7 +401,7 @@ endef
 model: ## try all interleavings of the call lock's model (spin); 7 GB, minutes
 	@$(MAKE) --no-print-directory -j2 $(MODELS)
 
-model-interrupt: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DBACKING_OFF=false,-DSAFETY)
+model-interrupt: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DMAY_BACK_OFF=false,-DSAFETY)
 model-lost: ; $(call CHECK_ALL,-DSPURIOUS=0 -DTHREADS=2 -DLOST=1,-DSAFETY)
 model-spurious: ; $(call CHECK_ALL,-DINTERRUPTS=0,-DSAFETY)
 model-progress: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=0,-DNP,-l -f)
