@@ -25,7 +25,7 @@ MTS_BEGIN_HIDDEN
 #define MTS_STATE_CLASS "mtstates.state"
 
 /*
-** The fields that every call uses come first, in as few cache lines as
+** The fields that every call uses are at the start, in as few cache lines as
 ** possible.
 */
 struct mts_State {

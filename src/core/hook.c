@@ -5,16 +5,16 @@
 ** the next operation of the virtual machine there.  It decides under the mutex
 ** of the lock what it does:
 **
-** 1. If there is a level, it takes the level back, unless that is "always", and
-**    raises the error.
+** 1. If there is a level, it raises the error, and takes the level back unless
+**    that is "always".
 ** 2. If there is none any more, it removes itself.
 ** 3. Finalizers are not to be hit, nor hooks of the debug library, nor
 **    coroutines that these resume.  Lua runs no hooks in the Lua thread that a
 **    finalizer runs on, but it does in coroutines that the finalizer resumes.
 **    So the hook asks each Lua thread that has resumed another one whether it
 **    runs hooks.  If one of them does not, the hook only removes itself, and
-**    the level stays: when the coroutine is left, mts_interrupt_switch sets the
-**    hook in the Lua thread that resumed it, which takes effect after the
+**    the level stays: when the coroutine is left, mts_interrupt_switch sets
+**    the hook in the Lua thread that resumed it, which takes effect after the
 **    finalizer.  (In LuaJIT hooks are a matter of the whole state, and
 **    finalizers run without.)
 */

@@ -47,8 +47,8 @@
 **   sequentially consistent: of the interrupter and the holder, each of which
 **   stores and then looks, at least one sees what the other has stored.
 ** - No Lua thread dies while its hook is set from outside: a thread that is
-**   about to leave it sees the level and takes the mutex first, and so does the
-**   hook before it takes the level back.
+**   about to leave it sees the level and takes the mutex first, and so does
+**   the hook before it takes the level back.
 ** - No thread waits for another one with a mutex held.  The interrupter waits
 **   for the hook to be set, for PATIENCE at most, without a lock; it sleeps in
 **   between, so that a thread of lower priority gets the processor.

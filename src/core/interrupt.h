@@ -43,8 +43,8 @@ static inline void mts_interrupt_check(mts_State *s)
 }
 
 /*
-** Sets the running Lua thread of s, which may be NULL (L belongs to no state of
-** this module): then nothing happens.
+** Sets the running Lua thread of s, which may be NULL (L belongs to no state
+** of this module): then nothing happens.
 ** Locks: as mts_interrupt_check.
 ** Returns: the one before, to be restored with this function.
 */

@@ -39,9 +39,9 @@
 **    on that until it releases the mutex.
 ** 3. With CLOSING or CLOSED, no thread gets in, and all waiters have been
 **    woken to find that out.
-** 4. holder_wants_mutex is true while the holder is about to take the mutex: in
-**    mts_lock_acquire_mutex, or after a hand-off until it runs again.  When it
-**    has had the mutex it looks for interrupts (see interrupt.c).
+** 4. holder_wants_mutex is true while the holder is about to take the mutex:
+**    in mts_lock_acquire_mutex, or after a hand-off until it runs again.  When
+**    it has had the mutex it looks for interrupts (see interrupt.c).
 ** 5. No wake-up is lost: see lockqueue.c.
 */
 #include "core/lock.h"

@@ -15,8 +15,8 @@
 **   calls meanwhile, its hand-off is due: it pins the holder and spins, to be
 **   awake when it is handed the lock.  If there were few, backing off ends.  A
 **   system can keep the first, although awake, waiting for the processor that
-**   the holder runs on; so one call of MTS_LOCK_LOOK looks at the queue without
-**   being asked to.
+**   the holder runs on; so one call of MTS_LOCK_LOOK looks at the queue
+**   without being asked to.
 **
 ** Invariants:
 **

@@ -120,8 +120,8 @@ static bool is_blocked_here(int number)
 }
 
 /*
-** A signal that is not in use, or 0.  One that is blocked is the second choice:
-** other code may wait for it with sigwait.
+** A signal that is not in use, or 0.  One that is blocked is the second
+** choice: other code may wait for it with sigwait.
 */
 static int find_free_signal(void)
 {

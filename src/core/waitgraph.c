@@ -3,10 +3,10 @@
 **
 ** One hash table, by thread, of all waits without timeout, behind one mutex.
 ** A deadlock is a cycle: each thread waits for something that the next one
-** holds.  A thread adds its wait and looks for a cycle in one step, so the last
-** thread of a cycle sees all others.
+** holds.  A thread adds its wait and looks for a cycle in one step, so the
+** last thread of a cycle sees all others.
 **
-** The words of locks are read without the mutexes of the locks.  That is sound:
+** Words of locks are read without the mutexes of the locks, which is sound:
 **
 ** 1. A thread whose wait is in the table stands still: what it holds stays
 **    held as long as the mutex of the graph is.  The one exception is a thread

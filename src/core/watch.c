@@ -4,8 +4,8 @@
 ** A list of watches, in no order, since there are few; and one thread, which
 ** is started with the first of them and never ends.  It sleeps until the next
 ** watch is due, and without a deadline if there is none.  Each delay is twice
-** the one before: a signal can end a system call early, which is then repeated;
-** however long the call takes, at last it fits into a delay.
+** the one before: a signal can end a system call early, which is then
+** repeated; however long the call takes, at last it fits into a delay.
 **
 ** One mutex guards all.  The thread holds it while it tries again, too.  So a
 ** watch is on or off for good when the mutex is free, and a process that forks
