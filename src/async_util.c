@@ -229,35 +229,9 @@ static void set_signal_mask(const SignalMask *mask)
 
 #endif
 
-/* What a thread is started with; belongs to the new thread. */
-typedef struct Start {
-  void (*function)(void *);
-  void *data;
-  const char *name;
-} Start;
-
-static void name_this_thread(const char *name)
-{
-#if defined(__APPLE__)
-  (void)pthread_setname_np(name);
-#elif defined(__linux__) || defined(_WIN32)
-  (void)pthread_setname_np(pthread_self(), name);
-#else
-  (void)name;
-#endif
-}
-
-static void *run_thread(void *data)
-{
-  Start start = *(Start *)data;
-  free(data);
-  name_this_thread(start.name);
-  start.function(start.data);
-  return NULL;
-}
-
 /* The new thread has the signal mask of the one that creates it. */
-static bool create_detached(Start *start, size_t stack_size)
+bool mts_async_start_thread(void *(*function)(void *), void *data,
+                            size_t stack_size)
 {
   pthread_attr_t attributes;
   pthread_t thread;
@@ -268,24 +242,21 @@ static bool create_detached(Start *start, size_t stack_size)
   CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
   CHECK(pthread_attr_setstacksize(&attributes, stack_size));
   block_all_signals(&mask);
-  error = pthread_create(&thread, &attributes, run_thread, start);
+  error = pthread_create(&thread, &attributes, function, data);
   set_signal_mask(&mask);
   CHECK(pthread_attr_destroy(&attributes));
   return error == 0;
 }
 
-bool mts_async_start_thread(void (*function)(void *), void *data,
-                            size_t stack_size, const char *name)
+void mts_async_name_thread(const char *name)
 {
-  bool is_started;
-  Start *start = malloc(sizeof(*start));
-  if (!start)
-    return false;
-  *start = (Start){function, data, name};
-  is_started = create_detached(start, stack_size);
-  if (!is_started)
-    free(start);
-  return is_started;
+#if defined(__APPLE__)
+  (void)pthread_setname_np(name);
+#elif defined(__linux__) || defined(_WIN32)
+  (void)pthread_setname_np(pthread_self(), name);
+#else
+  (void)name;
+#endif
 }
 
 bool mts_async_find_stack(uintptr_t *end, size_t *size)

@@ -90,11 +90,14 @@ void mts_spin_pause(void);
 
 /*
 ** Starts a detached thread that runs function(data) with all signals blocked.
-** stack_size: bytes of C stack.  name: for debuggers, at most 15 characters.
+** stack_size: bytes of C stack.
 ** Returns: false if the system has no resources for it.
 */
-bool mts_async_start_thread(void (*function)(void *), void *data,
-                            size_t stack_size, const char *name);
+bool mts_async_start_thread(void *(*function)(void *), void *data,
+                            size_t stack_size);
+
+/* Names the calling thread, for debuggers; at most 15 characters. */
+void mts_async_name_thread(const char *name);
 
 /*
 ** Finds the C stack of the calling thread: its lowest address, which is where

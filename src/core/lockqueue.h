@@ -17,8 +17,10 @@ MTS_BEGIN_HIDDEN
 mts_Status mts_lockqueue_wait(mts_Lock *lock, uintptr_t thread,
                               double deadline) MTS_REQUIRES(lock->mutex);
 
-/* For the thread that leaves: hands the lock to the first waiter or frees it,
-** and wakes the first if need be. */
+/*
+** For the thread that leaves: hands the lock off to the first waiter, or frees
+** it and wakes the first if need be.
+*/
 void mts_lockqueue_release(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
 
 /* Wakes all waiters, since the lock ends. */

@@ -35,7 +35,7 @@ typedef atomic_uintptr_t mts_LockWord;
 #define MTS_WORD_FLAGS ((uintptr_t)7)
 
 /* What threads have to be aligned to. */
-#define MTS_WORD_ALIGNMENT 8
+#define MTS_WORD_ALIGNMENT (MTS_WORD_FLAGS + 1)
 
 /* The thread that a value of the word names, or 0. */
 static inline uintptr_t mts_lockword_holder(uintptr_t value)

@@ -10,7 +10,7 @@
 ** One mutex guards all.  The thread holds it while it tries again, too.  So a
 ** watch is on or off for good when the mutex is free, and a process that forks
 ** while the mutex is held by the forking thread leaves nothing half done to
-** the child.  The mutex is the first in the order of locks.
+** the child.  The mutex is the first in the order of locks (see state.h).
 **
 ** The thread never waits for another thread, so no thread can delay the
 ** watches of others.  It blocks all signals and owns nothing of any Lua state.
@@ -63,9 +63,10 @@ static void try_watch(mts_Watch **link) MTS_REQUIRES(watch_mutex)
   }
 }
 
-static void run_watcher(void *unused)
+static void *run_watcher(void *unused)
 {
   (void)unused;
+  mts_async_name_thread("mtstates/watch");
   mts_mutex_lock(&watch_mutex);
   for (;;) {
     mts_Watch **next = find_next();
@@ -76,14 +77,15 @@ static void run_watcher(void *unused)
     else
       try_watch(next);
   }
+  return NULL;
 }
 
 static bool start_watcher(void) MTS_REQUIRES(watch_mutex)
 {
   if (!watcher.has_thread) {
     mts_cond_init(&watcher.changed);
-    watcher.has_thread = mts_async_start_thread(
-        run_watcher, NULL, WATCHER_STACK, "mtstates/watch");
+    watcher.has_thread =
+        mts_async_start_thread(run_watcher, NULL, WATCHER_STACK);
     if (!watcher.has_thread)
       mts_cond_destroy(&watcher.changed);
   }
