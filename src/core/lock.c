@@ -16,21 +16,21 @@
 **   thread CONTENDED CLOSING  held; the thread closes the lock when it leaves
 **   CLOSED                    closed for good
 **
-** Transitions:
+** Transitions; all but the first two under the mutex:
 **
-**   enter    free to held; CONTENDED stays.  This is barging: a running thread
-**            can get in before those that wait, which costs much less than a
-**            switch of threads for each call.
-**   leave    held to 0, without the mutex.  If the word has a flag, this swap
-**            fails, and the thread takes the mutex.  With CLOSING the lock is
-**            closed then; else it is freed, with CONTENDED if the first waiter
-**            is woken, or handed off: the word passes to the first waiter
-**            without being free in between.
-**   pin      held to held CONTENDED, under the mutex.
-**   back off CONTENDED is cleared by the first waiter, under the mutex.
-**   close    free to CLOSED, under the mutex.
-**   deferred close  held to held CONTENDED CLOSING, under the mutex.
-**   close held      held to CLOSED, by the holder, under the mutex.
+**   enter           free to held; CONTENDED stays.  This is barging: a running
+**                   thread can get in before those that wait, which costs much
+**                   less than a switch of threads for each call.
+**   leave           held to 0.  This swap fails if the word has a flag; then
+**                   the thread takes the mutex and releases the lock.
+**   release         held to 0, or to CONTENDED if the first waiter is woken,
+**                   or to held by the first waiter.  The last is a hand-off:
+**                   the lock is not free in between.  With CLOSING: to CLOSED.
+**   pin             held to held CONTENDED.
+**   back-off        held CONTENDED to held, by the first waiter.
+**   close           free to CLOSED.
+**   deferred close  held to held CONTENDED CLOSING.
+**   close held      held to CLOSED, by the holder.
 **
 ** Invariants:
 **
