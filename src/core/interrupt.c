@@ -43,9 +43,9 @@
 **
 ** - While code of a state runs and there is a level, the hook is set, or a
 **   signal is on its way, or an interrupter or the holder has the mutex or is
-**   about to take it, or the state is watched.  For all operations are
-**   sequentially consistent: of the interrupter and the holder, each of which
-**   stores and then looks, at least one sees what the other has stored.
+**   about to take it, or the state is watched.  This rests on sequential
+**   consistency: interrupter and holder each store something and then look,
+**   so at least one of them sees what the other has stored.
 ** - No Lua thread dies while its hook is set from outside: a thread that is
 **   about to leave it sees the level and takes the mutex first, and so does
 **   the hook before it takes the level back.
@@ -191,22 +191,17 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
 /* Open                                                                    */
 /* ======================================================================= */
 
-static void after_fork_in_parent(void)
-{
-  mts_watch_after_fork(false);
-}
-
 /* The kernel has another id for the thread that forked there. */
 static void after_fork_in_child(void)
 {
-  mts_watch_after_fork(true);
+  mts_watch_after_fork_in_child();
   if (mts_self.is_ready)
     mts_signal_init_target(&mts_self.signal);
 }
 
 static void install_fork_handlers(void)
 {
-  mts_fork_handlers(mts_watch_before_fork, after_fork_in_parent,
+  mts_fork_handlers(mts_watch_before_fork, mts_watch_after_fork_in_parent,
                     after_fork_in_child);
 }
 

@@ -118,9 +118,13 @@ void mts_watch_before_fork(void) MTS_UNCHECKED
   mts_mutex_lock(&watch_mutex);
 }
 
-void mts_watch_after_fork(bool is_child) MTS_UNCHECKED
+void mts_watch_after_fork_in_parent(void) MTS_UNCHECKED
 {
-  if (is_child)
-    watcher.has_thread = false;
+  mts_mutex_unlock(&watch_mutex);
+}
+
+void mts_watch_after_fork_in_child(void) MTS_UNCHECKED
+{
+  watcher.has_thread = false;
   mts_mutex_unlock(&watch_mutex);
 }

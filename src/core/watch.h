@@ -48,7 +48,8 @@ bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again);
 ** thread until it starts one of its own.
 */
 void mts_watch_before_fork(void);
-void mts_watch_after_fork(bool is_child);
+void mts_watch_after_fork_in_parent(void);
+void mts_watch_after_fork_in_child(void);
 
 MTS_END_HIDDEN
 
