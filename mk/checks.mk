@@ -9,8 +9,8 @@ C_FILES   = $(C_SOURCES) $(wildcard src/*.h src/*/*.h include/*/*.h \
               spec/support/*.h spec/sanitize/*.h spec/foreign/*.c \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library mk -name '*.lua')
-CHECKS    = check-format check-lists check-layers check-names check-lua \
-            check-api check-compile
+CHECKS    = check-format check-lists check-layers check-names check-links \
+            check-lua check-api check-compile
 ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
 .PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) compile \
@@ -54,6 +54,10 @@ check-format: has-clang-format ## what `make format` would change; long lines
 check-lists:
 	@mkdir -p $(BUILD); printf '%s\n' $(SOURCES) > $(BUILD)/sources
 	@find src -name '*.c' | LC_ALL=C sort | diff -u $(BUILD)/sources -
+
+# Of links between documents: file and heading.
+check-links:
+	@$(LUA) mk/check-links.lua *.md docs/*.md spec/*/*.md
 
 check-lua: has-luacheck
 	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \

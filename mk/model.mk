@@ -23,7 +23,7 @@ define CHECK_ALL
 endef
 
 model-interrupt:
-	$(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DHASTY=false,-DSAFETY)
+	$(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=1 -DMAY_BACK_OFF=false,-DSAFETY)
 model-lost: ; $(call CHECK_ALL,-DSPURIOUS=0 -DTHREADS=2 -DLOST=1,-DSAFETY)
 model-spurious: ; $(call CHECK_ALL,-DINTERRUPTS=0,-DSAFETY)
 model-progress: ; $(call CHECK_ALL,-DSPURIOUS=0 -DINTERRUPTS=0,-DNP,-l -f)

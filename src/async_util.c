@@ -1,10 +1,10 @@
 /*
 ** async_util.c - mutex, condition, clock, threads
 **
-** POSIX threads (on Windows those of mingw-w64) and C11 atomics.  All that
-** depends on the system is here, each time next to what the others do instead:
-** waiting by the monotonic clock, where the C stack ends, and how the module
-** stays loaded.  Only signals have a room of their own, preempt.c.
+** POSIX threads (on Windows those of mingw-w64) and C11 atomics.  What depends
+** on the system is here, each time with its branches side by side: waiting by
+** the monotonic clock, threads, where the C stack ends, and how the module
+** stays loaded.  Only signals are elsewhere, in core/signal.c.
 */
 #define _GNU_SOURCE         /* dladdr, pthread_getattr_np */
 #define _WIN32_WINNT 0x0602 /* GetCurrentThreadStackLimits: Windows 8 */
@@ -29,7 +29,7 @@
 
 const char mts_async_info[] = "threads: pthreads, atomics: C11 stdatomic";
 
-/* Longer timeouts (about 30 years) are as good as none. */
+/* Longer timeouts (about 30 years) count as none. */
 #define LONGEST_TIMEOUT 1e9
 
 static void check_at(int error, const char *call, int line)
@@ -72,7 +72,7 @@ int mts_cancel_disable(void)
 
 void mts_cancel_restore(int state)
 {
-  int ignored; /* some systems want a place for it */
+  int ignored; /* not every system takes NULL */
   CHECK(pthread_setcancelstate(state, &ignored));
 }
 
@@ -86,11 +86,11 @@ static struct timespec to_timespec(double seconds)
 #if defined(__APPLE__) || defined(_WIN32)
 
 /*
-** Conditions cannot be told to use the monotonic clock here.  They can wait
-** for a length of time, which nobody changes by setting another clock.
+** Conditions cannot be told to use the monotonic clock here.  But they can
+** wait for a length of time, which does not change when a clock is set.
 */
 
-/* In seconds; Windows takes 49 days for ever. */
+/* In seconds; on Windows 49 days would mean for ever. */
 #define LONGEST_WAIT 86400.0
 
 void mts_cond_init(mts_Cond *cond)
@@ -98,11 +98,11 @@ void mts_cond_init(mts_Cond *cond)
   CHECK(pthread_cond_init(&cond->handle, NULL));
 }
 
-static int wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
+static int timed_wait(mts_Cond *cond, mts_Mutex *mutex, double deadline)
 {
   double rest = deadline - mts_clock_now();
   struct timespec length;
-  if (rest < 1e-9) /* macOS may take 0 for ever */
+  if (rest < 1e-9) /* on macOS 0 may mean for ever */
     return ETIMEDOUT;
   length = to_timespec(rest < LONGEST_WAIT ? rest : LONGEST_WAIT);
   return pthread_cond_timedwait_relative_np(&cond->handle, &mutex->handle,
@@ -120,7 +120,7 @@ void mts_cond_init(mts_Cond *cond)
   CHECK(pthread_condattr_destroy(&attributes));
 }
 
-static int wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
+static int timed_wait(mts_Cond *cond, mts_Mutex *mutex, double deadline)
 {
   const struct timespec when = to_timespec(deadline);
   return pthread_cond_timedwait(&cond->handle, &mutex->handle, &when);
@@ -158,9 +158,9 @@ bool mts_cond_wait_until(mts_Cond *cond, mts_Mutex *mutex, double deadline)
     return true;
   }
   cancel_state = mts_cancel_disable();
-  error = wait_until(cond, mutex, deadline);
+  error = timed_wait(cond, mutex, deadline);
   mts_cancel_restore(cancel_state);
-  if (error == ETIMEDOUT) /* it can be too early */
+  if (error == ETIMEDOUT) /* can be early */
     return mts_clock_now() < deadline;
   CHECK(error);
   return true;
@@ -178,10 +178,10 @@ double mts_clock_deadline(double timeout)
   return timeout < LONGEST_TIMEOUT ? mts_clock_now() + timeout : MTS_FOREVER;
 }
 
-void mts_thread_pause(void)
+void mts_clock_pause(void)
 {
-  const struct timespec nap = {.tv_nsec = 20000};
-  nanosleep(&nap, NULL);
+  const struct timespec length = {.tv_nsec = 20000};
+  nanosleep(&length, NULL);
 }
 
 void mts_spin_pause(void)
@@ -197,11 +197,69 @@ void mts_spin_pause(void)
 /* Threads and the module                                                  */
 /* ======================================================================= */
 
-/*
-** The end of the calling thread's C stack and its size; 0: not known.  False
-** if there was no memory to find out.
-*/
-static bool find_stack(uintptr_t *end, size_t *size)
+#if defined(_WIN32)
+
+typedef int SignalMask;
+
+static void block_all_signals(SignalMask *before)
+{
+  (void)before;
+}
+
+static void set_signal_mask(const SignalMask *mask)
+{
+  (void)mask;
+}
+
+#else
+
+typedef sigset_t SignalMask;
+
+static void block_all_signals(SignalMask *before)
+{
+  sigset_t all;
+  sigfillset(&all);
+  CHECK(pthread_sigmask(SIG_SETMASK, &all, before));
+}
+
+static void set_signal_mask(const SignalMask *mask)
+{
+  CHECK(pthread_sigmask(SIG_SETMASK, mask, NULL));
+}
+
+#endif
+
+/* The new thread has the signal mask of the one that creates it. */
+bool mts_async_start_thread(void *(*function)(void *), void *data,
+                            size_t stack_size)
+{
+  pthread_attr_t attributes;
+  pthread_t thread;
+  SignalMask mask;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0)
+    return false;
+  CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
+  CHECK(pthread_attr_setstacksize(&attributes, stack_size));
+  block_all_signals(&mask);
+  error = pthread_create(&thread, &attributes, function, data);
+  set_signal_mask(&mask);
+  CHECK(pthread_attr_destroy(&attributes));
+  return error == 0;
+}
+
+void mts_async_name_thread(const char *name)
+{
+#if defined(__APPLE__)
+  (void)pthread_setname_np(name);
+#elif defined(__linux__) || defined(_WIN32)
+  (void)pthread_setname_np(pthread_self(), name);
+#else
+  (void)name;
+#endif
+}
+
+bool mts_async_find_stack(uintptr_t *end, size_t *size)
 {
   *size = 0;
 #if defined(__linux__)
@@ -227,65 +285,6 @@ static bool find_stack(uintptr_t *end, size_t *size)
   return true;
 }
 
-/* A new thread has the signal mask of its creator. */
-#if defined(_WIN32)
-
-typedef int SignalMask;
-
-static void block_signals(SignalMask *before)
-{
-  (void)before;
-}
-
-static void restore_signals(const SignalMask *before)
-{
-  (void)before;
-}
-
-#else
-
-typedef sigset_t SignalMask;
-
-static void block_signals(SignalMask *before)
-{
-  sigset_t all;
-  sigfillset(&all);
-  CHECK(pthread_sigmask(SIG_SETMASK, &all, before));
-}
-
-static void restore_signals(const SignalMask *before)
-{
-  CHECK(pthread_sigmask(SIG_SETMASK, before, NULL));
-}
-
-#endif
-
-/* For threads of the module itself: what runs there calls no foreign code. */
-#define THREAD_STACK ((size_t)256 * 1024)
-
-bool mts_thread_start(void *(*function)(void *), const char *name)
-{
-  pthread_attr_t attributes;
-  pthread_t thread;
-  SignalMask mask;
-  int error = pthread_attr_init(&attributes);
-  if (error != 0)
-    return false;
-  CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
-  CHECK(pthread_attr_setstacksize(&attributes, THREAD_STACK));
-  block_signals(&mask);
-  error = pthread_create(&thread, &attributes, function, NULL);
-  restore_signals(&mask);
-  CHECK(pthread_attr_destroy(&attributes));
-#if defined(__linux__)
-  if (error == 0) /* it never ends, so its handle is good */
-    (void)pthread_setname_np(thread, name);
-#else
-  (void)name;
-#endif
-  return error == 0;
-}
-
 void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
                        void (*in_child)(void))
 {
@@ -298,34 +297,19 @@ void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
 #endif
 }
 
-void mts_thread_init(mts_Thread *thread)
-{
-  thread->handle = pthread_self();
-  thread->is_ready = true;
-}
-
-void mts_thread_find_stack(mts_Thread *thread, size_t reserve)
-{
-  size_t size;
-  if (find_stack(&thread->stack, &size)) {
-    thread->reserve = reserve < size / 2 ? reserve : size / 2;
-    thread->knows_stack = true;
-  }
-}
-
 void mts_module_pin(void)
 {
-  static const char anchor = 0;
-  /* Where the module is part of the program itself there is nothing to pin,
-  ** and this may fail. */
+  static const char address = 0;
+  /* May fail where the module is part of the program itself, and there is
+  ** nothing to pin then. */
 #if defined(_WIN32)
   HMODULE module;
   (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
                                GET_MODULE_HANDLE_EX_FLAG_PIN,
-                           &anchor, &module);
+                           &address, &module);
 #else
   Dl_info info;
-  if (dladdr(&anchor, &info) != 0 && info.dli_fname) /* never closed */
+  if (dladdr(&address, &info) != 0 && info.dli_fname) /* never closed */
     (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 #endif
 }

@@ -1,10 +1,10 @@
 /*
 ** async_util.h - mutex, condition, clock, threads
 **
-** The room that knows the thread library; only signals are elsewhere, in
-** preempt.c.  It knows no Lua.  Calls that cannot fail in a correct program
-** abort with file and line if they do.  All times are double seconds of the
-** monotonic clock.
+** What the module needs of the thread library and of the system, but for
+** signals, which are in core/signal.h.  Calls that cannot fail in a correct
+** program abort with file and line if they do.  All times are double seconds
+** of the monotonic clock.
 */
 #ifndef MTS_ASYNC_UTIL_H
 #define MTS_ASYNC_UTIL_H
@@ -19,37 +19,6 @@
 
 MTS_BEGIN_HIDDEN
 
-/*
-** Annotations for clang -Wthread-safety; nothing for other compilers.
-*/
-#if defined(__clang__)
-#define MTS_ANNOTATE(x) __attribute__((x))
-#else
-#define MTS_ANNOTATE(x)
-#endif
-#define MTS_CAPABILITY MTS_ANNOTATE(capability("mutex"))
-#define MTS_GUARDED_BY(m) MTS_ANNOTATE(guarded_by(m))
-#define MTS_REQUIRES(...) MTS_ANNOTATE(requires_capability(__VA_ARGS__))
-#define MTS_ACQUIRES(...) MTS_ANNOTATE(acquire_capability(__VA_ARGS__))
-#define MTS_RELEASES(...) MTS_ANNOTATE(release_capability(__VA_ARGS__))
-#define MTS_UNCHECKED MTS_ANNOTATE(no_thread_safety_analysis)
-
-/* For what all calls go through, if it has more than one caller. */
-#define MTS_INLINE static inline __attribute__((always_inline))
-
-/*
-** For variables of which each thread has its own.  In the way that compilers
-** choose for a library, glibc takes memory for them when a thread first uses
-** one, and ends the process if there is none.  So they are to lie, few bytes,
-** in the reserve that each thread has from its start.
-*/
-#if defined(__GLIBC__)
-#define MTS_THREAD_LOCAL                                                      \
-  __attribute__((tls_model("initial-exec"))) _Thread_local
-#else
-#define MTS_THREAD_LOCAL _Thread_local
-#endif
-
 typedef struct MTS_CAPABILITY mts_Mutex {
   pthread_mutex_t handle;
 } mts_Mutex;
@@ -58,36 +27,20 @@ typedef struct mts_Cond {
   pthread_cond_t handle;
 } mts_Cond;
 
-/* One for each thread, in storage that lives as long as the thread. */
-typedef struct mts_Thread {
-  pthread_t handle;
-  bool is_ready;    /* after mts_thread_init */
-  bool knows_stack; /* found out at the first look that has memory for it */
-  uintptr_t stack;  /* the end of its C stack */
-  size_t reserve;   /* to be kept free there; 0: that end is not known */
-
-  /* See preempt.c. */
-  long task;                /* how the kernel calls it */
-  bool was_blocked;         /* when it was last looked at, */
-  unsigned seen;            /* and the signals that it had taken by then */
-  atomic_uint taken;        /* counts them */
-  atomic_bool is_signalled; /* a signal is on its way */
-} mts_Thread;
-
 /* For static storage. */
 #define MTS_MUTEX_INIT                                                        \
   {                                                                           \
     PTHREAD_MUTEX_INITIALIZER                                                 \
   }
-#define MTS_COND_INIT                                                         \
+#define MTS_COND_INIT /* not for deadlines */                                 \
   {                                                                           \
     PTHREAD_COND_INITIALIZER                                                  \
-  } /* not for deadlines */
+  }
 
 /* A timeout that never ends. */
 #define MTS_FOREVER HUGE_VAL
 
-/* How threads and atomics were built, for people. */
+/* How threads and atomics were built, for mtstates._INFO. */
 extern const char mts_async_info[];
 
 void mts_mutex_init(mts_Mutex *mutex);
@@ -96,15 +49,17 @@ void mts_mutex_lock(mts_Mutex *mutex) MTS_ACQUIRES(mutex);
 void mts_mutex_unlock(mts_Mutex *mutex) MTS_RELEASES(mutex);
 
 /*
-** From the first to the second the calling thread is not cancelled (see
-** pthread_cancel): who ends while it waits would leave a mutex locked and its
-** place in a queue behind.  state: what the first has returned.
+** Keeps the calling thread from being cancelled (see pthread_cancel): if it
+** ended while it waits, a mutex would stay locked and its place in a queue
+** would stay behind.  Returns: what mts_cancel_restore needs.
 */
 int mts_cancel_disable(void);
 void mts_cancel_restore(int state);
 
-/* Conditions use the monotonic clock; wake-ups can be spurious.  Threads that
-** wait are not cancelled. */
+/*
+** Conditions use the monotonic clock; wake-ups can be spurious.  A thread that
+** waits is not cancelled.
+*/
 void mts_cond_init(mts_Cond *cond);
 void mts_cond_destroy(mts_Cond *cond);
 void mts_cond_signal(mts_Cond *cond);
@@ -127,44 +82,37 @@ double mts_clock_now(void);
 */
 double mts_clock_deadline(double timeout);
 
-/* Lets other threads run for a moment. */
-void mts_thread_pause(void);
+/* Sleeps for some microseconds, which lets other threads run. */
+void mts_clock_pause(void);
 
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
 
 /*
-** Starts a thread that runs function(NULL), which never returns.  It blocks
-** all signals.  name: at most 15 characters, for debuggers.  False if the
-** system has no resources for it.
+** Starts a detached thread that runs function(data) with all signals blocked.
+** stack_size: bytes of C stack.
+** Returns: false if the system has no resources for it.
 */
-bool mts_thread_start(void *(*function)(void *), const char *name);
+bool mts_async_start_thread(void *(*function)(void *), void *data,
+                            size_t stack_size);
+
+/* Names the calling thread, for debuggers; at most 15 characters. */
+void mts_async_name_thread(const char *name);
+
+/*
+** Finds the C stack of the calling thread: its lowest address, which is where
+** it ends, and its size, 0 if the system does not tell.
+** Returns: false if there was no memory to find out.
+*/
+bool mts_async_find_stack(uintptr_t *end, size_t *size);
 
 /*
 ** Has the functions called around each fork of the process: before it, and
-** after it in the parent and in the child; not if there is no memory for that.
+** after it in the parent and in the child.  Without memory for that they are
+** not called.
 */
 void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
                        void (*in_child)(void));
-
-/* To be called by the thread itself. */
-void mts_thread_init(mts_Thread *thread);
-
-/* Part of mts_thread_is_stack_low. */
-void mts_thread_find_stack(mts_Thread *thread, size_t reserve);
-
-/*
-** Tells whether the calling thread has used up its C stack but for reserve
-** bytes, or half of it.
-*/
-static inline bool mts_thread_is_stack_low(mts_Thread *thread, size_t reserve)
-{
-  /* Coroutines of other libraries can have stacks elsewhere. */
-  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-  if (!thread->knows_stack)
-    mts_thread_find_stack(thread, reserve);
-  return here - thread->stack < thread->reserve;
-}
 
 /*
 ** Keeps the shared object that holds this function in memory until the

@@ -1,17 +1,17 @@
 /*
 ** state.c - references, nested use and closing of a state
 **
-** A state is busy while a thread holds its call lock (see lock.c); only that
-** thread uses s->L and s->depth.  A thread that holds a state already just
-** goes one level deeper.
-**
 ** References keep the memory of a state, owners keep it open (see registry.c).
-** A state is closed by the thread that has closed its lock: from then on
-** nobody is in and nobody gets in, and no mutex is held. lua_close runs
-** finalizers, and those can close the next state, which is closed when that
-** returns.  Only if closings nest as deep as calls may, or the C stack runs
-** low, a thread puts further ones on a list, which the level before works
-** through: so a chain of states that own each other can be of any length.
+** A state is busy while a thread holds its call lock (see lock.c); only that
+** thread uses s->L and s->depth.  If it enters the state again, it goes one
+** level deeper without taking the lock.
+**
+** The thread that has closed the lock of a state closes the state: from then
+** on no thread is in and none gets in, and no mutex is held.  lua_close runs
+** finalizers; these can close another state, which is closed when lua_close
+** has returned.  If closings nest as deep as calls may, or the C stack runs
+** low, further states go to a list of the thread, which the level before works
+** through.  So a chain of states that own each other can be of any length.
 */
 #include "state.h"
 
@@ -19,16 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/signal.h"
 #include "util.h"
-
-MTS_THREAD_LOCAL mts_Self mts_self;
-
-void mts_state_init_thread(void)
-{
-  mts_signal_init_thread(&mts_self.thread);
-  mts_thread_init(&mts_self.thread);
-}
 
 /* ======================================================================= */
 /* References                                                              */
@@ -38,8 +29,8 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
                          mts_State **created)
 {
   mts_State *s;
-  uintptr_t thread = mts_state_thread();
-  if (mts_state_is_too_deep(mts_self.nesting))
+  uintptr_t thread = mts_thread_id();
+  if (mts_thread_is_too_deep(mts_self.nesting))
     return MTS_TOO_DEEP;
   s = calloc(1, sizeof(*s) + length + 1);
   if (!s)
@@ -53,23 +44,15 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   s->id = id;
   s->depth = 1;
   mts_lock_init(&s->lock, thread);
-  atomic_init(&s->creator, 0);
-  atomic_init(&s->running, NULL);
-  atomic_init(&s->interrupt, MTS_INTERRUPT_NONE);
-  atomic_init(&s->progress, 0);
+  atomic_init(&s->registry.creator, 0);
+  atomic_init(&s->interrupt.running, NULL);
+  atomic_init(&s->interrupt.level, MTS_INTERRUPT_NONE);
+  atomic_init(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
   atomic_init(&s->references, 1);
-  mts_state_hold(s);
+  mts_thread_hold(&s->interrupt);
   mts_self.nesting++;
   *created = s;
   return MTS_OK;
-}
-
-void mts_state_unhold_other(mts_State *s)
-{
-  mts_State *inner = atomic_load(&mts_self.held);
-  while (inner->outer_held != s)
-    inner = inner->outer_held;
-  inner->outer_held = s->outer_held;
 }
 
 void mts_state_retain(mts_State *s)
@@ -109,16 +92,17 @@ mts_Status mts_state_begin_close(mts_State *s)
 
 void mts_state_finish_close(mts_State *s)
 {
-  mts_state_thread(); /* may be the first use of a state in this thread */
+  (void)mts_thread_id(); /* can be the first use of a state in this thread */
   mts_state_retain(s);
   s->next_closed = mts_self.closed;
   mts_self.closed = s;
-  if (mts_state_is_too_deep(mts_self.closing))
+  if (mts_thread_is_too_deep(mts_self.closing))
     return;
   mts_self.closing++;
   while ((s = mts_self.closed) != NULL) {
     mts_self.closed = s->next_closed;
-    atomic_store(&s->interrupt, MTS_INTERRUPT_NONE); /* closing ends it */
+    /* Closing ends interrupts. */
+    atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
     if (s->L)
       lua_close(s->L);
     mts_state_release(s);

@@ -1,43 +1,46 @@
 /*
-** lock.pml - a model of src/core/lock.c for the model checker spin
+** lock.pml - a model of the call lock and of interrupts, for the checker spin
 **
-** `make model` tries all interleavings of three threads.  Each does what it
-** likes, as often as it likes: enter (for ever, with a deadline, or without
-** waiting), leave, abandon, close, doom, interrupt.  It stops when it likes,
-** but not inside.  Signals arrive at any moment after they were sent; the hook
-** that their handler sets can get lost; the watcher tries again.
+** `make model` tries all interleavings of three threads.  Each does anything
+** in any order and as often as it likes: enter (for ever, with a deadline, or
+** without waiting), leave, close, close deferred, close held, interrupt.  It
+** stops at any moment when it does not hold the lock.  A signal arrives at any
+** moment after it was sent; the hook that its handler sets can get lost; the
+** watcher tries again.
 **
-** The inlines have the names of the functions of lock.c and are to be read
-** side by side with those.  Each read or change of something that threads
-** share is a step of its own, unless only who has the mutex sees it.  One
-** step, too, are a compare-and-swap, taking the mutex, going to sleep together
-** with releasing it, and waking a thread, which has to get the mutex first,
-** together with the store before that.  A weak compare-and-swap does not fail
-** for no reason here: it would be repeated.
+** The inlines have the names of functions in src/core/lockword.h, lock.c,
+** lockqueue.c and interrupt.c, without mts_, and are to be read side by side
+** with them.  Each read or change of something that threads share is a step of
+** its own, unless only the thread that has the mutex sees it.  One step, too,
+** are: a compare-and-swap; taking the mutex; going to sleep together with
+** releasing it; waking a thread, which has to get the mutex first, together
+** with the store before that.  A weak compare-and-swap never fails without a
+** reason here, since it would be repeated.
 **
-** Left open, so that all is tried: when a turn comes, a deadline passes or a
-** nap ends, whether there were many calls meanwhile, which calls look at the
-** queue without being asked, and how often a thread tries before it sleeps.
+** Left open, so that all is tried, are: when a hand-off is due, a deadline
+** passes or backing off ends; whether there were many calls meanwhile; which
+** calls look at the queue without being asked to; and how often a thread tries
+** before it sleeps.
 **
 ** Checked are
-** - the assertions: at most one thread is inside, and nobody once the Lua
-**   state is closed, which happens once; who was pinned stays in while the
-**   mutex is held; if there is a level, who runs Lua code has the hook, or will
-**   get a signal, or is watched, or somebody has the mutex, so no interrupt is
-**   lost; signals go to threads that hold the state; if the first in the queue sleeps, but for a nap, while
-**   the mutex is free, somebody is inside and COME is set; at the end nobody
-**   is queued or inside, the mutex is free, and no flag but COME or CLOSED is
-**   left;
+** - the assertions: at most one thread is inside, and none once the Lua state
+**   is closed, which happens once; a pinned thread stays inside while the
+**   mutex is held; no interrupt is lost: if there is a level, the thread that
+**   runs Lua code has the hook, or will get a signal, or is watched, or a
+**   thread has the mutex; signals go to threads that hold the state; if the
+**   first in the queue sleeps, not backing off, while the mutex is free, a
+**   thread is inside and CONTENDED is set; at the end no thread is queued or
+**   inside, the mutex is free, and no flag but CONTENDED or CLOSED is left;
 ** - that nothing ends before all threads have stopped: no wake-up is lost and
-**   no waiter left behind.  The others can stop at any moment, and wake-ups
-**   without reason are limited, so they do not hide that;
-** - that no thread that gets its turns is kept busy for ever within these
-**   functions while nobody gets anything done (a run without progress).
+**   no waiter is left behind.  This is not hidden by the other threads, since
+**   they can stop at any moment, nor by spurious wake-ups, which are limited;
+** - that there is no run without progress: no thread that the scheduler lets
+**   run stays for ever within these functions while no thread gets anything
+**   done.
 **
 ** Not in the model: weak memory (all operations on the word are sequentially
 ** consistent), the wait graph, nested calls (a thread that is inside does not
-** come to the lock), references, and that running threads may overtake those
-** that wait.
+** use the lock), references, and how often running threads barge in.
 */
 
 #ifndef THREADS
@@ -48,8 +51,8 @@
 
 /* The word: the thread that holds the lock, or NOBODY, and flags. */
 #define HOLDER 3
-#define COME 4
-#define DOOMED 8
+#define CONTENDED 4
+#define CLOSING 8
 #define CLOSED 16
 
 /* As mts_Status. */
@@ -64,7 +67,7 @@ chan queue = [THREADS] of {byte};
 bool holder_wants_mutex;
 bool is_backing_off;
 
-/* Interrupts that may still come, if their number is limited. */
+/* Interrupts that may still be requested, if their number is limited. */
 #ifndef INTERRUPTS
 #define INTERRUPTS 0
 #define MAY_INTERRUPT true
@@ -73,25 +76,25 @@ bool is_backing_off;
 #endif
 byte interrupts = INTERRUPTS;
 
-#ifndef BACKING_OFF
-#define BACKING_OFF true
+#ifndef MAY_BACK_OFF
+#define MAY_BACK_OFF true
 #endif
 
-/* mts_State */
-bool level;      /* interrupt */
-bool hook;       /* of the Lua thread that runs */
+/* mts_InterruptNode */
+bool level;
+bool hook;       /* set in the running Lua thread */
 bool is_watched; /* by the watcher, */
 bool is_trying_again; /* which has its mutex */
-byte sent; /* interrupters that have sent a signal and not looked after it */
+byte sent; /* interrupters between sending a signal and starting a watch */
 
-/* mts_Thread, mts_Self */
+/* mts_Thread */
 bool is_signalled[4];
-bool holds[4]; /* the state is in the thread's list */
+bool holds[4]; /* the state is in the thread's list of held ones */
 
 /* mts_Waiter of each thread */
-bool is_turn;                 /* of the first in the queue */
+bool is_handoff_due; /* of the first in the queue, once it is starving */
 bool is_asleep[4];  /* on its condition wake_up */
-bool is_napping[4]; /* the same, not longer than BACK_OFF */
+bool backs_off[4]; /* the same, for BACK_OFF_TIME at most */
 
 bool is_lua_closed; /* mts_state_finish_close has run */
 byte inside;        /* threads between enter and leave, */
@@ -100,12 +103,12 @@ byte stopped;       /* and those at their end */
 #ifndef SPURIOUS
 #define SPURIOUS 1
 #endif
-byte spurious = SPURIOUS; /* wake-ups without reason that may still come */
+byte spurious = SPURIOUS; /* spurious wake-ups that are left */
 
 #ifndef LOST
 #define LOST 0
 #endif
-byte lost = LOST; /* hooks that may still get lost */
+byte lost = LOST; /* lost hooks that are left */
 
 /* ======================================================================= */
 /* Atomic operations, mutex and condition                                  */
@@ -123,14 +126,14 @@ inline compare_exchange(new)
   }
 }
 
-#define SLEEPS_FIRST(t) (queue?[t] && is_asleep[t] && !is_napping[t])
+#define SLEEPS_FIRST(t) (queue?[t] && is_asleep[t] && !backs_off[t])
 
 inline mutex_lock()
 {
   atomic {
     mutex == NOBODY -> mutex = self;
     assert(!(SLEEPS_FIRST(1) || SLEEPS_FIRST(2) || SLEEPS_FIRST(3)) ||
-           ((word & COME) && (word & HOLDER)))
+           ((word & CONTENDED) && (word & HOLDER)))
   }
 }
 
@@ -140,36 +143,75 @@ inline mutex_unlock()
   mutex = NOBODY
 }
 
-inline cond_wait_until(for_nap)
+inline cond_wait_until(for_back_off)
 {
   atomic {
     is_asleep[self] = true;
-    is_napping[self] = for_nap;
+    backs_off[self] = for_back_off;
     mutex_unlock()
   }
   if
   :: atomic { !is_asleep[self] -> skip }
-  :: atomic { is_napping[self] -> skip }
+  :: atomic { backs_off[self] -> skip }
   :: atomic { has_deadline -> is_in_time = false }
   :: atomic { spurious > 0 -> spurious-- }
   fi;
   atomic {
     is_asleep[self] = false;
-    is_napping[self] = false
+    backs_off[self] = false
   };
   mutex_lock()
 }
 
 /* ======================================================================= */
-/* The queue; all under the mutex                                          */
+/* The word: lockword.h                                                    */
 /* ======================================================================= */
 
-/* Once true it remains so until there is another first. */
+inline lockword_take()
+{
+  old = word;
+  do
+  :: old & (CLOSED | CLOSING) -> status = IS_CLOSED; break
+  :: else ->
+     if
+     :: old & HOLDER -> status = BUSY; break
+     :: else -> compare_exchange(old | self)
+     fi;
+     if
+     :: is_swapped -> status = OK; break
+     :: else
+     fi
+  od;
+  old = 0
+}
+
+/* Leaves its result in pinned. */
+inline lockword_pin()
+{
+  old = word;
+  do
+  :: old & HOLDER ->
+     compare_exchange(old | CONTENDED);
+     if
+     :: is_swapped -> break
+     :: else
+     fi
+  :: else -> break
+  od;
+  pinned = old & HOLDER;
+  old = 0
+}
+
+/* ======================================================================= */
+/* The queue, all under the mutex: lockqueue.c                             */
+/* ======================================================================= */
+
+/* Once it is due it remains so until there is another first. */
 inline is_starving()
 {
   if
-  :: true -> is_turn = true
-  :: !is_turn -> skip
+  :: true -> is_handoff_due = true
+  :: !is_handoff_due -> skip
   fi
 }
 
@@ -178,10 +220,10 @@ inline wake(thread)
   is_asleep[thread] = false
 }
 
-inline look_after_first()
+inline start_first()
 {
   if
-  :: !is_backing_off -> lock_pin()
+  :: !is_backing_off -> lockword_pin()
   :: is_backing_off
   fi;
   d_step {
@@ -194,26 +236,26 @@ inline look_after_first()
   }
 }
 
-inline join_queue()
+inline enqueue()
 {
   queue!self
 }
 
-inline quit_queue()
+inline dequeue()
 {
   d_step {
     is_first = queue?[eval(self)];
-    is_turn = is_turn && !is_first;
+    is_handoff_due = is_handoff_due && !is_first;
     queue??eval(self)
   };
   if
-  :: is_first && nempty(queue) -> look_after_first()
+  :: is_first && nempty(queue) -> start_first()
   :: !is_first || empty(queue)
   fi;
   is_first = false
 }
 
-inline wake_all()
+inline lockqueue_wake_all()
 {
   d_step {
     thread = 1;
@@ -230,7 +272,7 @@ inline wake_all()
   }
 }
 
-inline serve_queue()
+inline lockqueue_release()
 {
   atomic {
     if
@@ -238,68 +280,47 @@ inline serve_queue()
     :: empty(queue) -> is_backing_off = false
     fi;
     if
-    :: is_turn -> holder_wants_mutex = true
-    :: !is_turn
+    :: is_handoff_due -> holder_wants_mutex = true
+    :: !is_handoff_due
     fi
   };
   atomic {
     if
-    :: is_turn -> word = thread
-    :: !is_turn && (is_backing_off || thread == NOBODY) -> word = 0
-    :: !is_turn && !is_backing_off && thread != NOBODY -> word = COME
+    :: is_handoff_due -> word = thread
+    :: !is_handoff_due && (is_backing_off || thread == NOBODY) -> word = 0
+    :: !is_handoff_due && !is_backing_off && thread != NOBODY ->
+       word = CONTENDED
     fi;
     if
-    :: is_turn || !is_backing_off -> wake(thread)
-    :: !is_turn && is_backing_off
+    :: is_handoff_due || !is_backing_off -> wake(thread)
+    :: !is_handoff_due && is_backing_off
     fi;
     thread = NOBODY
   }
 }
 
-/* ======================================================================= */
-/* Enter and leave                                                         */
-/* ======================================================================= */
-
-inline try_to_enter()
-{
-  old = word;
-  do
-  :: old & (CLOSED | DOOMED) -> status = IS_CLOSED; break
-  :: else ->
-     if
-     :: old & HOLDER -> status = BUSY; break
-     :: else -> compare_exchange(old | self)
-     fi;
-     if
-     :: is_swapped -> status = OK; break
-     :: else
-     fi
-  od;
-  old = 0
-}
-
-inline expect_lock()
+inline spin_for_handoff()
 {
   mutex_unlock();
   mutex_lock()
 }
 
-inline nap()
+inline back_off()
 {
-  word = word & ~COME;
+  word = word & ~CONTENDED;
   cond_wait_until(true);
   if
-  :: is_turn = true;
-     lock_pin();
+  :: is_handoff_due = true;
+     lockword_pin();
      if
-     :: pinned != NOBODY -> pinned = NOBODY; expect_lock()
+     :: pinned != NOBODY -> pinned = NOBODY; spin_for_handoff()
      :: pinned == NOBODY
      fi
   :: is_backing_off = false
   fi
 }
 
-inline wait_for_chance()
+inline sleep_until_retry()
 {
   atomic {
     is_first = queue?[eval(self)];
@@ -310,15 +331,15 @@ inline wait_for_chance()
   };
   if
   :: !is_first -> cond_wait_until(false)
-  :: is_first && is_backing_off && !is_turn -> nap()
-  :: is_first && (!is_backing_off || is_turn) ->
-     lock_pin();
+  :: is_first && is_backing_off && !is_handoff_due -> back_off()
+  :: is_first && (!is_backing_off || is_handoff_due) ->
+     lockword_pin();
      if
      :: pinned != NOBODY ->
         pinned = NOBODY;
         cond_wait_until(false);
         if
-        :: BACKING_OFF -> is_backing_off = true
+        :: MAY_BACK_OFF -> is_backing_off = true
         :: skip
         fi
      :: pinned == NOBODY
@@ -327,33 +348,37 @@ inline wait_for_chance()
   is_first = false
 }
 
-inline wait_in_queue()
+inline lockqueue_wait()
 {
   is_in_time = true;
-  join_queue();
+  enqueue();
   do
   :: if
      :: atomic { (word & HOLDER) == self -> status = OK }
-     :: else -> try_to_enter()
+     :: else -> lockword_take()
      fi;
      if
      :: status != BUSY || !is_in_time -> break
      :: else
      fi;
-     wait_for_chance()
+     sleep_until_retry()
   od;
   if
   :: status == OK -> holder_wants_mutex = false
   :: else
   fi;
-  quit_queue();
+  dequeue();
   is_in_time = false
 }
+
+/* ======================================================================= */
+/* Enter and leave: lock.c                                                 */
+/* ======================================================================= */
 
 inline wait_to_enter()
 {
   mutex_lock();
-  wait_in_queue();
+  lockqueue_wait();
   mutex_unlock()
 }
 
@@ -365,7 +390,7 @@ inline lock_enter()
   :: is_swapped -> status = OK
   :: !is_swapped ->
      do
-     :: try_to_enter();
+     :: lockword_take();
         if
         :: status == BUSY && can_wait
         :: status == BUSY && can_wait -> wait_to_enter(); break
@@ -375,7 +400,7 @@ inline lock_enter()
   fi
 }
 
-inline lock_come()
+inline lock_acquire_mutex()
 {
   holder_wants_mutex = true;
   mutex_lock();
@@ -387,46 +412,29 @@ inline lock_leave()
   old = self;
   if
   :: compare_exchange(0)
-  :: is_backing_off -> is_swapped = false /* looks without being asked */
+  :: is_backing_off -> is_swapped = false /* looks at the queue unasked */
   fi;
   if
   :: is_swapped -> old = 0
   :: !is_swapped ->
      old = 0;
-     lock_come();
-     is_over = (word & (DOOMED | CLOSED)) != 0;
+     lock_acquire_mutex();
+     is_ending = (word & (CLOSING | CLOSED)) != 0;
      if
-     :: is_over -> word = CLOSED
-     :: !is_over -> serve_queue()
+     :: is_ending -> word = CLOSED
+     :: !is_ending -> lockqueue_release()
      fi;
      mutex_unlock();
      if
-     :: is_over -> finish_close()
-     :: !is_over
+     :: is_ending -> finish_close()
+     :: !is_ending
      fi;
-     is_over = false
+     is_ending = false
   fi
 }
 
-/* Leaves its result in pinned. */
-inline lock_pin()
-{
-  old = word;
-  do
-  :: old & HOLDER ->
-     compare_exchange(old | COME);
-     if
-     :: is_swapped -> break
-     :: else
-     fi
-  :: else -> break
-  od;
-  pinned = old & HOLDER;
-  old = 0
-}
-
 /* ======================================================================= */
-/* Close                                                                   */
+/* Close: lock.c                                                           */
 /* ======================================================================= */
 
 inline close_if_free()
@@ -440,7 +448,7 @@ inline close_if_free()
      :: else -> compare_exchange(CLOSED)
      fi;
      if
-     :: is_swapped -> wake_all(); status = OK; break
+     :: is_swapped -> lockqueue_wake_all(); status = OK; break
      :: else
      fi
   od;
@@ -458,14 +466,14 @@ inline lock_close()
   fi
 }
 
-inline lock_doom()
+inline lock_close_deferred()
 {
   mutex_lock();
   do
   :: close_if_free();
      if
      :: status != BUSY -> break
-     :: status == BUSY -> lock_pin()
+     :: status == BUSY -> lockword_pin()
      fi;
      if
      :: pinned != NOBODY -> break
@@ -474,8 +482,8 @@ inline lock_doom()
   od;
   if
   :: status == BUSY ->
-     word = word | DOOMED;
-     wake_all()
+     word = word | CLOSING;
+     lockqueue_wake_all()
   :: status != BUSY
   fi;
   pinned = NOBODY;
@@ -486,7 +494,7 @@ inline lock_doom()
   fi
 }
 
-inline lock_abandon()
+inline lock_close_held()
 {
   mutex_lock();
   atomic {
@@ -496,12 +504,12 @@ inline lock_abandon()
     inside--;
     finish_close()
   }
-  wake_all();
+  lockqueue_wake_all();
   mutex_unlock()
 }
 
 /* ======================================================================= */
-/* The threads                                                             */
+/* Interrupts: interrupt.c; and the threads                                */
 /* ======================================================================= */
 
 /* mts_state_finish_close */
@@ -512,10 +520,10 @@ inline finish_close()
   is_lua_closed = true
 }
 
-/* Leaves in pinned whom it has sent a signal. */
+/* Leaves in pinned the thread that it has sent a signal. */
 inline reach_holder()
 {
-  lock_pin();
+  lockword_pin();
   atomic {
     if
     :: pinned == NOBODY
@@ -528,8 +536,8 @@ inline reach_holder()
   }
 }
 
-/* mts_interrupt_request; whether the hook is awaited makes no difference */
-inline interrupt()
+/* Whether the hook is awaited makes no difference. */
+inline interrupt_request()
 {
   mutex_lock();
   if
@@ -556,7 +564,7 @@ inline interrupt_check()
 {
   if
   :: level ->
-     lock_come();
+     lock_acquire_mutex();
      hook = level;
      mutex_unlock()
   :: else
@@ -565,7 +573,7 @@ inline interrupt_check()
 
 inline interrupt_hook()
 {
-  lock_come();
+  lock_acquire_mutex();
   level = false;
   hook = false;
   mutex_unlock()
@@ -576,7 +584,7 @@ active [THREADS] proctype thread_that_calls()
   byte self = _pid + 1;
   byte old, status, thread, pinned;
   bool is_swapped, is_first, is_inside, is_running, is_sent;
-  bool can_wait, has_deadline, is_in_time, is_over;
+  bool can_wait, has_deadline, is_in_time, is_ending;
 progress:
   do
   :: !is_inside ->
@@ -627,9 +635,9 @@ next: skip
      lock_leave()
   :: is_inside ->
      assert(inside == 1 && !is_lua_closed && (word & HOLDER) == self);
-     lock_abandon()
+     lock_close_held()
   :: lock_close(); status = 0
-  :: lock_doom(); status = 0
+  :: lock_close_deferred(); status = 0
   :: atomic {
        MAY_INTERRUPT ->
        if
@@ -637,7 +645,7 @@ next: skip
        :: else
        fi
      }
-     interrupt()
+     interrupt_request()
   :: !is_inside -> break
   od;
   atomic {
@@ -646,7 +654,7 @@ next: skip
     :: stopped == THREADS ->
        assert(empty(queue) && (mutex == NOBODY || mutex == WATCHER) &&
               inside == 0);
-       assert((word & ~COME) == 0 || word == CLOSED);
+       assert((word & ~CONTENDED) == 0 || word == CLOSED);
        assert(is_lua_closed == (word == CLOSED))
     :: else
     fi

@@ -38,7 +38,8 @@ static inline MTS_ALWAYS_INLINE mts_Call begin_call(mts_State *s,
                                                     mts_Sink sink,
                                                     mts_Buffer *error_text)
 {
-  lua_State *to = atomic_load_explicit(&s->running, memory_order_relaxed);
+  lua_State *to =
+      atomic_load_explicit(&s->interrupt.running, memory_order_relaxed);
   mts_Call call = {.state = s,
                    .to = to,
                    .outer = s->innermost,

@@ -4,9 +4,9 @@
 ** To interrupt code, or to nest a call, it must be known which Lua thread of
 ** a state is running.  So in the states of this module three functions are
 ** replaced, those that make another Lua thread run: resume, close and what
-** wrap returns.  They note the running Lua thread in s->running before and
-** afterwards, by mts_interrupt_enter and _leave; nothing that could raise an
-** error may happen in between.  In all other respects, but for texts of
+** wrap returns.  They note the running Lua thread in s->interrupt.running
+** before and afterwards, by mts_interrupt_enter and _leave; nothing that could
+** raise an error may happen in between.  In all other respects, but for texts of
 ** argument errors, they do what those of Lua do, and whatever makes no other
 ** thread run is left to those.
 **

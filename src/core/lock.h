@@ -1,29 +1,36 @@
 /*
 ** lock.h - the call lock of a state
+**
+** Entering and leaving without contention is one compare-and-swap each, here;
+** everything else is in lock.c.
 */
 #ifndef MTS_LOCK_H
 #define MTS_LOCK_H
 
 #include "base/compiler.h"
+
 #include "async_util.h"
 #include "base/status.h"
-#include "core/waitgraph.h"
+#include "core/lockword.h"
 
 MTS_BEGIN_HIDDEN
 
-/* Of so many calls one looks whether threads wait too long. */
+/* One call of so many looks whether a thread waits too long. */
 #define MTS_LOCK_LOOK 64
 
 typedef struct mts_Waiter mts_Waiter;
 
 typedef struct mts_Lock {
-  mts_Word word;
-  atomic_uint calls; /* counts them; written by who holds the lock */
+  mts_LockWord word;
+  atomic_uint calls; /* counts them; written by the thread that holds it */
+
+  /* See lock.c. */
+  atomic_bool holder_wants_mutex;
+  atomic_bool is_backing_off;
+
   mts_Mutex mutex;
-  mts_Waiter *first; /* the queue; guarded by mutex */
+  mts_Waiter *first; /* the queue, guarded by mutex */
   mts_Waiter *last;
-  atomic_bool holder_wants_mutex; /* who holds the lock waits for the mutex */
-  atomic_bool is_backing_off;     /* see lock.c; written under the mutex */
 } mts_Lock;
 
 /* A new lock, held by the thread. */
@@ -38,8 +45,8 @@ bool mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread);
 /*
 ** Takes the lock, which this thread does not hold, waiting up to timeout
 ** seconds (0 or less: not at all; MTS_FOREVER).
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK.
 ** Locks: takes lock->mutex to wait.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK.
 */
 static inline mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread,
                                         double timeout)
@@ -51,9 +58,10 @@ static inline mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread,
 }
 
 /*
-** Gives the lock back, to the thread that waits for it or to nobody.  False
-** if it is doomed or was abandoned: then the lock is closed now.
-** Locks: takes lock->mutex if threads wait or the lock is doomed.
+** Hands the lock to a waiting thread, or frees it.
+** Locks: takes lock->mutex if threads wait or the lock is closing.
+** Returns: false if the lock was closing, or has been closed by the thread
+** itself: then it is closed now.
 */
 static inline bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 {
@@ -68,51 +76,56 @@ static inline bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 }
 
 /*
-** Closes the lock if nobody holds it: nobody gets in any more, and those that
-** wait are sent away.  Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (before).
+** Closes the lock if no thread holds it: from then on no thread gets in, and
+** waiting threads get MTS_CLOSED.
 ** Locks: takes lock->mutex.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (before).
 */
 mts_Status mts_lock_close(mts_Lock *lock);
 
 /*
-** The same, but if somebody holds the lock, who leaves it closes it; nobody
-** new gets in until then.  True if the lock has been closed by this call.
+** The same, but if a thread holds the lock, the lock is closing: no other
+** thread gets in, and it is closed when that thread leaves.
 ** Locks: takes lock->mutex.
+** Returns: true if the lock has been closed by this call.
 */
 bool mts_lock_close_deferred(mts_Lock *lock);
 
 /*
-** Closes the lock that the calling thread holds, which need not leave it.
+** Closes the lock that the calling thread holds and need not leave any more.
 ** Locks: takes lock->mutex.
 */
 void mts_lock_close_held(mts_Lock *lock);
 
 /*
-** The thread that holds the lock, or 0.  It will not leave the lock as long
-** as the caller has lock->mutex.
+** The thread that holds the lock, or 0.  It cannot leave the lock as long as
+** the caller has lock->mutex.
 */
-uintptr_t mts_lock_pin(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
+static inline uintptr_t mts_lock_pin(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+{
+  return mts_lockword_pin(&lock->word);
+}
 
 /*
-** Takes lock->mutex.  To be used by the thread that holds the lock; others see
-** lock->holder_wants_mutex until then.
+** Takes lock->mutex, in the thread that holds the lock; until it has the
+** mutex, others see lock->holder_wants_mutex.
 */
 void mts_lock_acquire_mutex(mts_Lock *lock) MTS_ACQUIRES(lock->mutex);
 
-/* If thread is the calling one, nobody else can change the answer. */
-static inline bool mts_lock_is_held(mts_Lock *lock, uintptr_t thread)
+/* If thread is the calling one, no other thread can change the answer. */
+static inline bool mts_lock_is_held(const mts_Lock *lock, uintptr_t thread)
 {
-  return (atomic_load(&lock->word) & ~MTS_WORD_FLAGS) == thread;
+  return mts_lockword_holder(atomic_load(&lock->word)) == thread;
 }
 
-/* Nobody holds the lock now; it can be closed. */
-static inline bool mts_lock_is_free(mts_Lock *lock)
+/* Whether no thread holds the lock now; it may be closed. */
+static inline bool mts_lock_is_free(const mts_Lock *lock)
 {
   return mts_lock_is_held(lock, 0);
 }
 
 /* True is final; false holds as long as the caller has lock->mutex. */
-static inline bool mts_lock_is_closed(mts_Lock *lock)
+static inline bool mts_lock_is_closed(const mts_Lock *lock)
 {
   return (atomic_load(&lock->word) & MTS_WORD_CLOSED) != 0;
 }

@@ -149,7 +149,7 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;
-  atomic_store(&s->running, L);
+  atomic_store(&s->interrupt.running, L);
   if (mts_protect_open(L) != LUA_OK)
     return MTS_NO_MEMORY;
   mts_protect_push(L);

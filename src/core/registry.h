@@ -1,13 +1,14 @@
 /*
-** registry.h - the open states of the process, by id and by name
+** registry.h - the open states of the process, their owners, singletons
 **
-** Every function but the first takes the mutex of the registry for a moment,
-** and no function may be called with the mutex of a state held.
+** Locks: all functions but the first take the mutex of the registry; none may
+** be called with the mutex of a state held.
 */
 #ifndef MTS_REGISTRY_H
 #define MTS_REGISTRY_H
 
 #include "base/compiler.h"
+
 #include "state.h"
 
 MTS_BEGIN_HIDDEN
@@ -20,8 +21,9 @@ mts_Status mts_registry_new_state(const char *name, size_t length,
                                   mts_State **created);
 
 /*
-** The open state with that id or name.  Returns: MTS_OK and in *found a
-** reference, MTS_UNKNOWN, MTS_AMBIGUOUS.
+** The open state with that id or name.
+** Owns: with MTS_OK, *found is a reference.
+** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS.
 */
 mts_Status mts_registry_find_id(lua_Integer id, mts_State **found);
 mts_Status mts_registry_find_name(const char *name, size_t length,
@@ -30,33 +32,35 @@ mts_Status mts_registry_find_name(const char *name, size_t length,
 /*
 ** The open state with that name, with one more owner.  Waits while another
 ** thread creates it.
-** Returns: MTS_OK and in *found a reference, MTS_UNKNOWN, MTS_AMBIGUOUS,
-** MTS_DEADLOCK.
+** Owns: with MTS_OK, *found is a reference.
+** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS, MTS_DEADLOCK.
 */
 mts_Status mts_registry_find_singleton(const char *name, size_t length,
                                        mts_State **found);
 
 /*
-** The same for who is ready to create it: s is the new state with that name.
-** With MTS_UNKNOWN the name is reserved for s until mts_registry_publish or
-** mts_registry_give_up.
+** The same for a caller that is ready to create it: s is the new state with
+** that name.  With MTS_UNKNOWN the name is reserved for s until
+** mts_registry_publish or mts_registry_give_up.
 */
 mts_Status mts_registry_reserve(mts_State *s, mts_State **found);
 
 /* The setup of s has finished: it is open and has one owner. */
 void mts_registry_publish(mts_State *s);
 
-/* The setup of s has failed: its name is free for others. */
+/* The setup of s has failed: its name, if reserved, is free for others. */
 void mts_registry_give_up(mts_State *s);
 
 /*
 ** One owner less.  Without owners the state is closed, now or as soon as the
-** call in progress returns.  No mutex may be held.
+** call in progress returns.
+** Locks: no mutex may be held.
 */
 void mts_registry_drop_owner(mts_State *s);
 
 /*
-** Closes the state, which is not found any more.  No mutex may be held.
+** Closes the state, which is not found any more.
+** Locks: no mutex may be held.
 ** Returns: MTS_OK, also if it was closed before; MTS_BUSY.
 */
 mts_Status mts_registry_close(mts_State *s);

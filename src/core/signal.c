@@ -1,32 +1,35 @@
 /*
 ** signal.c - interrupting another thread, at once, by a signal
 **
-** The signal is one that nobody uses: a real-time signal, where there are
+** The signal is one that is not in use: a real-time signal, where there are
 ** some, else SIGURG, which does nothing by default; or the one that the
 ** environment names.  Its handler is installed when it is needed for the first
-** time, and again if the default action has come back.  Other code that has a
-** handler for the signal keeps it.  No thread's signal mask is changed.
+** time, and again if the default action is back.  If other code has a handler
+** for the signal, that stays.  No thread's signal mask is changed.
 **
 ** The signal carries nothing: it tells the thread to look for what there is to
-** do.  thread->is_signalled is true from sending to the handler's first step:
+** do.  target->is_signalled is true from sending to the handler's first step:
 **
 ** 1. The sender publishes what is to be done, then exchanges is_signalled with
-**    true, and sends if it was false.
+**    true, and sends the signal if it was false.
 ** 2. The handler stores false (mts_signal_take), then looks for what is to be
 **    done.
 ** 3. All that is sequentially consistent.  So a sender that finds true knows
-**    that a handler will look that has not begun to, and at most one signal of
-**    each thread is pending: the system has a limit for all of them together.
+**    that a handler is going to look later, and each thread has at most one
+**    signal pending: the system has a limit for all threads together.
 **
-** A signal can get lost: the system is out of resources (then the flag is
-** taken back), or a tool like ThreadSanitizer drops it.  And a thread that
-** blocks the signal never takes it.  Therefore the sender tells when the
-** thread is overdue.  Then Linux is asked (/proc); if the thread has no signal
-** pending, another one is sent.  A thread also blocks signals inside a
-** handler, ours included, so it has to be seen twice, with the signal blocked
-** and pending and none taken in between, to count as one that will not take
-** it.  When it got ready it looked at itself: that was the first time.  "Not
-** known" is no answer: no descriptors, no /proc, or another system.
+** A signal can get lost: the system is out of resources (then is_signalled is
+** taken back), or a tool like ThreadSanitizer drops it.  And a thread whose
+** signal mask blocks the signal never takes it.  Therefore the sender tells
+** when the thread is overdue.  Then Linux is asked for the mask (/proc), and
+** if the thread has no signal pending, another one is sent.
+**
+** A thread also blocks signals while a handler runs, even this one.  So it has
+** to be seen twice, with the signal blocked and pending and none taken in
+** between, to count as one that will not take it.  A thread whose mask blocks
+** the signal when its target is made has been seen once by that.  If the mask
+** cannot be found (no descriptors, no /proc, another system), the thread does
+** not count as one that blocks the signal.
 **
 ** Windows has no signals that could do that: nothing is ever sent.
 */
@@ -46,6 +49,8 @@
 #include <unistd.h>
 #endif
 
+#include "async_util.h"
+
 #if defined(_WIN32)
 
 bool mts_signal_open(void (*handler)(void))
@@ -54,14 +59,14 @@ bool mts_signal_open(void (*handler)(void))
   return true;
 }
 
-void mts_signal_init_thread(mts_Thread *thread)
+void mts_signal_init_target(mts_SignalTarget *target)
 {
-  (void)thread;
+  (void)target;
 }
 
-bool mts_signal_send(mts_Thread *thread, bool is_overdue)
+bool mts_signal_send(mts_SignalTarget *target, bool is_overdue)
 {
-  (void)thread;
+  (void)target;
   (void)is_overdue;
   return false;
 }
@@ -77,9 +82,9 @@ bool mts_signal_send(mts_Thread *thread, bool is_overdue)
 #define LAST_SIGNAL SIGURG
 #endif
 
-static mts_Mutex mutex = MTS_MUTEX_INIT;
+static mts_Mutex signal_mutex = MTS_MUTEX_INIT;
 
-/* What the handler calls; all who open the module store the same. */
+/* What the handler calls; every call of mts_signal_open stores the same. */
 static void (*_Atomic handler_function)(void);
 
 static void handle_signal(int number)
@@ -97,7 +102,7 @@ static void handle_signal(int number)
 /* Written by mts_signal_open, then with the mutex held. */
 static struct {
   atomic_int number; /* 0: none; -1: the environment makes no sense */
-  bool is_named;     /* in the environment: there is no other choice */
+  bool is_named;     /* by the environment: there is no other choice */
 } chosen;
 
 static bool has_handler(int number, void (*handler)(int))
@@ -115,8 +120,8 @@ static bool is_blocked_here(int number)
 }
 
 /*
-** A signal that nobody uses, or 0.  One that is blocked is the second choice:
-** somebody can wait for it with sigwait.
+** A signal that is not in use, or 0.  One that is blocked is the second
+** choice: other code may wait for it with sigwait.
 */
 static int find_free_signal(void)
 {
@@ -133,7 +138,7 @@ static int find_free_signal(void)
 }
 
 /* The number of a signal that can have a handler; "none": 0; else -1. */
-static int parse(const char *text)
+static int parse_signal(const char *text)
 {
   char *end;
   long number = strtol(text, &end, 10);
@@ -147,30 +152,31 @@ static int parse(const char *text)
   return (int)number;
 }
 
-static void settle(void)
+static void choose_signal(void)
 {
   const char *text = getenv(MTS_SIGNAL_VARIABLE);
   chosen.is_named = text && *text != '\0';
   atomic_store(&chosen.number,
-               chosen.is_named ? parse(text) : find_free_signal());
+               chosen.is_named ? parse_signal(text) : find_free_signal());
 }
 
 bool mts_signal_open(void (*handler)(void))
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   atomic_store(&handler_function, handler);
-  return pthread_once(&once, settle) == 0 && atomic_load(&chosen.number) >= 0;
+  return pthread_once(&once, choose_signal) == 0 &&
+         atomic_load(&chosen.number) >= 0;
 }
 
-/* False if there is no signal that is nobody else's. */
-static bool install_handler(void) MTS_REQUIRES(mutex)
+/* Returns: false if there is no signal that other code does not use. */
+static bool install_handler(void) MTS_REQUIRES(signal_mutex)
 {
   struct sigaction action = {.sa_flags = SA_RESTART | SA_ONSTACK};
   int number = atomic_load(&chosen.number);
   if (number == 0 || has_handler(number, handle_signal))
     return number != 0;
   if (!has_handler(number, SIG_DFL)) {
-    /* Somebody has taken it meanwhile. */
+    /* Other code has taken it meanwhile. */
     number = chosen.is_named ? 0 : find_free_signal();
     if (number == 0)
       return false;
@@ -185,15 +191,16 @@ static bool install_handler(void) MTS_REQUIRES(mutex)
 /* Send                                                                    */
 /* ======================================================================= */
 
-void mts_signal_init_thread(mts_Thread *thread)
+void mts_signal_init_target(mts_SignalTarget *target)
 {
+  target->handle = pthread_self();
 #if defined(__linux__)
-  thread->task = syscall(SYS_gettid);
+  target->kernel_id = syscall(SYS_gettid);
 #endif
-  thread->was_blocked = is_blocked_here(atomic_load(&chosen.number));
-  thread->seen = 0;
-  atomic_store(&thread->taken, 0);
-  atomic_store(&thread->is_signalled, false);
+  target->was_blocked = is_blocked_here(atomic_load(&chosen.number));
+  target->seen = 0;
+  atomic_store(&target->taken, 0);
+  atomic_store(&target->is_signalled, false);
 }
 
 /* What is known of the signal in a thread. */
@@ -201,8 +208,9 @@ typedef struct SignalState {
   bool is_known, is_pending, is_blocked;
 } SignalState;
 
-/* What the kernel tells of it. */
-static SignalState ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
+/* Asks the kernel for that. */
+static SignalState ask_kernel(const mts_SignalTarget *target)
+    MTS_REQUIRES(signal_mutex)
 {
   SignalState answer = {false, false, false};
 #if defined(__linux__)
@@ -210,10 +218,11 @@ static SignalState ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
   unsigned long long set;
   char line[128];
   FILE *file;
-  snprintf(line, sizeof(line), "/proc/self/task/%ld/status", thread->task);
+  snprintf(line, sizeof(line), "/proc/self/task/%ld/status",
+           target->kernel_id);
   file = fopen(line, "re");
   while (file && !answer.is_known && fgets(line, sizeof(line), file)) {
-    if (sscanf(line, "SigPnd: %llx", &set) == 1) /* comes first */
+    if (sscanf(line, "SigPnd: %llx", &set) == 1) /* the earlier line */
       answer.is_pending = set & bit;
     else if (sscanf(line, "SigBlk: %llx", &set) == 1) {
       answer.is_blocked = set & bit;
@@ -223,7 +232,7 @@ static SignalState ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
   if (file)
     fclose(file);
 #else
-  (void)thread;
+  (void)target;
 #endif
   return answer;
 }
@@ -232,43 +241,43 @@ static SignalState ask_kernel(const mts_Thread *thread) MTS_REQUIRES(mutex)
 ** Whether the thread is known to block the signal: it did when it was looked
 ** at before, has taken none since, and does so now.
 */
-static bool blocks_signal(mts_Thread *thread, SignalState now)
-    MTS_REQUIRES(mutex)
+static bool blocks_signal(mts_SignalTarget *target, SignalState now)
+    MTS_REQUIRES(signal_mutex)
 {
-  unsigned taken = atomic_load(&thread->taken);
-  bool was_blocked = thread->was_blocked && thread->seen == taken;
+  unsigned taken = atomic_load(&target->taken);
+  bool was_blocked = target->was_blocked && target->seen == taken;
   if (!now.is_known)
     return false;
-  thread->was_blocked = now.is_blocked && (was_blocked || now.is_pending);
-  thread->seen = taken;
+  target->was_blocked = now.is_blocked && (was_blocked || now.is_pending);
+  target->seen = taken;
   return was_blocked && now.is_blocked;
 }
 
-static bool send_signal(mts_Thread *thread, bool is_overdue)
-    MTS_REQUIRES(mutex)
+static bool send_signal(mts_SignalTarget *target, bool is_overdue)
+    MTS_REQUIRES(signal_mutex)
 {
   SignalState now = {false, false, false};
   if (!install_handler())
     return false;
-  if (thread->was_blocked || is_overdue) {
-    now = ask_kernel(thread);
-    if (blocks_signal(thread, now))
+  if (target->was_blocked || is_overdue) {
+    now = ask_kernel(target);
+    if (blocks_signal(target, now))
       return false;
   }
-  if (!atomic_exchange(&thread->is_signalled, true) ||
+  if (!atomic_exchange(&target->is_signalled, true) ||
       (now.is_known && !now.is_pending))
-    if (pthread_kill(thread->handle, atomic_load(&chosen.number)) != 0)
-      atomic_store(&thread->is_signalled, false);
+    if (pthread_kill(target->handle, atomic_load(&chosen.number)) != 0)
+      atomic_store(&target->is_signalled, false);
   return true;
 }
 
-bool mts_signal_send(mts_Thread *thread, bool is_overdue)
+bool mts_signal_send(mts_SignalTarget *target, bool is_overdue)
 {
   int cancel_state = mts_cancel_disable(); /* files */
   bool may_take_it;
-  mts_mutex_lock(&mutex);
-  may_take_it = send_signal(thread, is_overdue);
-  mts_mutex_unlock(&mutex);
+  mts_mutex_lock(&signal_mutex);
+  may_take_it = send_signal(target, is_overdue);
+  mts_mutex_unlock(&signal_mutex);
   mts_cancel_restore(cancel_state);
   return may_take_it;
 }

@@ -5,43 +5,57 @@
 #define MTS_SIGNAL_H
 
 #include "base/compiler.h"
-#include "async_util.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 MTS_BEGIN_HIDDEN
 
-/* The environment variable that names the signal; see the README. */
+/* The environment variable that names the signal; see the documentation. */
 #define MTS_SIGNAL_VARIABLE "MTSTATES_SIGNAL"
+
+/* Part of the record of each thread; the protocol is in signal.c. */
+typedef struct mts_SignalTarget {
+  pthread_t handle;
+  long kernel_id;           /* what the kernel calls the thread */
+  bool was_blocked;         /* when it was last looked at, */
+  unsigned seen;            /* and the signals that it had taken by then */
+  atomic_uint taken;        /* counts them */
+  atomic_bool is_signalled; /* a signal is on its way */
+} mts_SignalTarget;
 
 /*
 ** Settles which signal is used and what its handler calls, in the thread that
-** got it; the first call in the process decides.  The handler's function has
-** to call mts_signal_take before it looks for what it is to do.
-** False if the environment variable makes no sense; then nothing else is
-** called.
+** got the signal; the first call in the process decides.  The handler's
+** function has to call mts_signal_take before it looks for what it is to do.
+** Returns: false if the environment variable makes no sense; then nothing else
+** may be called.
 */
 bool mts_signal_open(void (*handler)(void));
 
-/* To be called by the thread itself, as is mts_thread_init. */
-void mts_signal_init_thread(mts_Thread *thread);
+/* To be called by the thread itself, also in the child after fork. */
+void mts_signal_init_target(mts_SignalTarget *target);
 
-/* A signal has come; to be called by the handler, with its own thread. */
-static inline void mts_signal_take(mts_Thread *thread)
+/* To be called by the handler when the signal has arrived, in its thread. */
+static inline void mts_signal_take(mts_SignalTarget *target)
 {
-  atomic_fetch_add(&thread->taken, 1);
-  atomic_store(&thread->is_signalled, false);
+  atomic_fetch_add(&target->taken, 1);
+  atomic_store(&target->is_signalled, false);
 }
 
 /*
 ** Sends a thread the signal, unless one is on its way already; waits for
-** nothing.  The thread has to live until this returns.  is_overdue: it had one
-** for a while and did not take it; so the system is asked for its signal mask.
-** Returns: false if it is known that the thread will not take a signal: it
-** blocks it, or there is none to be used.  True does not promise that it has
-** been sent, as the system can be out of resources: the caller tries again
-** after a while.
+** nothing.  The thread has to live until this returns.  is_overdue: it was
+** sent one a while ago and did not take it; so the system is asked for its
+** signal mask.
 ** Locks: takes a mutex of its own, a leaf.
+** Returns: false if it is known that the thread will not take a signal, since
+** it blocks the signal, or there is none that can be used.  True does not
+** promise that a signal has been sent, as the system can be out of resources:
+** the caller tries again after a while.
 */
-bool mts_signal_send(mts_Thread *thread, bool is_overdue);
+bool mts_signal_send(mts_SignalTarget *target, bool is_overdue);
 
 MTS_END_HIDDEN
 

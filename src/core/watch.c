@@ -1,34 +1,39 @@
 /*
-** watch.c - what has to be tried again after a while, by the watcher thread
+** watch.c - the watcher thread: tries again what has not worked at once
 **
 ** A list of watches, in no order, since there are few; and one thread, which
 ** is started with the first of them and never ends.  It sleeps until the next
-** watch is due, and without a deadline if there is none.  It never waits for
-** another thread, so nobody can hold up what others have to be tried again.
-** Each delay is twice the one before: a signal can end a system call early,
-** and however long one is that is repeated then, at last it fits in between.
+** watch is due, and without a deadline if there is none.  Each delay is twice
+** the one before: a signal can end a system call early, which is then
+** repeated; however long the call takes, at last it fits into a delay.
 **
-** One mutex guards all.  The thread also has it while it tries again: so a
+** One mutex guards all.  The thread holds it while it tries again, too.  So a
 ** watch is on or off for good when the mutex is free, and a process that forks
-** with the mutex held leaves nothing half-done to the child.  It is the first
-** in the order of locks.
+** while the mutex is held by the forking thread leaves nothing half done to
+** the child.  The mutex is the first in the order of locks (see state.h).
 **
-** The thread blocks all signals and owns nothing of any Lua state.
+** The thread never waits for another thread, so no thread can delay the
+** watches of others.  It blocks all signals and owns nothing of any Lua state.
 */
 #include "core/watch.h"
 
-#define FIRST_DELAY 1e-3f
+#include "async_util.h"
 
-static mts_Mutex mutex = MTS_MUTEX_INIT;
+#define FIRST_DELAY 1e-3f /* seconds */
+
+/* Bytes; the thread calls no code but that of the module. */
+#define WATCHER_STACK ((size_t)256 * 1024)
+
+static mts_Mutex watch_mutex = MTS_MUTEX_INIT;
 
 static struct {
-  mts_Cond changed; /* made with the thread */
+  mts_Cond changed; /* initialised with the thread */
   mts_Watch *first;
   bool has_thread;
-} watcher MTS_GUARDED_BY(mutex);
+} watcher MTS_GUARDED_BY(watch_mutex);
 
-/* Where the link to the next watch that is due is. */
-static mts_Watch **find_next(void) MTS_REQUIRES(mutex)
+/* The link to the watch that is due next. */
+static mts_Watch **find_next(void) MTS_REQUIRES(watch_mutex)
 {
   mts_Watch **next = &watcher.first;
   mts_Watch **link;
@@ -38,15 +43,15 @@ static mts_Watch **find_next(void) MTS_REQUIRES(mutex)
   return next;
 }
 
-static void link_watch(mts_Watch *watch) MTS_REQUIRES(mutex)
+static void link_watch(mts_Watch *watch) MTS_REQUIRES(watch_mutex)
 {
   watch->next = watcher.first;
   watcher.first = watch;
   watch->is_on = true;
 }
 
-/* Takes it off the list first: if it is not to go on it may be gone. */
-static void try_watch(mts_Watch **link) MTS_REQUIRES(mutex)
+/* Takes it off the list first: it may be gone when try_again returns false. */
+static void try_watch(mts_Watch **link) MTS_REQUIRES(watch_mutex)
 {
   mts_Watch *watch = *link;
   *link = watch->next;
@@ -61,24 +66,26 @@ static void try_watch(mts_Watch **link) MTS_REQUIRES(mutex)
 static void *run_watcher(void *unused)
 {
   (void)unused;
-  mts_mutex_lock(&mutex);
+  mts_async_name_thread("mtstates/watch");
+  mts_mutex_lock(&watch_mutex);
   for (;;) {
     mts_Watch **next = find_next();
     if (!*next)
-      mts_cond_wait(&watcher.changed, &mutex);
+      mts_cond_wait(&watcher.changed, &watch_mutex);
     else if ((*next)->due > mts_clock_now())
-      (void)mts_cond_wait_until(&watcher.changed, &mutex, (*next)->due);
+      (void)mts_cond_wait_until(&watcher.changed, &watch_mutex, (*next)->due);
     else
       try_watch(next);
   }
   return NULL;
 }
 
-static bool start_thread(void) MTS_REQUIRES(mutex)
+static bool start_watcher(void) MTS_REQUIRES(watch_mutex)
 {
   if (!watcher.has_thread) {
     mts_cond_init(&watcher.changed);
-    watcher.has_thread = mts_thread_start(run_watcher, "mtstates/watch");
+    watcher.has_thread =
+        mts_async_start_thread(run_watcher, NULL, WATCHER_STACK);
     if (!watcher.has_thread)
       mts_cond_destroy(&watcher.changed);
   }
@@ -88,8 +95,8 @@ static bool start_thread(void) MTS_REQUIRES(mutex)
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again)
 {
   bool is_new = false;
-  mts_mutex_lock(&mutex);
-  if (start_thread()) {
+  mts_mutex_lock(&watch_mutex);
+  if (start_watcher()) {
     double soon = mts_clock_now() + (double)FIRST_DELAY;
     is_new = !watch->is_on;
     if (is_new) {
@@ -102,18 +109,22 @@ bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again)
       watch->due = soon;
     mts_cond_signal(&watcher.changed);
   }
-  mts_mutex_unlock(&mutex);
+  mts_mutex_unlock(&watch_mutex);
   return is_new;
 }
 
 void mts_watch_before_fork(void) MTS_UNCHECKED
 {
-  mts_mutex_lock(&mutex);
+  mts_mutex_lock(&watch_mutex);
 }
 
-void mts_watch_after_fork(bool is_child) MTS_UNCHECKED
+void mts_watch_after_fork_in_parent(void) MTS_UNCHECKED
 {
-  if (is_child)
-    watcher.has_thread = false;
-  mts_mutex_unlock(&mutex);
+  mts_mutex_unlock(&watch_mutex);
+}
+
+void mts_watch_after_fork_in_child(void) MTS_UNCHECKED
+{
+  watcher.has_thread = false;
+  mts_mutex_unlock(&watch_mutex);
 }

@@ -1,0 +1,118 @@
+/*
+** hook.c - the debug hook that raises `interrupted`
+**
+** The hook is set in one Lua thread of a state, the running one, and runs at
+** the next operation of the virtual machine there.  It decides under the mutex
+** of the lock what it does:
+**
+** 1. If there is a level, it raises the error, and takes the level back unless
+**    that is "always".
+** 2. If there is none any more, it removes itself.
+** 3. Finalizers are not to be hit, nor hooks of the debug library, nor
+**    coroutines that these resume.  Lua runs no hooks in the Lua thread that a
+**    finalizer runs on, but it does in coroutines that the finalizer resumes.
+**    So the hook asks each Lua thread that has resumed another one whether it
+**    runs hooks.  If one of them does not, the hook only removes itself, and
+**    the level stays: when the coroutine is left, mts_interrupt_switch sets
+**    the hook in the Lua thread that resumed it, which takes effect after the
+**    finalizer.  (In LuaJIT hooks are a matter of the whole state, and
+**    finalizers run without.)
+*/
+#include "core/hook.h"
+
+#include "core/anchor.h"
+#include "error.h"
+#include "luaapi/protect.h"
+
+/*
+** Whether the event is the call of a C function (in LuaJIT calls are events).
+** It is not to be hit: values may be being copied, or an error composed.
+*/
+static bool is_call_of_c(lua_State *L, lua_Debug *ar)
+{
+  return ar->event == LUA_HOOKCALL && lua_getinfo(L, "S", ar) &&
+         *ar->what == 'C';
+}
+
+static MTS_THREAD_LOCAL bool probe_has_run;
+
+static void probe_hook(lua_State *L, lua_Debug *ar)
+{
+  (void)L;
+  (void)ar;
+  probe_has_run = true;
+}
+
+static int do_nothing(lua_State *L, void *data)
+{
+  (void)L;
+  (void)data;
+  return 0;
+}
+
+/*
+** Whether Lua runs hooks in L, which is inside the function that has resumed
+** another Lua thread.  No function of Lua tells, so one is tried.
+*/
+static bool runs_hooks(lua_State *L)
+{
+  lua_Hook hook = lua_gethook(L);
+  int mask = lua_gethookmask(L);
+  int count = lua_gethookcount(L);
+  if (!mts_protect_grow_beyond(L, 2))
+    return false;
+  probe_has_run = false;
+  lua_sethook(L, probe_hook, LUA_MASKCALL, 0);
+  mts_protect_push(L);
+  if (mts_protect(L, do_nothing, NULL, 0, 0, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    probe_has_run = true; /* not known: calls in L are nested too deep */
+  }
+  lua_sethook(L, hook, mask, count);
+  return probe_has_run;
+}
+
+/* Whether the code that runs in L, of s, was called by a finalizer or hook. */
+static bool is_in_finalizer(mts_State *s, lua_State *L)
+{
+  const mts_Resume *resume;
+  lua_State *known = atomic_load(&s->interrupt.running);
+  if (MTS_HOOKS_ARE_GLOBAL)
+    return false;
+  if (known != L && !runs_hooks(known)) /* C code has resumed L */
+    return true;
+  for (resume = s->interrupt.resumes; resume; resume = resume->outer)
+    if (!runs_hooks(resume->from) ||
+        (resume->known != resume->from && !runs_hooks(resume->known)))
+      return true;
+  return false;
+}
+
+static void interrupt_hook(lua_State *L, lua_Debug *ar)
+{
+  mts_State *s = mts_anchor_find_state(L);
+  int level = MTS_INTERRUPT_NONE;
+  bool may_hit;
+  if (!s || is_call_of_c(L, ar)) /* code can have cleared the Lua registry */
+    return;
+  may_hit = !is_in_finalizer(s, L);
+  mts_lock_acquire_mutex(&s->lock);
+  if (may_hit) {
+    level = atomic_load(&s->interrupt.level);
+    atomic_store(&s->interrupt.progress, MTS_INTERRUPT_HOOK_RUN);
+    if (level == MTS_INTERRUPT_ONCE)
+      atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
+  }
+  if (level != MTS_INTERRUPT_ALWAYS)
+    lua_sethook(L, NULL, 0, 0);
+  mts_mutex_unlock(&s->lock.mutex);
+  if (level != MTS_INTERRUPT_NONE)
+    mts_error_raise(L, MTS_ERROR_INTERRUPTED, "the running code was stopped");
+}
+
+void mts_hook_set(mts_InterruptNode *node)
+{
+  lua_sethook(atomic_load(&node->running), interrupt_hook, MTS_NEXT_OPERATION,
+              1);
+  atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
+}

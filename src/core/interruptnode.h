@@ -1,0 +1,57 @@
+/*
+** interruptnode.h - what a state keeps for interrupts
+*/
+#ifndef MTS_INTERRUPTNODE_H
+#define MTS_INTERRUPTNODE_H
+
+#include "base/compiler.h"
+
+#include <stdatomic.h>
+
+#include "core/watch.h"
+#include "luaapi/compat.h"
+
+MTS_BEGIN_HIDDEN
+
+/* What is to hit the code of a state: mts_InterruptNode.level. */
+typedef enum mts_Interrupt {
+  MTS_INTERRUPT_NONE,
+  MTS_INTERRUPT_ONCE,
+  MTS_INTERRUPT_ALWAYS
+} mts_Interrupt;
+
+/* What became of the last request: mts_InterruptNode.progress. */
+typedef enum mts_InterruptProgress {
+  MTS_INTERRUPT_REQUESTED,
+  MTS_INTERRUPT_HOOK_SET,
+  MTS_INTERRUPT_HOOK_RUN
+} mts_InterruptProgress;
+
+/*
+** A coroutine that has been resumed; lives on the C stack of the resumer.
+** known: the running Lua thread before, as it was known; it differs from
+** `from`, the Lua thread that resumes the coroutine, if C code has resumed
+** `from`.
+*/
+typedef struct mts_Resume {
+  lua_State *from;
+  lua_State *known;
+  const struct mts_Resume *outer;
+} mts_Resume;
+
+/* Part of a state.  The protocol is in interrupt.c. */
+typedef struct mts_InterruptNode {
+  atomic_int level;
+  atomic_int progress;
+  _Atomic(lua_State *) running; /* the running Lua thread, a coroutine maybe */
+
+  /* For the thread that holds the state. */
+  struct mts_InterruptNode *outer_held; /* what the thread took before */
+  const mts_Resume *resumes;            /* coroutines that are in progress */
+
+  mts_Watch watch;
+} mts_InterruptNode;
+
+MTS_END_HIDDEN
+
+#endif

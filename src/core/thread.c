@@ -1,0 +1,36 @@
+/*
+** thread.c - the calling thread: what each thread has of its own
+**
+** One record for each thread, made ready when the thread first uses a state.
+** It ends with the thread: nothing refers to it then, since a thread that has
+** ended holds no state and waits for none.
+*/
+#include "core/thread.h"
+
+#include "async_util.h"
+
+MTS_THREAD_LOCAL mts_Thread mts_self;
+
+void mts_thread_make_ready(void)
+{
+  mts_signal_init_target(&mts_self.signal);
+  mts_self.is_ready = true;
+}
+
+void mts_thread_find_stack(void)
+{
+  size_t size;
+  if (mts_async_find_stack(&mts_self.stack, &size)) {
+    size_t half = size / 2;
+    mts_self.reserve = half < MTS_THREAD_RESERVE ? half : MTS_THREAD_RESERVE;
+    mts_self.knows_stack = true;
+  }
+}
+
+void mts_thread_unhold_other(mts_InterruptNode *node)
+{
+  mts_InterruptNode *inner = atomic_load(&mts_self.held);
+  while (inner->outer_held != node)
+    inner = inner->outer_held;
+  inner->outer_held = node->outer_held;
+}
