@@ -6,9 +6,9 @@
 ** replaced, those that make another Lua thread run: resume, close and what
 ** wrap returns.  They note the running Lua thread in s->interrupt.running
 ** before and afterwards, by mts_interrupt_enter and _leave; nothing that could
-** raise an error may happen in between.  In all other respects, but for texts of
-** argument errors, they do what those of Lua do, and whatever makes no other
-** thread run is left to those.
+** raise an error may happen in between.  In all other respects, but for texts
+** of argument errors, they do what those of Lua do, and whatever makes no
+** other thread run is left to those.
 **
 ** Locks: only those of mts_interrupt_switch.
 */
