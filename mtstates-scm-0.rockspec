@@ -27,6 +27,7 @@ build = {
       -- This is the list of sources, for make, too.
       sources = {
         "src/async_util.c",
+        "src/base/process.c",
         "src/capi/notify.c",
         "src/capi/receiver.c",
         "src/core/anchor.c",

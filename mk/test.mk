@@ -42,5 +42,7 @@ specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)
 
 $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
+$(BUILD)/support/osthreads.so: $(BUILD)/obj/async_util.o \
+                               $(BUILD)/obj/base/process.o
 
 -include $(wildcard $(SUPPORT:.so=.d))

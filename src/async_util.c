@@ -2,11 +2,11 @@
 ** async_util.c - mutex, condition, clock, threads
 **
 ** POSIX threads (on Windows those of mingw-w64) and C11 atomics.  What depends
-** on the system is here, each time with its branches side by side: waiting by
-** the monotonic clock, threads, where the C stack ends, and how the module
-** stays loaded.  Only signals are elsewhere, in core/signal.c.
+** on the system has its branches side by side: waiting by the monotonic clock,
+** threads, and where the C stack ends.  Signals are elsewhere, in
+** core/signal.c, and what concerns the whole process is in base/process.c.
 */
-#define _GNU_SOURCE         /* dladdr, pthread_getattr_np */
+#define _GNU_SOURCE         /* pthread_getattr_np, pthread_setname_np */
 #define _WIN32_WINNT 0x0602 /* GetCurrentThreadStackLimits: Windows 8 */
 
 #include "async_util.h"
@@ -19,8 +19,6 @@
 
 #if defined(_WIN32)
 #include <windows.h>
-#else
-#include <dlfcn.h>
 #endif
 
 #if ATOMIC_POINTER_LOCK_FREE != 2
@@ -194,7 +192,7 @@ void mts_spin_pause(void)
 }
 
 /* ======================================================================= */
-/* Threads and the module                                                  */
+/* Threads                                                                 */
 /* ======================================================================= */
 
 #if defined(_WIN32)
@@ -231,21 +229,30 @@ static void set_signal_mask(const SignalMask *mask)
 
 /* The new thread has the signal mask of the one that creates it. */
 bool mts_async_start_thread(void *(*function)(void *), void *data,
-                            size_t stack_size)
+                            size_t stack_size, mts_ThreadHandle *handle)
 {
   pthread_attr_t attributes;
-  pthread_t thread;
+  pthread_t detached;
   SignalMask mask;
   int error = pthread_attr_init(&attributes);
   if (error != 0)
     return false;
-  CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
+  if (!handle)
+    CHECK(pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED));
   CHECK(pthread_attr_setstacksize(&attributes, stack_size));
   block_all_signals(&mask);
-  error = pthread_create(&thread, &attributes, function, data);
+  error =
+      pthread_create(handle ? handle : &detached, &attributes, function, data);
   set_signal_mask(&mask);
   CHECK(pthread_attr_destroy(&attributes));
   return error == 0;
+}
+
+void mts_async_join_thread(mts_ThreadHandle handle)
+{
+  int cancel_state = mts_cancel_disable();
+  CHECK(pthread_join(handle, NULL));
+  mts_cancel_restore(cancel_state);
 }
 
 void mts_async_name_thread(const char *name)
@@ -283,33 +290,4 @@ bool mts_async_find_stack(uintptr_t *end, size_t *size)
   (void)end;
 #endif
   return true;
-}
-
-void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
-                       void (*in_child)(void))
-{
-#if defined(_WIN32)
-  (void)before;
-  (void)in_parent;
-  (void)in_child;
-#else
-  (void)pthread_atfork(before, in_parent, in_child);
-#endif
-}
-
-void mts_module_pin(void)
-{
-  static const char address = 0;
-  /* May fail where the module is part of the program itself, and there is
-  ** nothing to pin then. */
-#if defined(_WIN32)
-  HMODULE module;
-  (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
-                               GET_MODULE_HANDLE_EX_FLAG_PIN,
-                           &address, &module);
-#else
-  Dl_info info;
-  if (dladdr(&address, &info) != 0 && info.dli_fname) /* never closed */
-    (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-#endif
 }

@@ -1,9 +1,9 @@
 /*
 ** async_util.h - mutex, condition, clock, threads
 **
-** What the module needs of the thread library and of the system, but for
-** signals, which are in core/signal.h.  Calls that cannot fail in a correct
-** program abort with file and line if they do.  All times are double seconds
+** What the module needs of the thread library, but for signals, which are in
+** core/signal.h.  Calls that cannot fail in a correct program abort with file
+** and line if they do.  All times are double seconds
 ** of the monotonic clock.
 */
 #ifndef MTS_ASYNC_UTIL_H
@@ -88,13 +88,20 @@ void mts_clock_pause(void);
 /* Tells the processor that the caller spins. */
 void mts_spin_pause(void);
 
+typedef pthread_t mts_ThreadHandle;
+
 /*
-** Starts a detached thread that runs function(data) with all signals blocked.
+** Starts a thread that runs function(data) with all signals blocked.
 ** stack_size: bytes of C stack.
+** handle: gets what mts_async_join_thread needs, which has to be called then;
+** NULL: the thread is detached.
 ** Returns: false if the system has no resources for it.
 */
 bool mts_async_start_thread(void *(*function)(void *), void *data,
-                            size_t stack_size);
+                            size_t stack_size, mts_ThreadHandle *handle);
+
+/* Waits until the function of the thread has returned; once per thread. */
+void mts_async_join_thread(mts_ThreadHandle handle);
 
 /* Names the calling thread, for debuggers; at most 15 characters. */
 void mts_async_name_thread(const char *name);
@@ -105,21 +112,6 @@ void mts_async_name_thread(const char *name);
 ** Returns: false if there was no memory to find out.
 */
 bool mts_async_find_stack(uintptr_t *end, size_t *size);
-
-/*
-** Has the functions called around each fork of the process: before it, and
-** after it in the parent and in the child.  Without memory for that they are
-** not called.
-*/
-void mts_fork_handlers(void (*before)(void), void (*in_parent)(void),
-                       void (*in_child)(void));
-
-/*
-** Keeps the shared object that holds this function in memory until the
-** process ends: other threads may be inside when the last Lua state that
-** loaded the module is closed.
-*/
-void mts_module_pin(void);
 
 MTS_END_HIDDEN
 

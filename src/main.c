@@ -11,6 +11,7 @@
 ** texts), util.h, async_util.h (threads).  Dependencies point down only.
 */
 #include "async_util.h"
+#include "base/process.h"
 #include "capi/notify.h"
 #include "capi/receiver.h"
 #include "core/anchor.h"
@@ -29,7 +30,7 @@ MTS_EXPORT int luaopen_mtstates(lua_State *L);
 
 int luaopen_mtstates(lua_State *L)
 {
-  mts_module_pin();
+  mts_process_pin_module();
   if (!mts_interrupt_open())
     return luaL_error(L, "environment variable " MTS_SIGNAL_VARIABLE
                          ": number of a signal or none expected");

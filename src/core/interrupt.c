@@ -59,6 +59,7 @@
 #include <stddef.h>
 
 #include "async_util.h"
+#include "base/process.h"
 #include "core/hook.h"
 #include "core/signal.h"
 
@@ -201,8 +202,8 @@ static void after_fork_in_child(void)
 
 static void install_fork_handlers(void)
 {
-  mts_fork_handlers(mts_watch_before_fork, mts_watch_after_fork_in_parent,
-                    after_fork_in_child);
+  mts_process_on_fork(mts_watch_before_fork, mts_watch_after_fork_in_parent,
+                      after_fork_in_child);
 }
 
 bool mts_interrupt_open(void)

@@ -85,7 +85,7 @@ static bool start_watcher(void) MTS_REQUIRES(watch_mutex)
   if (!watcher.has_thread) {
     mts_cond_init(&watcher.changed);
     watcher.has_thread =
-        mts_async_start_thread(run_watcher, NULL, WATCHER_STACK);
+        mts_async_start_thread(run_watcher, NULL, WATCHER_STACK, NULL);
     if (!watcher.has_thread)
       mts_cond_destroy(&watcher.changed);
   }

@@ -1,0 +1,68 @@
+/*
+** process.c - what concerns the whole process: its memory, forks, processors
+**
+** Each function has its branches for the systems side by side.  Takes no
+** locks.
+*/
+#define _GNU_SOURCE         /* dladdr, sched_getaffinity */
+#define _WIN32_WINNT 0x0602 /* as in async_util.c */
+
+#include "base/process.h"
+
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+#endif
+
+void mts_process_pin_module(void)
+{
+  static const char address = 0;
+  /* May fail where the module is part of the program itself, and there is
+  ** nothing to pin then. */
+#if defined(_WIN32)
+  HMODULE module;
+  (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+                               GET_MODULE_HANDLE_EX_FLAG_PIN,
+                           &address, &module);
+#else
+  Dl_info info;
+  if (dladdr(&address, &info) != 0 && info.dli_fname) /* never closed */
+    (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+}
+
+void mts_process_on_fork(void (*before)(void), void (*in_parent)(void),
+                         void (*in_child)(void))
+{
+#if defined(_WIN32)
+  (void)before;
+  (void)in_parent;
+  (void)in_child;
+#else
+  (void)pthread_atfork(before, in_parent, in_child);
+#endif
+}
+
+unsigned mts_process_count_processors(void)
+{
+  long count = 0;
+#if defined(_WIN32)
+  DWORD_PTR allowed, all;
+  if (GetProcessAffinityMask(GetCurrentProcess(), &allowed, &all))
+    for (; allowed != 0; allowed &= allowed - 1)
+      count++;
+#else
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+    count = CPU_COUNT(&allowed);
+#endif
+  if (count < 1) /* no affinity here, or more processors than such a set has */
+    count = sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+  return count < 1 ? 1 : (unsigned)count;
+}
