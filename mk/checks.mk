@@ -50,8 +50,14 @@ check-format: has-clang-format ## what `make format` would change; long lines
 	@! LC_ALL=C.UTF-8 grep -nP '^(?!---@overload ).{80}' $(C_FILES) \
 	  $(LUA_FILES) $(ROCKSPEC)
 
-# The rockspec's list of sources: sorted, and all that there are.
+# The rockspec's list of sources is sorted and has all that there are; the table
+# of files in CONTRIBUTING.md has all of them, too, and the headers.
 check-lists:
+	@for file in $(SOURCES) $(wildcard src/*.h src/*/*.h); do \
+	  file=$${file##*/}; \
+	  grep -q "^|.*\`$${file%.*}\`.*|" CONTRIBUTING.md || \
+	    { echo "CONTRIBUTING.md: no $$file"; exit 1; }; \
+	done
 	@mkdir -p $(BUILD); printf '%s\n' $(SOURCES) > $(BUILD)/sources
 	@find src -name '*.c' | LC_ALL=C sort | diff -u $(BUILD)/sources -
 
