@@ -62,7 +62,7 @@
 
 /* mts_Lock */
 byte word;
-byte mutex; /* who has it */
+byte mutex; /* the thread that has it */
 chan queue = [THREADS] of {byte};
 bool holder_wants_mutex;
 bool is_backing_off;

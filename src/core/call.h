@@ -14,15 +14,16 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Where the main Lua thread of a state has the two between calls; newstate.c
-** pushes them in this order.  Nested calls have them from the Lua registry:
-** the callback by s->callback_ref, the handler by a key (see protect.h).
+** Where message handler and callback lie on the stack of the main Lua thread
+** between calls; newstate.c pushes them in this order.  Nested calls have them
+** from the Lua registry: the callback by s->callback_ref, the handler by a key
+** (see protect.h).
 */
 #define MTS_HANDLER_SLOT 1
 #define MTS_CALLBACK_SLOT 2
 #define MTS_HANDLER_KEY "mtstates.handler"
 
-/* Strings that are longer, together, are copied while the state is held. */
+/* Results of more bytes than that are copied while the state is held. */
 #define MTS_RESULTS_SIZE 1100
 
 /* Results of a call. */

@@ -20,8 +20,9 @@
 **    wait for the mutex, and with many interrupts it would never get it.
 ** 2. The handler goes through the states that its thread holds and sets the
 **    hook where there is a level.  It can run at any moment, also while the
-**    thread itself calls lua_sethook.  Then that call sets the same hook, or
-**    removes it because there is no level, or inside a finalizer.
+**    thread itself calls lua_sethook.  That is harmless: the interrupted call
+**    sets the same hook, or removes it where there is no level, or inside a
+**    finalizer, which is not to be hit.
 ** 3. A thread that has taken a state, or has changed its running Lua thread,
 **    reads the level afterwards and sets the hook if there is one, under the
 **    mutex.
@@ -46,9 +47,9 @@
 **   about to take it, or the state is watched.  This rests on sequential
 **   consistency: interrupter and holder each store something and then look,
 **   so at least one of them sees what the other has stored.
-** - No Lua thread dies while its hook is set from outside: a thread that is
-**   about to leave it sees the level and takes the mutex first, and so does
-**   the hook before it takes the level back.
+** - No Lua thread dies while its hook is set from outside: an OS thread that
+**   switches away from it sees the level and takes the mutex first, and the
+**   hook takes the mutex before it clears the level.
 ** - No thread waits for another one with a mutex held.  The interrupter waits
 **   for the hook to be set, for PATIENCE at most, without a lock; it sleeps in
 **   between, so that a thread of lower priority gets the processor.
@@ -75,7 +76,10 @@ static bool has_level(const mts_InterruptNode *node)
   return atomic_load(&node->level) != MTS_INTERRUPT_NONE;
 }
 
-/* Called by the signal handler. */
+/*
+** Called by the signal handler.  Touches mts_self and the atomic fields of the
+** states that the thread holds, and calls nothing of Lua but lua_sethook.
+*/
 static void set_hooks_of_thread(void)
 {
   mts_InterruptNode *node;
@@ -99,8 +103,8 @@ void mts_interrupt_obey(mts_State *s)
 
 /*
 ** Has the hook set by the thread that holds s, if there is one.
-** Returns: whether that is another thread; then the caller has to make sure
-** that the code is hit.
+** Returns: whether another thread holds s and may miss it: then the caller
+** has to make sure that the code is hit.
 */
 static bool reach_holder(mts_State *s, bool is_overdue)
     MTS_REQUIRES(s->lock.mutex)

@@ -29,9 +29,8 @@ typedef enum mts_InterruptProgress {
 
 /*
 ** A coroutine that has been resumed; lives on the C stack of the resumer.
-** known: the running Lua thread before, as it was known; it differs from
-** `from`, the Lua thread that resumes the coroutine, if C code has resumed
-** `from`.
+** from: the Lua thread that resumes the coroutine.  known: what `running` told
+** before; it differs from `from` if C code has resumed `from`.
 */
 typedef struct mts_Resume {
   lua_State *from;

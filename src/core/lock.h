@@ -15,7 +15,10 @@
 
 MTS_BEGIN_HIDDEN
 
-/* One call of so many looks whether a thread waits too long. */
+/*
+** One call of so many takes the mutex to leave, to see whether the hand-off to
+** a waiter that backs off is due.
+*/
 #define MTS_LOCK_LOOK 64
 
 typedef struct mts_Waiter mts_Waiter;
@@ -24,7 +27,7 @@ typedef struct mts_Lock {
   mts_LockWord word;
   atomic_uint calls; /* counts them; written by the thread that holds it */
 
-  /* See lock.c. */
+  /* See lock.c and lockqueue.c. */
   atomic_bool holder_wants_mutex;
   atomic_bool is_backing_off;
 
@@ -92,7 +95,7 @@ mts_Status mts_lock_close(mts_Lock *lock);
 bool mts_lock_close_deferred(mts_Lock *lock);
 
 /*
-** Closes the lock that the calling thread holds and need not leave any more.
+** Closes the lock, which the calling thread holds and then need not leave.
 ** Locks: takes lock->mutex.
 */
 void mts_lock_close_held(mts_Lock *lock);

@@ -28,7 +28,7 @@
 ** 2. is_backing_off is changed under the mutex, by the first, or by the thread
 **    that leaves while there is no first.
 ** 3. A waiter that ceases to be the first makes sure that the next one is
-**    awake or will be woken.  It can hold the lock already.
+**    awake or will be woken.  It can hold the lock itself by then.
 ** 4. A waiter whose deadline has passed tries once more before it gives up.
 */
 #include "core/lockqueue.h"
@@ -36,7 +36,7 @@
 /* Seconds from becoming the first in the queue until the hand-off is due. */
 #define HANDOFF_DELAY 350e-6
 
-/* Seconds that the first backs off; less, since timers are late. */
+/* Seconds that the first backs off; timers fire later than that. */
 #define BACK_OFF_TIME 150e-6
 
 /* If there are more calls than this while the first sleeps, they are short. */
@@ -47,7 +47,7 @@
 
 struct mts_Waiter {
   uintptr_t thread;
-  double handoff_due; /* of the first: a point of the clock */
+  double handoff_due; /* of the first: when it is to be given the lock */
   mts_Cond wake_up;
   mts_Waiter *next, *previous;
 };
@@ -80,7 +80,10 @@ static void enqueue(mts_Lock *lock, mts_Waiter *waiter)
   lock->last = waiter;
 }
 
-/* There is another first; it is woken if no thread that leaves would do it. */
+/*
+** To be called when another waiter has become the first.  Wakes it, unless a
+** thread that leaves is going to.
+*/
 static void start_first(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
 {
   lock->first->handoff_due = mts_clock_now() + HANDOFF_DELAY;

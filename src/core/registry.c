@@ -13,7 +13,7 @@
 **
 ** 1. A state that is found in the table has an owner, hence is alive, and a
 **    reference to it can be taken.
-** 2. A name that is reserved is reserved once, and no open state had it then.
+** 2. One state at most reserves a name, and no open state had it then.
 ** 3. One mutex guards all but the next id.  While it is held: memory, the wait
 **    graph, and closing a call lock; never Lua.
 */

@@ -15,7 +15,10 @@ MTS_BEGIN_HIDDEN
 
 typedef struct mts_State mts_State;
 
-/* Part of a state, guarded by the mutex of the registry. */
+/*
+** Part of a state, guarded by the mutex of the registry; the wait graph reads
+** `creator` without it.
+*/
 typedef struct mts_RegistryNode {
   size_t owners;
 

@@ -99,7 +99,7 @@ static void handle_signal(int number)
 /* Which signal                                                            */
 /* ======================================================================= */
 
-/* Written by mts_signal_open, then with the mutex held. */
+/* Written once by mts_signal_open, later only with the mutex held. */
 static struct {
   atomic_int number; /* 0: none; -1: the environment makes no sense */
   bool is_named;     /* by the environment: there is no other choice */

@@ -19,16 +19,16 @@ MTS_BEGIN_HIDDEN
 typedef struct mts_SignalTarget {
   pthread_t handle;
   long kernel_id;           /* what the kernel calls the thread */
-  bool was_blocked;         /* when it was last looked at, */
-  unsigned seen;            /* and the signals that it had taken by then */
-  atomic_uint taken;        /* counts them */
+  bool was_blocked;         /* the signal, when the mask was last read */
+  unsigned seen;            /* value of `taken` at that time */
+  atomic_uint taken;        /* signals that its handler has taken */
   atomic_bool is_signalled; /* a signal is on its way */
 } mts_SignalTarget;
 
 /*
-** Settles which signal is used and what its handler calls, in the thread that
-** got the signal; the first call in the process decides.  The handler's
-** function has to call mts_signal_take before it looks for what it is to do.
+** Chooses the signal, once per process, and the function that its handler
+** calls in the thread that gets it.  That function has to call mts_signal_take
+** before it looks for what it is to do.
 ** Returns: false if the environment variable makes no sense; then nothing else
 ** may be called.
 */

@@ -26,7 +26,7 @@ typedef struct mts_StateTable {
   mts_Bucket first_names[MTS_FIRST_BUCKETS];
 } mts_StateTable;
 
-/* table: the one that it is for. */
+/* table: the variable that is initialised. */
 #define MTS_STATETABLE_INIT(table)                                            \
   {                                                                           \
     .ids = (table).first_ids, .names = (table).first_names,                   \
@@ -43,8 +43,8 @@ void mts_statetable_remove(mts_StateTable *table, mts_State *s);
 mts_State *mts_statetable_find_id(const mts_StateTable *table, lua_Integer id);
 
 /*
-** A state with that name, or NULL.  If there are several,
-** mts_statetable_has_twin tells so of each.
+** A state with that name, or NULL.  If there are several states of that name,
+** mts_statetable_has_twin is true for each of them.
 */
 mts_State *mts_statetable_find_name(const mts_StateTable *table,
                                     const char *name, size_t length,

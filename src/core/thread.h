@@ -28,12 +28,12 @@ typedef struct mts_State mts_State;
 
 typedef struct mts_Thread {
   _Alignas(MTS_WORD_ALIGNMENT) bool is_ready;
-  bool knows_stack; /* found at the first look that has memory for it */
+  bool knows_stack; /* stack and reserve are known; until then: look again */
   unsigned nesting; /* calls that it is in */
   uintptr_t stack;  /* the end of its C stack */
   size_t reserve;   /* to be kept free there; 0: that end is not known */
 
-  /* Those of the states that it holds, the last one first. */
+  /* The states that it holds, the one taken last first. */
   mts_InterruptNode *_Atomic held;
 
   mts_State *closed; /* list: states to be closed by this thread */

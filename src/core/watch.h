@@ -29,7 +29,7 @@ struct mts_Watch {
   bool is_on;
 };
 
-/* From this delay on, a watch has been tried many times. */
+/* A watch with this delay or a longer one has been tried many times. */
 #define MTS_WATCH_OVERDUE 0.25f
 
 /*

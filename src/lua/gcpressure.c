@@ -21,7 +21,7 @@ void mts_gcpressure_remove(mts_GcPressure *pressure, int kb)
     pressure->untold = pressure->open;
 }
 
-/* Much is more than half of what the collector knows already. */
+/* Much: more than half of what the collector has been told of. */
 void mts_gcpressure_tell(mts_GcPressure *pressure, lua_State *L)
 {
   int kb = pressure->untold;

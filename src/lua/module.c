@@ -1,9 +1,9 @@
 /*
 ** module.c - the functions of the module
 **
-** As in stateobject.c, nothing is held when an error is raised; a new state is
-** held by the calling thread from create_state to run_setup or discard, where
-** nothing raises one.
+** As in stateobject.c, nothing is held when an error is raised: the calling
+** thread holds a new state from create_state to run_setup or discard, and in
+** between nothing raises one.
 **
 ** Takes no locks of its own.
 */
@@ -128,8 +128,8 @@ static int raise_name_error(lua_State *L, mts_Status status, const char *name,
   return mts_error_raise_status(L, status, lua_tostring(L, -1));
 }
 
-/* Takes what another thread has created first, in place of the own state. */
-static void exchange_state(mts_StateObject *object, mts_State *found)
+/* Another thread has been faster: its state takes the place of the new one. */
+static void take_found_state(mts_StateObject *object, mts_State *found)
 {
   discard(object->state);
   mts_state_release(object->state);
@@ -161,7 +161,7 @@ static int module_singleton(lua_State *L)
     if (status == MTS_UNKNOWN)
       return open_state(L, object, &setup, index);
     if (status == MTS_OK)
-      exchange_state(object, found);
+      take_found_state(object, found);
     else
       discard(object->state);
   }

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* Where the setup is if the optional argument libs would be at index. */
+/* Returns where the setup is.  index: of libs, if that is given. */
 static int setup_index(lua_State *L, int index)
 {
   bool has_libs = lua_isboolean(L, index) ||

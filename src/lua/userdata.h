@@ -1,8 +1,8 @@
 /*
 ** userdata.h - objects that Lua code sees, and what all functions share
 **
-** Every function of the module and every method has two upvalues, so that a
-** call looks nothing up in the Lua registry:
+** Functions of the module and methods (but those of error objects) have two
+** upvalues, so that a call looks nothing up in the Lua registry:
 **
 **   MTS_METATABLE  the metatable of its class; for a function of the module,
 **                  that of the objects which it makes
@@ -63,7 +63,8 @@ void mts_userdata_set_functions(lua_State *L, const luaL_Reg *functions);
 
 /*
 ** Pushes a new object of the class of the running function.
-** Returns: its block of that size, all zero.  A finalizer can see it so.
+** Returns: its block of that size, all zero; its finalizer can run before the
+** caller has filled it.
 ** Stack: [-0, +1, m]
 */
 void *mts_userdata_push(lua_State *L, size_t size);

@@ -10,7 +10,7 @@
 
 #if LUA_VERSION_NUM >= 505
 
-/* KB; one step, however large, does about as much work as is due for these. */
+/* KB; a step does the work that is due for so many, even if it is larger. */
 #define STEP 8
 
 static void add_debt(lua_State *L, int kb)

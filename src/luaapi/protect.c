@@ -15,8 +15,6 @@
 */
 #include "luaapi/protect.h"
 
-#include "async_util.h"
-
 #define TRAMPOLINE_KEY "mtstates.trampoline"
 
 typedef struct Job {
@@ -33,7 +31,7 @@ static MTS_THREAD_LOCAL const Job *next_job;
 static int trampoline(lua_State *L)
 {
   const Job *job = next_job;
-  if (!job) /* called by Lua code that has found it in the registry */
+  if (!job) /* called by Lua code that has found it in the Lua registry */
     return luaL_error(L, "there is nothing to be done");
   next_job = NULL;
   return job->function(L, job->data);

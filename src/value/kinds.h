@@ -14,20 +14,29 @@
 #include "base/compiler.h"
 #include "luaapi/compat.h"
 
+/* A switch that lacks a kind does not compile. */
+#pragma GCC diagnostic error "-Wswitch"
+
 MTS_BEGIN_HIDDEN
 
-/* What it takes to copy a value; each one includes those before it. */
+/*
+** What it takes to copy a value; each one includes those before it.
+**
+** MEMORY       memory of the Lua state that gets it
+** PROTECTION   the copy can raise other errors there, too
+** EXAMINATION  the Lua state that has it has to look at it, which can raise
+*/
 typedef enum mts_Need {
   MTS_NEED_NOTHING,
-  MTS_NEED_MEMORY, /* of the Lua state that gets it: an error if it has none */
-  MTS_NEED_PROTECTION, /* there: other errors are possible, too */
-  MTS_NEED_EXAMINATION /* in the Lua state that has it, where it can raise */
+  MTS_NEED_MEMORY,
+  MTS_NEED_PROTECTION,
+  MTS_NEED_EXAMINATION
 } mts_Need;
 
 /*
-** X(kind, lua_type, test, need).  A value of that Lua type for which the test
-** is true is of the kind, if it is of none before.  Kinds of one Lua type have
-** the same need.  Any full userdata passes for an array until it is examined.
+** X(kind, lua_type, test, need).  A value is of the first kind whose Lua type
+** it has and whose test is true.  Kinds of one Lua type have the same need.
+** Any full userdata passes for an array until it is examined.
 */
 #define MTS_KINDS(X)                                                          \
   X(NIL, LUA_TNIL, true, MTS_NEED_NOTHING)                                    \

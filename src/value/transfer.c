@@ -13,7 +13,7 @@
 
 #include "value/classes.h"
 
-/* Returns whether the value can cross; *array gets what it is, if an array. */
+/* Returns whether the value can cross; fills *array if it is an array. */
 static bool examine_value(lua_State *L, int index, mts_Kind kind,
                           mts_Carray *array)
 {
