@@ -15,7 +15,7 @@
 
 SUPPORT_EXPORT int luaopen_osthreads(lua_State *L);
 
-#define STACK ((size_t)128 * 1024)
+#define STACK ((size_t)16 * 1024 * 1024) /* not the default */
 
 typedef struct Report {
   char name[16];
