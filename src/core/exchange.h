@@ -36,15 +36,18 @@ typedef struct mts_Sink {
   int pushed; /* results that the stack has got */
 } mts_Sink;
 
+/* Differs from the top of any stack, also of an empty one. */
+#define MTS_TOP_UNKNOWN (-1)
+
 /* A call in progress. */
 typedef struct mts_Call {
   mts_State *state;
   lua_State *to;    /* the Lua thread that is called */
   lua_State *outer; /* what the call around this one is on */
   int base;         /* top of `to` before the call */
-  int first;        /* first result in `to`, */
-  int top;          /* and last one */
   int own;          /* arguments that were on the stack of `to` */
+  int first;        /* first result in `to`, */
+  int top;          /* and last one, or MTS_TOP_UNKNOWN */
   bool is_growing;  /* a stack, for values that are to be copied */
   bool is_running;  /* all arguments are copied */
   mts_Source source;
