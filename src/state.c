@@ -8,8 +8,8 @@
 **
 ** The thread that has closed the lock of a state closes the state: from then
 ** on no thread is in and none gets in, and no mutex is held.  lua_close runs
-** finalizers; these can close another state, which is closed when lua_close
-** has returned.  If closings nest as deep as calls may, or the C stack runs
+** finalizers, which can close other states: each is closed at once, nested in
+** that lua_close.  If closings nest as deep as calls may, or the C stack runs
 ** low, further states go to a list of the thread, which the level before works
 ** through.  So a chain of states that own each other can be of any length.
 */

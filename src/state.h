@@ -27,7 +27,7 @@ MTS_BEGIN_HIDDEN
 ** possible.
 */
 struct mts_State {
-  mts_Lock lock; /* a thread that holds it makes the state busy */
+  mts_Lock lock; /* the state is busy while a thread holds it */
 
   /* For the thread that holds the state. */
   lua_State *L;          /* the main Lua thread */

@@ -26,7 +26,7 @@ typedef struct mts_StateTable {
   mts_Bucket first_names[MTS_FIRST_BUCKETS];
 } mts_StateTable;
 
-/* table: the one that it is for. */
+/* table: the variable that is initialised. */
 #define MTS_STATETABLE_INIT(table)                                            \
   {                                                                           \
     .ids = (table).first_ids, .names = (table).first_names,                   \

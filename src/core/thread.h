@@ -58,8 +58,9 @@ static inline uintptr_t mts_thread_id(void)
 }
 
 /*
-** Whether the thread cannot go one level deeper: it has used up its C stack
-** but for MTS_THREAD_RESERVE, or half of it.  depth: levels that it is in.
+** Whether the thread cannot go one level deeper: it is in as many as may be
+** nested, or has used up its C stack but for MTS_THREAD_RESERVE, or half of
+** it.  depth: levels that it is in.
 */
 static inline bool mts_thread_is_too_deep(unsigned depth)
 {

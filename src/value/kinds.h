@@ -16,17 +16,22 @@
 
 MTS_BEGIN_HIDDEN
 
-/* What it takes to copy a value; each one includes those before it. */
+/*
+** What it takes to copy a value; each one includes those before it.  MEMORY:
+** the Lua state that gets it can raise an error for want of memory.
+** PROTECTION: it can raise other errors, too.  EXAMINATION: the Lua state that
+** has it has to be asked what the value is, which can raise errors there.
+*/
 typedef enum mts_Need {
   MTS_NEED_NOTHING,
-  MTS_NEED_MEMORY, /* of the Lua state that gets it: an error if it has none */
-  MTS_NEED_PROTECTION, /* there: other errors are possible, too */
-  MTS_NEED_EXAMINATION /* in the Lua state that has it, where it can raise */
+  MTS_NEED_MEMORY,
+  MTS_NEED_PROTECTION,
+  MTS_NEED_EXAMINATION
 } mts_Need;
 
 /*
-** X(kind, lua_type, test, need).  A value of that Lua type for which the test
-** is true is of the kind, if it is of none before.  Kinds of one Lua type have
+** X(kind, lua_type, test, need).  A value is of the first kind in the list
+** that has its Lua type and whose test is true.  Kinds of one Lua type have
 ** the same need.  Any full userdata passes for an array until it is examined.
 */
 #define MTS_KINDS(X)                                                          \

@@ -24,7 +24,7 @@ typedef struct mts_Values {
   mts_Need need;                       /* the greatest need of any of them */
   unsigned char types[MTS_KEPT_TYPES]; /* of the first ones */
   const mts_Carray *arrays; /* of the examined values, in their order */
-  bool misfit_is_state;     /* the first value that cannot cross */
+  bool misfit_is_state;     /* of the first value that cannot cross */
 } mts_Values;
 
 /* Returns: the Lua type of scanned value number i, counted from 0. */
