@@ -8,8 +8,8 @@
 **
 ** The thread that has closed the lock of a state closes the state: from then
 ** on no thread is in and none gets in, and no mutex is held.  lua_close runs
-** finalizers; these can close another state, which is closed when lua_close
-** has returned.  If closings nest as deep as calls may, or the C stack runs
+** finalizers, which can close other states: each is closed at once, nested in
+** that lua_close.  If closings nest as deep as calls may, or the C stack runs
 ** low, further states go to a list of the thread, which the level before works
 ** through.  So a chain of states that own each other can be of any length.
 */
@@ -49,7 +49,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->interrupt.level, MTS_INTERRUPT_NONE);
   atomic_init(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
   atomic_init(&s->references, 1);
-  mts_thread_hold(&s->interrupt);
+  mts_state_hold(s);
   mts_self.nesting++;
   *created = s;
   return MTS_OK;
@@ -67,6 +67,14 @@ void mts_state_release(mts_State *s)
     mts_lock_destroy(&s->lock);
     free(s);
   }
+}
+
+void mts_state_unhold_other(mts_State *s)
+{
+  mts_State *inner = atomic_load(&mts_self.held);
+  while (inner->outer_held != s)
+    inner = inner->outer_held;
+  inner->outer_held = s->outer_held;
 }
 
 void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE])

@@ -27,13 +27,14 @@ MTS_BEGIN_HIDDEN
 ** possible.
 */
 struct mts_State {
-  mts_Lock lock; /* a thread that holds it makes the state busy */
+  mts_Lock lock; /* the state is busy while a thread holds it */
 
   /* For the thread that holds the state. */
-  lua_State *L;         /* the main Lua thread */
-  lua_State *innermost; /* the Lua thread that the innermost call is on */
-  int callback_ref;     /* in the Lua registry */
-  unsigned depth;       /* calls that are nested in each other */
+  lua_State *L;          /* the main Lua thread */
+  lua_State *innermost;  /* the Lua thread that the innermost call is on */
+  int callback_ref;      /* in the Lua registry */
+  unsigned depth;        /* calls that are nested in each other */
+  mts_State *outer_held; /* the state that the thread took before */
 
   mts_InterruptNode interrupt;
   mts_RegistryNode registry;
@@ -62,6 +63,32 @@ void mts_state_retain(mts_State *s);
 void mts_state_release(mts_State *s);
 
 /*
+** Adds s, which the calling thread has taken, to the states that it holds, or
+** removes it before it is left.  The handler of the signal (see interrupt.c)
+** can look at the list at any moment.  States are left in the reverse order,
+** unless a host switches C stacks.
+*/
+static inline void mts_state_hold(mts_State *s)
+{
+  s->outer_held = atomic_load_explicit(&mts_self.held, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst);
+  atomic_store_explicit(&mts_self.held, s, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Part of mts_state_unhold. */
+void mts_state_unhold_other(mts_State *s);
+
+static inline void mts_state_unhold(mts_State *s)
+{
+  if (atomic_load_explicit(&mts_self.held, memory_order_relaxed) == s)
+    atomic_store_explicit(&mts_self.held, s->outer_held, memory_order_relaxed);
+  else
+    mts_state_unhold_other(s);
+  atomic_signal_fence(memory_order_seq_cst);
+}
+
+/*
 ** Makes the state busy for the calling thread, which may use s->L from then on
 ** until mts_state_leave.  Nests within one thread.  Waits up to timeout
 ** seconds (0 or less: not at all; MTS_FOREVER).
@@ -79,7 +106,7 @@ static inline mts_Status mts_state_enter(mts_State *s, double timeout)
     mts_Status status = mts_lock_enter(&s->lock, thread, timeout);
     if (status != MTS_OK)
       return status;
-    mts_thread_hold(&s->interrupt);
+    mts_state_hold(s);
   }
   s->depth++;
   mts_self.nesting++;
@@ -102,7 +129,7 @@ static inline void mts_state_leave(mts_State *s)
 {
   mts_self.nesting--;
   if (--s->depth == 0) {
-    mts_thread_unhold(&s->interrupt);
+    mts_state_unhold(s);
     if (!mts_lock_leave(&s->lock, mts_thread_id()))
       mts_state_finish_close(s);
   }

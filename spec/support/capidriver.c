@@ -447,6 +447,22 @@ static int notifier_notify_quietly(lua_State *L)
   return 1;
 }
 
+/*
+** n:notify_bare(): with nothing on the stack; code, and how many values are
+** there afterwards.
+*/
+static int notifier_notify_bare(lua_State *L)
+{
+  Notifier *n = check_notifier(L);
+  int code, count;
+  lua_settop(L, 0);
+  code = n->api->notify(n->object, NULL, NULL);
+  count = lua_gettop(L);
+  lua_pushinteger(L, code);
+  lua_pushinteger(L, count);
+  return 2;
+}
+
 /* n:start(): notifies once from a thread of its own. */
 static int notifier_start(lua_State *L)
 {
@@ -847,6 +863,7 @@ static const luaL_Reg notifier_methods[] = {
     {"release", notifier_release},
     {"notify", notifier_notify},
     {"notify_quietly", notifier_notify_quietly},
+    {"notify_bare", notifier_notify_bare},
     {"start", notifier_start},
     {"storm", notifier_storm},
     {"__gc", notifier_release},

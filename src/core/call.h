@@ -14,10 +14,10 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Where message handler and callback lie on the stack of the main Lua thread
-** between calls; newstate.c pushes them in this order.  Nested calls have them
-** from the Lua registry: the callback by s->callback_ref, the handler by a key
-** (see protect.h).
+** Where the main Lua thread of a state has message handler and callback
+** between calls; newstate.c pushes them in this order.  Nested calls get them
+** from the Lua registry: the callback by s->callback_ref, the handler by its
+** key (see protect.h).
 */
 #define MTS_HANDLER_SLOT 1
 #define MTS_CALLBACK_SLOT 2

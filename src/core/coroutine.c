@@ -5,10 +5,10 @@
 ** a state is running.  So in the states of this module three functions are
 ** replaced, those that make another Lua thread run: resume, close and what
 ** wrap returns.  They note the running Lua thread in s->interrupt.running
-** before and afterwards, by mts_interrupt_enter and _leave; nothing that could
-** raise an error may happen in between.  In all other respects, but for texts
-** of argument errors, they do what those of Lua do, and whatever makes no
-** other thread run is left to those.
+** before and afterwards, by mts_interrupt_enter and mts_interrupt_leave;
+** nothing that could raise an error may happen in between.  In all other
+** respects, but for texts of argument errors, they do what Lua's functions do.
+** Whatever makes no other Lua thread run is left to Lua's functions.
 **
 ** Locks: only those of mts_interrupt_switch.
 */

@@ -26,9 +26,9 @@ typedef struct mts_Source {
 } mts_Source;
 
 /*
-** Where the results go: onto the stack of L, but those that need memory of L
-** into the message, if there is one and it has room.  Without L they are
-** discarded.
+** Where the results go: onto the stack of L.  From the first one that needs
+** memory of L on, they go into the message instead, if there is one and they
+** all fit into it.  Without L they are discarded.
 */
 typedef struct mts_Sink {
   lua_State *L;
@@ -36,15 +36,18 @@ typedef struct mts_Sink {
   int pushed; /* results that the stack has got */
 } mts_Sink;
 
+/* Differs from the top of any stack, also of an empty one. */
+#define MTS_TOP_UNKNOWN (-1)
+
 /* A call in progress. */
 typedef struct mts_Call {
   mts_State *state;
   lua_State *to;    /* the Lua thread that is called */
   lua_State *outer; /* what the call around this one is on */
   int base;         /* top of `to` before the call */
-  int first;        /* first result in `to`, */
-  int top;          /* and last one */
   int own;          /* arguments that were on the stack of `to` */
+  int first;        /* first result in `to`, */
+  int top;          /* and last one, or MTS_TOP_UNKNOWN */
   bool is_growing;  /* a stack, for values that are to be copied */
   bool is_running;  /* all arguments are copied */
   mts_Source source;
@@ -53,8 +56,8 @@ typedef struct mts_Call {
 } mts_Call;
 
 /*
-** Stack slots that a call needs besides those of arguments or results, and
-** that the caller may have used besides those of its own arguments.
+** A call needs so many stack slots besides those of arguments or results.  The
+** caller may have used as many besides those of its own arguments.
 */
 #define MTS_CALL_SLOTS 6
 

@@ -82,11 +82,11 @@ static bool has_level(const mts_InterruptNode *node)
 */
 static void set_hooks_of_thread(void)
 {
-  mts_InterruptNode *node;
+  mts_State *s;
   mts_signal_take(&mts_self.signal);
-  for (node = atomic_load(&mts_self.held); node; node = node->outer_held)
-    if (has_level(node))
-      mts_hook_set(node);
+  for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
+    if (has_level(&s->interrupt))
+      mts_hook_set(&s->interrupt);
 }
 
 void mts_interrupt_obey(mts_State *s)

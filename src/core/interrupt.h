@@ -62,9 +62,9 @@ static inline lua_State *mts_interrupt_switch(mts_State *s, lua_State *L)
 }
 
 /*
-** The same around what makes the coroutine co run, in the Lua thread `from`:
-** to be called directly before and directly afterwards, with what the first
-** has returned.  *resume must live in between.
+** mts_interrupt_switch for the coroutine co that the Lua thread `from` makes
+** run: to be entered directly before and left directly afterwards.  before:
+** what mts_interrupt_enter has returned.  *resume must live in between.
 ** Locks: as mts_interrupt_check.
 */
 static inline lua_State *mts_interrupt_enter(mts_State *s, mts_Resume *resume,

@@ -44,9 +44,8 @@ typedef struct mts_InterruptNode {
   atomic_int progress;
   _Atomic(lua_State *) running; /* the running Lua thread, a coroutine maybe */
 
-  /* For the thread that holds the state. */
-  struct mts_InterruptNode *outer_held; /* what the thread took before */
-  const mts_Resume *resumes;            /* coroutines that are in progress */
+  /* For the thread that holds the state: coroutines that are in progress. */
+  const mts_Resume *resumes;
 
   mts_Watch watch;
 } mts_InterruptNode;

@@ -15,10 +15,7 @@
 
 MTS_BEGIN_HIDDEN
 
-/*
-** One call of so many takes the mutex to leave, to see whether the hand-off to
-** a waiter that backs off is due.
-*/
+/* After so many calls the thread that leaves looks at the queue, unasked. */
 #define MTS_LOCK_LOOK 64
 
 typedef struct mts_Waiter mts_Waiter;
@@ -115,7 +112,10 @@ static inline uintptr_t mts_lock_pin(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
 */
 void mts_lock_acquire_mutex(mts_Lock *lock) MTS_ACQUIRES(lock->mutex);
 
-/* If thread is the calling one, no other thread can change the answer. */
+/*
+** Whether the thread holds the lock.  If it is the calling thread, no other
+** thread can change the answer.
+*/
 static inline bool mts_lock_is_held(const mts_Lock *lock, uintptr_t thread)
 {
   return mts_lockword_holder(atomic_load(&lock->word)) == thread;

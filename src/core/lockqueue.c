@@ -11,12 +11,12 @@
 **   thread that leaves next hands the lock to it directly.
 ** - Back-off.  If calls are so short that waking the first after each of them
 **   costs too much, is_backing_off is true.  Then the first clears CONTENDED,
-**   so that nobody wakes it, and sleeps for BACK_OFF_TIME.  If there were many
+**   so that it is not woken, and sleeps for BACK_OFF_TIME.  If there were many
 **   calls meanwhile, its hand-off is due: it pins the holder and spins, to be
 **   awake when it is handed the lock.  If there were few, backing off ends.  A
 **   system can keep the first, although awake, waiting for the processor that
-**   the holder runs on; so one call of MTS_LOCK_LOOK looks at the queue
-**   without being asked to.
+**   the holder runs on; so after every MTS_LOCK_LOOK calls the thread that
+**   leaves looks at the queue without being asked to.
 **
 ** Invariants:
 **

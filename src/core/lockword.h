@@ -43,7 +43,7 @@ static inline uintptr_t mts_lockword_holder(uintptr_t value)
   return value & ~MTS_WORD_FLAGS;
 }
 
-/* Whether nobody gets in any more. */
+/* Whether no thread gets in any more. */
 static inline bool mts_lockword_is_ending(uintptr_t value)
 {
   return (value & (MTS_WORD_CLOSING | MTS_WORD_CLOSED)) != 0;

@@ -26,11 +26,3 @@ void mts_thread_find_stack(void)
     mts_self.knows_stack = true;
   }
 }
-
-void mts_thread_unhold_other(mts_InterruptNode *node)
-{
-  mts_InterruptNode *inner = atomic_load(&mts_self.held);
-  while (inner->outer_held != node)
-    inner = inner->outer_held;
-  inner->outer_held = node->outer_held;
-}

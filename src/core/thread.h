@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/interruptnode.h"
 #include "core/lockword.h"
 #include "core/signal.h"
 #include "luaapi/compat.h"
@@ -33,11 +32,11 @@ typedef struct mts_Thread {
   uintptr_t stack;  /* the end of its C stack */
   size_t reserve;   /* to be kept free there; 0: that end is not known */
 
-  /* The states that it holds, the one taken last first. */
-  mts_InterruptNode *_Atomic held;
+  /* Lists of states; see state.h. */
+  mts_State *_Atomic held; /* that it holds, the last one first */
+  mts_State *closed;       /* to be closed by this thread */
 
-  mts_State *closed; /* list: states to be closed by this thread */
-  unsigned closing;  /* levels of lua_close that it is in */
+  unsigned closing; /* levels of lua_close that it is in */
   mts_SignalTarget signal;
 } mts_Thread;
 
@@ -46,7 +45,6 @@ extern MTS_THREAD_LOCAL mts_Thread mts_self;
 /* Parts of the functions below. */
 void mts_thread_make_ready(void);
 void mts_thread_find_stack(void);
-void mts_thread_unhold_other(mts_InterruptNode *node);
 
 /*
 ** The calling thread as the words of locks name it: the address of its
@@ -60,8 +58,9 @@ static inline uintptr_t mts_thread_id(void)
 }
 
 /*
-** Whether the thread cannot go one level deeper: it has used up its C stack
-** but for MTS_THREAD_RESERVE, or half of it.  depth: levels that it is in.
+** Whether the thread cannot go one level deeper: it is in as many as may be
+** nested, or has used up its C stack but for MTS_THREAD_RESERVE, or half of
+** it.  depth: levels that it is in.
 */
 static inline bool mts_thread_is_too_deep(unsigned depth)
 {
@@ -72,31 +71,6 @@ static inline bool mts_thread_is_too_deep(unsigned depth)
   if (!mts_self.knows_stack)
     mts_thread_find_stack();
   return here - mts_self.stack < mts_self.reserve;
-}
-
-/*
-** Notes that the calling thread has taken a state, or is about to leave it.
-** The handler of the signal (see interrupt.c) can look at the list at any
-** moment.  States are left in the reverse order, unless a host switches C
-** stacks.
-*/
-static inline void mts_thread_hold(mts_InterruptNode *node)
-{
-  node->outer_held =
-      atomic_load_explicit(&mts_self.held, memory_order_relaxed);
-  atomic_signal_fence(memory_order_seq_cst);
-  atomic_store_explicit(&mts_self.held, node, memory_order_relaxed);
-  atomic_signal_fence(memory_order_seq_cst);
-}
-
-static inline void mts_thread_unhold(mts_InterruptNode *node)
-{
-  if (atomic_load_explicit(&mts_self.held, memory_order_relaxed) == node)
-    atomic_store_explicit(&mts_self.held, node->outer_held,
-                          memory_order_relaxed);
-  else
-    mts_thread_unhold_other(node);
-  atomic_signal_fence(memory_order_seq_cst);
 }
 
 MTS_END_HIDDEN

@@ -46,6 +46,7 @@ typedef struct mts_ErrorOrigin {
 bool mts_errortext_split(const char *text, size_t length,
                          mts_ErrorParts *parts);
 
+/* Finds the origin of an error in its text, which has been taken apart. */
 mts_ErrorOrigin mts_errortext_find_origin(const char *text,
                                           const mts_ErrorParts *parts);
 

@@ -1,9 +1,9 @@
 /*
 ** module.c - the functions of the module
 **
-** As in stateobject.c, nothing is held when an error is raised: the calling
-** thread holds a new state from create_state to run_setup or discard, and in
-** between nothing raises one.
+** As in stateobject.c, nothing is held when an error is raised.  The calling
+** thread holds a new state from create_state to run_setup or discard; nothing
+** in between raises an error.
 **
 ** Takes no locks of its own.
 */

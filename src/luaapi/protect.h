@@ -5,7 +5,7 @@
 **
 **   mts_protect_push(L);  push arguments;  mts_protect(L, function, ...)
 **
-** and, like all that is declared here without an m, needs no memory.
+** and needs no memory of its own.  Only mts_protect_keep can raise an error.
 */
 #ifndef MTS_PROTECT_H
 #define MTS_PROTECT_H

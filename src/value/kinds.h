@@ -20,11 +20,10 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** What it takes to copy a value; each one includes those before it.
-**
-** MEMORY       memory of the Lua state that gets it
-** PROTECTION   the copy can raise other errors there, too
-** EXAMINATION  the Lua state that has it has to look at it, which can raise
+** What it takes to copy a value; each one includes those before it.  MEMORY:
+** the Lua state that gets it can raise an error for want of memory.
+** PROTECTION: it can raise other errors, too.  EXAMINATION: the Lua state that
+** has it has to be asked what the value is, which can raise errors there.
 */
 typedef enum mts_Need {
   MTS_NEED_NOTHING,
@@ -34,9 +33,9 @@ typedef enum mts_Need {
 } mts_Need;
 
 /*
-** X(kind, lua_type, test, need).  A value is of the first kind whose Lua type
-** it has and whose test is true.  Kinds of one Lua type have the same need.
-** Any full userdata passes for an array until it is examined.
+** X(kind, lua_type, test, need).  A value is of the first kind in the list
+** that has its Lua type and whose test is true.  Kinds of one Lua type have
+** the same need.  Any full userdata passes for an array until it is examined.
 */
 #define MTS_KINDS(X)                                                          \
   X(NIL, LUA_TNIL, true, MTS_NEED_NOTHING)                                    \
