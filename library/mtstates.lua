@@ -121,14 +121,14 @@ function state:call(...) end
 function state:tcall(timeout, ...) end
 
 ---Makes Lua code of the state raise `interrupted` at its next operation. Any
----thread can do this at any time.
+---thread can do this at any time. `false` switches `true` off, and takes back
+---a single interrupt that has not hit yet.
 ---
 ---Not for a state that runs a luv loop: luv ends the process when an error
 ---leaves a callback. Let the callback call another state, and interrupt that.
 ---
 ---Errors: `object_closed`.
----@param flag? boolean # nil: once; true: until switched off; false: off, and
----takes back a single one that has not hit yet
+---@param flag? boolean # nil: once; true: until false; false: not any more
 function state:interrupt(flag) end
 
 ---Closes the state and frees its memory. Closing a closed state does nothing.
@@ -138,8 +138,8 @@ function state:close() end
 
 ---The names of this module's errors, which are strings that start with one of
 ---them. Called with what `pcall` returned, it takes that apart; nil if it is
----no error of this module:
----`local e = mtstates.error(err); if e and e:cause() == mtstates.error.deadlock`
+---no error of this module. To ask for one of them:
+---`if e and e:cause() == mtstates.error.deadlock`.
 ---@class mtstates.errors
 ---@overload fun(err: any): mtstates.error?
 ---Several open states have the name.
