@@ -53,7 +53,7 @@ print("thread  called it:   " .. numbers)
 -- The state is the same for all: it has gone on counting.
 print("main    called it:   " .. counter:call())
 
--- Several values, nil among them, go in and come out.
+-- Arguments and results can be several values, nil among them.
 local count, nothing, words = counter:call(true)
 print(("main    got several: %d, %s, %s")
       :format(count, tostring(nothing), words))

@@ -2,31 +2,40 @@
 --
 -- Teaches the errors that mtstates raises.  They are strings that begin with
 -- one of the names in mtstates.error, and pcall catches them as usual.
--- mtstates.error(err) takes such a string apart: the object that it returns
--- has the methods name(), details(), traceback() and message().
+-- mtstates.error(err) takes such a string apart, and returns nil if it is no
+-- error of mtstates.  cause() tells what went wrong in the innermost state, as
+-- a name or as nil for an error of Lua code, and text() is its message.
 --
 -- Prints (X stands for what is not the same each time):
 --   a script fails
 --     name        mtstates.error.invoking_state
+--     cause       nil
+--     text        errors.lua:X: sold out
 --     details     state(name="shop",id=X): errors.lua:X: sold out
 --     tracebacks  1
 --   a script fails two states away
 --     name        mtstates.error.invoking_state
+--     cause       nil
+--     text        errors.lua:X: sold out
 --     details     state(name="guest",id=X):
 --                 mtstates.error.invoking_state:
 --                 state(name="shop",id=X): errors.lua:X: sold out
 --     tracebacks  2
 --   a script raises an object
 --     name        mtstates.error.invoking_state
+--     cause       nil
+--     text        we have no yaks
 --     details     state(name="shop",id=X): we have no yaks
 --     tracebacks  1
 --   a script returns a table
 --     name        mtstates.error.state_result
+--     cause       mtstates.error.state_result
 --   nobody knows this state
 --     name        mtstates.error.unknown_object
+--     cause       mtstates.error.unknown_object
 --   the argument is wrong: not an error of mtstates
 --     errors.lua:X: bad argument #1 to 'call'
---   the shop is closed, let's go home
+--   the shop is closed
 --   this error came with a traceback: no
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
@@ -79,8 +88,10 @@ local function show(title, action)
     return
   end
   print("  name        " .. err:name())
+  print("  cause       " .. tostring(err:cause()))
   if err:name() == mtstates.error.invoking_state then
     local _, count = err:message():gsub("stack traceback:", "")
+    print("  text        " .. tidy(err:text()))
     print("  details     " .. tidy(err:details()))
     print("  tracebacks  " .. count)
   end
@@ -95,13 +106,13 @@ show("the argument is wrong: not an error of mtstates", function()
   shop:call({ "tea" })
 end)
 
--- To catch one kind of error only, look for its name.
+-- To catch one kind of error only, ask for the cause.
 shop:close()
-local ok, message = pcall(shop.call, shop, "tea")
-if not ok and message:find(mtstates.error.object_closed, 1, true) then
-  print("the shop is closed, let's go home")
+local _, message = pcall(shop.call, shop, "tea")
+local err = mtstates.error(message)
+if err and err:cause() == mtstates.error.object_closed then
+  print("the shop is closed")
+  -- An error of the call itself, not from within the state: no traceback.
+  print("this error came with a traceback: "
+        .. (err:traceback() and "yes" or "no"))
 end
-
--- An error of the call itself, not from within the state: no traceback.
-local traceback = mtstates.error(message):traceback()
-print("this error came with a traceback: " .. (traceback and "yes" or "no"))

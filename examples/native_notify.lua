@@ -12,7 +12,7 @@
 --   0 of 5 notifications sent: closed
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-require "threads" -- for its search paths only: the thread comes from C here
+require "threads" -- for its search paths only: C starts the thread here
 local mtstates = require "mtstates"
 
 local has_ticker, ticker = pcall(require, "ticker")
@@ -54,8 +54,8 @@ print(("the state was notified %d times"):format(state:call("how many?")))
 
 -- There is no Lua code above a notification that could catch its error: an
 -- error handler in C gets the message.
-local message = tick(5)
-print("error: " .. mtstates.error(message):details():match("%): (.*)"))
+local err = mtstates.error(tick(5))
+print("error: " .. (err and err:text() or "none of mtstates"))
 
 -- Native code may hold on to a state for as long as it wants.  That doesn't
 -- keep the state open: when it is closed, notify tells so.

@@ -58,7 +58,7 @@ for _, thread in ipairs(running) do
   end
 end
 
--- Who knows that the state exists needs no setup.
+-- Where the state is known to exist, no setup is needed.
 local same = mtstates.singleton("squares")
 print("all 4 threads used the state of the main program: " .. all_the_same)
 print("12 squared is " .. same:call(12))

@@ -58,8 +58,8 @@ end
 
 local function show_end(when, thread)
   local ok, message = thread:join()
-  local is_interrupted = not ok
-    and message:find(mtstates.error.interrupted, 1, true)
+  local err = not ok and mtstates.error(message)
+  local is_interrupted = err and err:cause() == mtstates.error.interrupted
   print(("%-17s the call of the thread failed: %s")
         :format(when, is_interrupted and "yes" or tostring(message)))
 end

@@ -412,9 +412,9 @@ local function print_times(alone, with_threads, options, processors, files)
           :format(alone_sum / threads_sum))
   else
     print(([[
-  ratio       none: threads were clearly faster in %d of %d turns only.  Either
-              the processors have other work, or counting takes hardly longer
-              than starting threads]]):format(turns_faster, TURNS))
+  ratio       no clear gain in this run, threads won only %d of %d turns: the
+              processors are busy with other work (try again), or the files
+              are too small]]):format(turns_faster, TURNS))
   end
   print(([[
 

@@ -55,6 +55,7 @@ function mtstates.state(key) end
 
 ---An owner of the open state with this name. Only if there is none, it is
 ---created as by `newstate`; threads that ask at the same time get the same.
+---Without a setup a missing state is an argument error.
 ---
 ---Errors: those of `newstate`, `ambiguous_name`, `deadlock`.
 ---@param name string
@@ -62,7 +63,8 @@ function mtstates.state(key) end
 ---@param setup mtstates.setup
 ---@param ... mtstates.value # arguments for setup
 ---@return mtstates.state state
----@overload fun(name: string, setup?: mtstates.setup, ...: mtstates.value): mtstates.state
+---@return any ... # if it was created: what setup returned after the callback
+---@overload fun(name: string, setup?: mtstates.setup, ...: mtstates.value): mtstates.state, ...
 ---@overload fun(name: string, libs: boolean?): mtstates.state
 ---@nodiscard
 function mtstates.singleton(name, libs, setup, ...) end
@@ -119,13 +121,14 @@ function state:call(...) end
 function state:tcall(timeout, ...) end
 
 ---Makes Lua code of the state raise `interrupted` at its next operation. Any
----thread can do this at any time.
+---thread can do this at any time. `false` switches `true` off, and takes back
+---a single interrupt that has not hit yet.
 ---
 ---Not for a state that runs a luv loop: luv ends the process when an error
 ---leaves a callback. Let the callback call another state, and interrupt that.
 ---
 ---Errors: `object_closed`.
----@param flag? boolean # nil: once; true: until switched off; false: off
+---@param flag? boolean # nil: once; true: until false; false: not any more
 function state:interrupt(flag) end
 
 ---Closes the state and frees its memory. Closing a closed state does nothing.
@@ -135,7 +138,8 @@ function state:close() end
 
 ---The names of this module's errors, which are strings that start with one of
 ---them. Called with what `pcall` returned, it takes that apart; nil if it is
----no error of this module.
+---no error of this module. To ask for one of them:
+---`if e and e:cause() == mtstates.error.deadlock`.
 ---@class mtstates.errors
 ---@overload fun(err: any): mtstates.error?
 ---Several open states have the name.
