@@ -1,23 +1,23 @@
 /*
 ** call.c - running the callback of a state
 **
-** Two Lua states take part: `from`, the caller's, and `to`, the one that is
-** called, which the thread holds.  Each has its own chain of protected calls,
-** so an error that one of them raises must be caught in that same one:
+** Two Lua states take part: that of the caller and the callee, which the thread
+** holds.  Each has its own chain of protected calls, so an error that one of
+** them raises must be caught in that same one:
 **
 ** 1. Plain values need no memory: they are copied from stack to stack.
-** 2. What needs memory of `to` runs in a protected call of `to`.
-** 3. What needs memory of `from` while `to` is held runs in a protected call
-**    of `from`.
+** 2. What needs memory of the callee runs in a protected call of the callee.
+** 3. What needs memory of the caller while the callee is held runs in a
+**    protected call of the caller.
 ** 4. Short results and texts of errors do without that: they are kept as bytes
-**    and become Lua strings when `to` has been left.
+**    and become Lua strings when the callee has been left.
 **
 ** A call without strings goes through mts_call, mts_state_enter, begin_call,
 ** run_callback, mts_exchange_deliver, end_call and mts_state_leave: one
 ** protected call, two atomic operations, no allocation.  All of these are
 ** inline; what each way to call knows beforehand costs nothing there.
 **
-** A nested call runs on the Lua thread of `to` that is running at that
+** A nested call runs on the Lua thread of the callee that is running at that
 ** moment, above whatever is on its stack.
 **
 ** Takes no locks beyond the call lock of the state.
@@ -38,18 +38,19 @@ static inline MTS_ALWAYS_INLINE mts_Call begin_call(mts_State *s,
                                                     mts_Sink sink,
                                                     mts_Buffer *error_text)
 {
-  lua_State *to =
+  lua_State *callee =
       atomic_load_explicit(&s->interrupt.running, memory_order_relaxed);
   mts_Call call = {.state = s,
-                   .to = to,
+                   .callee = callee,
                    .outer = s->innermost,
-                   .base = s->depth == 1 ? MTS_CALLBACK_SLOT : lua_gettop(to),
+                   .base =
+                       s->depth == 1 ? MTS_CALLBACK_SLOT : lua_gettop(callee),
                    .top = MTS_TOP_UNKNOWN,
                    .is_running = true,
                    .source = source,
                    .sink = sink,
                    .error_text = error_text};
-  s->innermost = to;
+  s->innermost = callee;
   mts_interrupt_check(s);
   return call;
 }
@@ -62,40 +63,40 @@ static inline void push_callback(const mts_Call *call)
 {
   const mts_State *s = call->state;
   if (s->depth == 1)
-    lua_pushvalue(call->to, MTS_CALLBACK_SLOT);
+    lua_pushvalue(call->callee, MTS_CALLBACK_SLOT);
   else
-    lua_rawgeti(call->to, LUA_REGISTRYINDEX, s->callback_ref);
+    lua_rawgeti(call->callee, LUA_REGISTRYINDEX, s->callback_ref);
 }
 
 /*
-** Runs in `to`: [1] the callback, and if the arguments were on the stack of
-** `to`, they.
+** Runs in `callee`: [1] the callback, [2...] the arguments if they were on the
+** stack of `callee`.
 */
-static int push_args_and_call(lua_State *to, void *data)
+static int push_args_and_call(lua_State *callee, void *data)
 {
   mts_Call *call = data;
   int base = 0, count;
   if (call->own > 0) {
     base = 1 + call->own;
-    lua_pushvalue(to, 1);
+    lua_pushvalue(callee, 1);
   }
-  count = mts_exchange_push_args(call, to, 2);
+  count = mts_exchange_push_args(call, callee, 2);
   call->is_running = true;
-  lua_call(to, count, LUA_MULTRET);
-  return lua_gettop(to) - base;
+  lua_call(callee, count, LUA_MULTRET);
+  return lua_gettop(callee) - base;
 }
 
-/* Calls the callback with arguments that need memory of `to`. */
+/* Calls the callback with arguments that need memory of `callee`. */
 static int run_protected(mts_Call *call, int handler)
 {
   const mts_Values *values = call->source.values;
-  lua_State *to = call->to;
-  mts_protect_push(to);
+  lua_State *callee = call->callee;
+  mts_protect_push(callee);
   push_callback(call);
-  call->own = values ? mts_exchange_push_own(to, values) : 0;
+  call->own = values ? mts_exchange_push_own(callee, values) : 0;
   call->is_running = false;
-  return mts_protect(to, push_args_and_call, call, 1 + call->own, LUA_MULTRET,
-                     handler);
+  return mts_protect(callee, push_args_and_call, call, 1 + call->own,
+                     LUA_MULTRET, handler);
 }
 
 /* Why the call failed. */
@@ -103,59 +104,59 @@ static mts_Status run_error(const mts_Call *call, int result)
 {
   if (call->is_growing || (result == LUA_ERRMEM && !call->is_running))
     return MTS_NO_MEMORY;
-  return mts_exchange_report(call, MTS_ERROR_INVOKING_STATE, call->to);
+  return mts_exchange_report(call, MTS_ERROR_INVOKING_STATE, call->callee);
 }
 
 /*
-** Calls the callback.  On MTS_OK the results are on top of `to`, from
+** Calls the callback.  On MTS_OK the results are on top of `callee`, from
 ** call->first on.
 */
 static inline MTS_ALWAYS_INLINE mts_Status run_callback(mts_Call *call,
                                                         mts_Source source)
 {
   const size_t count = mts_exchange_count(&source);
-  lua_State *to = call->to;
+  lua_State *callee = call->callee;
   int handler = MTS_HANDLER_SLOT, result;
   if (count > INT_MAX - MTS_CALL_SLOTS ||
-      !mts_protect_grow(to, call->base, (int)count + MTS_CALL_SLOTS))
+      !mts_protect_grow(callee, call->base, (int)count + MTS_CALL_SLOTS))
     return MTS_NO_MEMORY;
   call->first = call->base + 1;
   if (call->state->depth > 1) {
-    mts_protect_push_kept(to, MTS_HANDLER_KEY, mts_error_handler);
+    mts_protect_push_kept(callee, MTS_HANDLER_KEY, mts_error_handler);
     handler = call->first++;
   }
   if (mts_exchange_need(&source) == MTS_NEED_NOTHING) {
     push_callback(call);
-    mts_exchange_push_plain(to, &source);
-    result = lua_pcall(to, (int)count, LUA_MULTRET, handler);
+    mts_exchange_push_plain(callee, &source);
+    result = lua_pcall(callee, (int)count, LUA_MULTRET, handler);
   }
   else
     result = run_protected(call, handler);
   if (result != LUA_OK)
     return run_error(call, result);
-  call->top = lua_gettop(to);
+  call->top = lua_gettop(callee);
   return MTS_OK;
 }
 
-/* Moves the results, which are on top of `to`, to where they belong. */
+/* Moves the results, which are on top of `callee`, to where they belong. */
 static void move_results(const mts_Call *call)
 {
-  lua_State *to = call->to;
+  lua_State *callee = call->callee;
   const int pushed = call->sink.pushed;
-  int first = lua_gettop(to) - pushed + 1;
+  int first = lua_gettop(callee) - pushed + 1;
   int i;
   for (i = 0; i < pushed; i++)
-    lua_copy(to, first + i, call->base + 1 + i);
-  lua_settop(to, call->base + pushed);
+    lua_copy(callee, first + i, call->base + 1 + i);
+  lua_settop(callee, call->base + pushed);
 }
 
-/* Clears the stack of `to`, which can be that of the caller. */
+/* Clears the stack of `callee`, which can be that of the caller. */
 static inline MTS_ALWAYS_INLINE void end_call(const mts_Call *call)
 {
-  if (call->to == call->sink.L)
+  if (call->callee == call->sink.L)
     move_results(call);
   else if (call->top != call->base)
-    lua_settop(call->to, call->base);
+    lua_settop(call->callee, call->base);
   call->state->innermost = call->outer;
 }
 
@@ -227,7 +228,7 @@ static mts_Status report_no_callback(const mts_Call *call)
   char text[80];
   int length = snprintf(text, sizeof(text),
                         "result #1 of the setup is not a function but %s",
-                        luaL_typename(call->to, call->first));
+                        luaL_typename(call->callee, call->first));
   return mts_error_compose(call->error_text, MTS_ERROR_STATE_RESULT,
                            call->state, text, (size_t)length);
 }
@@ -239,14 +240,14 @@ mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
   const mts_Sink sink = {.L = args->L};
   mts_Call call = begin_call(s, source, sink, error_text);
   mts_Status status = run_callback(&call, source);
-  if (status == MTS_OK && !lua_isfunction(call.to, call.first))
+  if (status == MTS_OK && !lua_isfunction(call.callee, call.first))
     status = report_no_callback(&call);
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first + 1);
   if (status == MTS_OK) {
-    lua_copy(call.to, call.first, MTS_CALLBACK_SLOT);
-    lua_settop(call.to, call.first); /* the callback, on top */
-    lua_rawseti(call.to, LUA_REGISTRYINDEX, s->callback_ref);
+    lua_copy(call.callee, call.first, MTS_CALLBACK_SLOT);
+    lua_settop(call.callee, call.first); /* the callback, on top */
+    lua_rawseti(call.callee, LUA_REGISTRYINDEX, s->callback_ref);
   }
   end_call(&call);
   return status;

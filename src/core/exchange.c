@@ -3,11 +3,11 @@
 **
 ** The fast half is in exchange.h: values that need nothing.  Here are those
 ** that need memory, or an examination, which may raise errors: arguments are
-** copied in a protected call of `to`, the state that is called; results in one
-** of the Lua state that gets them, while `to` is still held.
+** copied in a protected call of the callee; results in one of the caller, while
+** the callee is still held.
 **
 ** Short results do without that: they are kept as bytes and become Lua values
-** when `to` has been left.
+** when the callee has been left.
 **
 ** Takes no locks: the calling thread may use both Lua states.
 */
@@ -16,8 +16,8 @@
 #include <stdio.h>
 
 /*
-** Runs in the protected call: makes room for count values.  So many each C
-** function has room for.
+** Runs in the protected call: makes room for count values.  Each C function has
+** room for LUA_MINSTACK of them without asking.
 */
 static void make_room(mts_Call *call, lua_State *L, size_t count)
 {
@@ -46,13 +46,13 @@ static int push_copies(mts_Call *call, lua_State *L, const mts_Values *values,
   return values->count;
 }
 
-int mts_exchange_push_args(mts_Call *call, lua_State *to, int own)
+int mts_exchange_push_args(mts_Call *call, lua_State *callee, int own)
 {
   const mts_Message *message = call->source.message;
   if (call->source.values)
-    return push_copies(call, to, call->source.values, own);
-  make_room(call, to, message->count);
-  mts_codec_push(to, message);
+    return push_copies(call, callee, call->source.values, own);
+  make_room(call, callee, message->count);
+  mts_codec_push(callee, message);
   return (int)message->count;
 }
 
@@ -78,29 +78,29 @@ typedef struct Delivery {
 } Delivery;
 
 /*
-** Runs in `to`: [1] the results.  Returns which result cannot cross, or 0, and
-** what has to stay on the stack.
+** Runs in `callee`: [1] the results.  Returns which result cannot cross, or 0,
+** and what has to stay on the stack.
 */
-static int find_arrays(lua_State *to, void *data)
+static int find_arrays(lua_State *callee, void *data)
 {
   mts_Values *results = data;
   mts_Values seen;
-  mts_transfer_scan(&seen, to, 1);
-  lua_pushinteger(to, mts_transfer_examine(&seen));
+  mts_transfer_scan(&seen, callee, 1);
+  lua_pushinteger(callee, mts_transfer_examine(&seen));
   results->arrays = seen.arrays;
   results->misfit_is_state = seen.misfit_is_state;
-  lua_insert(to, -2);
+  lua_insert(callee, -2);
   return 2;
 }
 
 /* Composes the text for the result at index, which cannot cross. */
 static mts_Status report_misfit(const mts_Call *call, int index, bool is_state)
 {
-  lua_State *to = call->to;
-  const char *type = is_state ? "state" : luaL_typename(to, index);
-  const char *hint = is_state                 ? "; return its id"
-                     : lua_istable(to, index) ? "; return its values"
-                                              : "";
+  lua_State *callee = call->callee;
+  const char *type = is_state ? "state" : luaL_typename(callee, index);
+  const char *hint = is_state                     ? "; return its id"
+                     : lua_istable(callee, index) ? "; return its values"
+                                                  : "";
   char text[100];
   int length = snprintf(text, sizeof(text),
                         "result #%d is a %s, which cannot be transferred%s",
@@ -110,58 +110,59 @@ static mts_Status report_misfit(const mts_Call *call, int index, bool is_state)
 }
 
 /*
-** Has arrays found among the results.  Leaves two values on `to`; the second
+** Finds the arrays among the results.  Leaves two values on `callee`; the second
 ** keeps the arrays alive.
 */
 static mts_Status examine_results(const mts_Call *call, mts_Values *results)
 {
-  lua_State *to = call->to;
+  lua_State *callee = call->callee;
   int i, bad, result;
-  if (!mts_protect_grow(to, lua_gettop(to), results->count + MTS_CALL_SLOTS))
+  if (!mts_protect_grow(callee, lua_gettop(callee),
+                        results->count + MTS_CALL_SLOTS))
     return MTS_NO_MEMORY;
-  mts_protect_push(to);
+  mts_protect_push(callee);
   for (i = 0; i < results->count; i++)
-    lua_pushvalue(to, results->first + i);
-  result = mts_protect(to, find_arrays, results, results->count, 2, 0);
+    lua_pushvalue(callee, results->first + i);
+  result = mts_protect(callee, find_arrays, results, results->count, 2, 0);
   if (result == LUA_ERRMEM)
     return MTS_NO_MEMORY;
   if (result != LUA_OK)
-    return mts_exchange_report(call, MTS_ERROR_STATE_RESULT, to);
-  bad = (int)lua_tointeger(to, -2);
+    return mts_exchange_report(call, MTS_ERROR_STATE_RESULT, callee);
+  bad = (int)lua_tointeger(callee, -2);
   if (bad > 0)
     return report_misfit(call, results->first + bad - 1,
                          results->misfit_is_state);
   return MTS_OK;
 }
 
-/* Runs in `from`: [1] the results, if they were on the stack of `from`. */
-static int push_copied_results(lua_State *from, void *data)
+/* Runs in `caller`: [1] the results, if they were on the stack of `caller`. */
+static int push_copied_results(lua_State *caller, void *data)
 {
   Delivery *delivery = data;
-  return push_copies(delivery->call, from, &delivery->results, 1);
+  return push_copies(delivery->call, caller, &delivery->results, 1);
 }
 
 /* Pushes the results from the index first on. */
 static mts_Status push_results(mts_Call *call, int first)
 {
-  lua_State *from = call->sink.L;
+  lua_State *caller = call->sink.L;
   Delivery delivery = {.call = call};
   mts_Values *results = &delivery.results;
   int result;
-  mts_transfer_scan_range(results, call->to, first, call->top - first + 1);
+  mts_transfer_scan_range(results, call->callee, first, call->top - first + 1);
   if (results->need == MTS_NEED_EXAMINATION) {
     mts_Status status = examine_results(call, results);
     if (status != MTS_OK)
       return status;
   }
-  mts_protect_push(from);
-  result = mts_protect(from, push_copied_results, &delivery,
-                       mts_exchange_push_own(from, results), LUA_MULTRET, 0);
+  mts_protect_push(caller);
+  result = mts_protect(caller, push_copied_results, &delivery,
+                       mts_exchange_push_own(caller, results), LUA_MULTRET, 0);
   if (result != LUA_OK) {
     mts_Status status = MTS_NO_MEMORY;
     if (!call->is_growing && result != LUA_ERRMEM)
-      status = mts_exchange_report(call, MTS_ERROR_STATE_RESULT, from);
-    lua_pop(from, 1);
+      status = mts_exchange_report(call, MTS_ERROR_STATE_RESULT, caller);
+    lua_pop(caller, 1);
     return status;
   }
   call->sink.pushed = results->count;
@@ -169,19 +170,19 @@ static mts_Status push_results(mts_Call *call, int first)
 }
 
 /*
-** Stores the results from the index first on for the time when `to` has been
-** left: then an error for want of memory may be raised.
+** Stores the results from the index first on until the callee has been left:
+** then an error for want of memory may be raised.
 */
 static bool store_results(const mts_Call *call, int first)
 {
-  lua_State *to = call->to;
+  lua_State *callee = call->callee;
   mts_Message *message = call->sink.message;
   const int top = call->top;
   int index;
   for (index = first; index <= top; index++) {
-    const mts_Kind kind = mts_kind_of(to, index, lua_type(to, index));
+    const mts_Kind kind = mts_kind_of(callee, index, lua_type(callee, index));
     if (mts_kind_need(kind) > MTS_NEED_MEMORY ||
-        !mts_codec_add_value(message, to, index, kind, NULL)) {
+        !mts_codec_add_value(message, callee, index, kind, NULL)) {
       mts_codec_clear(message);
       return false;
     }

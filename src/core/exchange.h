@@ -42,14 +42,14 @@ typedef struct mts_Sink {
 /* A call in progress. */
 typedef struct mts_Call {
   mts_State *state;
-  lua_State *to;    /* the Lua thread that is called */
-  lua_State *outer; /* what the call around this one is on */
-  int base;         /* top of `to` before the call */
-  int own;          /* arguments that were on the stack of `to` */
-  int first;        /* first result in `to`, */
-  int top;          /* and last one, or MTS_TOP_UNKNOWN */
-  bool is_growing;  /* a stack, for values that are to be copied */
-  bool is_running;  /* all arguments are copied */
+  lua_State *callee; /* the Lua thread that is called */
+  lua_State *outer;  /* the Lua thread of the call around this one */
+  int base;          /* top of `callee` before the call */
+  int own;           /* arguments that were on the stack of `callee` */
+  int first;         /* first result in `callee`, */
+  int top;           /* and last one, or MTS_TOP_UNKNOWN */
+  bool is_growing;   /* a stack is being grown: errors mean no memory */
+  bool is_running;   /* all arguments are copied */
   mts_Source source;
   mts_Sink sink;
   mts_Buffer *error_text;
@@ -78,14 +78,14 @@ static inline mts_Need mts_exchange_need(const mts_Source *source)
 }
 
 /*
-** Pushes arguments that need nothing; `to` has room for them.
-** Stack of to: [-0, +count, -]
+** Pushes arguments that need nothing; `callee` has room for them.
+** Stack of callee: [-0, +count, -]
 */
 static inline MTS_ALWAYS_INLINE void
-mts_exchange_push_plain(lua_State *to, const mts_Source *source)
+mts_exchange_push_plain(lua_State *callee, const mts_Source *source)
 {
   if (source->values)
-    mts_transfer_push_scanned(to, source->values);
+    mts_transfer_push_scanned(callee, source->values);
 }
 
 /*
@@ -106,12 +106,13 @@ static inline int mts_exchange_push_own(lua_State *L, const mts_Values *values)
 }
 
 /*
-** Pushes any arguments of the call.  Runs in a protected call of `to`, which
+** Pushes any arguments of the call.  Runs in a protected call of `callee`, which
 ** has call->own arguments from the index own on.
-** Errors: for want of memory if call->is_growing is left set, or LUA_ERRMEM.
-** Stack of to: [-0, +count, e]
+** Errors: LUA_ERRMEM, or any one that leaves call->is_growing true, means that
+** there is no memory.
+** Stack of callee: [-0, +count, e]
 */
-int mts_exchange_push_args(mts_Call *call, lua_State *to, int own);
+int mts_exchange_push_args(mts_Call *call, lua_State *callee, int own);
 
 /* Part of mts_exchange_deliver. */
 mts_Status mts_exchange_deliver_rest(mts_Call *call, int first);
@@ -119,7 +120,7 @@ mts_Status mts_exchange_deliver_rest(mts_Call *call, int first);
 /*
 ** Gives the results of the call, from the index first on, to its sink.
 ** Returns: MTS_OK; MTS_RAISED with *call->error_text set; MTS_NO_MEMORY.
-** Stack of call->to: [-0, +n, -]
+** Stack of call->callee: [-0, +n, -]
 ** Stack of sink.L: [-0, +call->sink.pushed, -]
 */
 static inline MTS_ALWAYS_INLINE mts_Status mts_exchange_deliver(mts_Call *call,
@@ -132,7 +133,7 @@ static inline MTS_ALWAYS_INLINE mts_Status mts_exchange_deliver(mts_Call *call,
     return MTS_OK;
   if (!mts_protect_grow(sink.L, MTS_CALL_SLOTS, count + MTS_CALL_SLOTS))
     return MTS_NO_MEMORY;
-  pushed = mts_transfer_push_plain(sink.L, call->to, first, count);
+  pushed = mts_transfer_push_plain(sink.L, call->callee, first, count);
   call->sink.pushed = pushed;
   if (pushed == count)
     return MTS_OK;
