@@ -1,7 +1,7 @@
 /*
 ** call.c - running the callback of a state
 **
-** Two Lua states take part: that of the caller and the callee, which the thread
+** Two Lua states take part: the caller's and the callee's, which the thread
 ** holds.  Each has its own chain of protected calls, so an error that one of
 ** them raises must be caught in that same one:
 **

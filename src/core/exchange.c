@@ -3,8 +3,8 @@
 **
 ** The fast half is in exchange.h: values that need nothing.  Here are those
 ** that need memory, or an examination, which may raise errors: arguments are
-** copied in a protected call of the callee; results in one of the caller, while
-** the callee is still held.
+** copied in a protected call of the callee; results in one of the caller,
+** while the callee is still held.
 **
 ** Short results do without that: they are kept as bytes and become Lua values
 ** when the callee has been left.
@@ -16,8 +16,8 @@
 #include <stdio.h>
 
 /*
-** Runs in the protected call: makes room for count values.  Each C function has
-** room for LUA_MINSTACK of them without asking.
+** Runs in the protected call: makes room for count values.  Each C function
+** has room for LUA_MINSTACK of them without asking.
 */
 static void make_room(mts_Call *call, lua_State *L, size_t count)
 {
@@ -110,8 +110,8 @@ static mts_Status report_misfit(const mts_Call *call, int index, bool is_state)
 }
 
 /*
-** Finds the arrays among the results.  Leaves two values on `callee`; the second
-** keeps the arrays alive.
+** Finds the arrays among the results.  Leaves two values on `callee`; the
+** second keeps the arrays alive.
 */
 static mts_Status examine_results(const mts_Call *call, mts_Values *results)
 {

@@ -106,8 +106,8 @@ static inline int mts_exchange_push_own(lua_State *L, const mts_Values *values)
 }
 
 /*
-** Pushes any arguments of the call.  Runs in a protected call of `callee`, which
-** has call->own arguments from the index own on.
+** Pushes any arguments of the call.  Runs in a protected call of `callee`,
+** which has call->own arguments from the index own on.
 ** Errors: LUA_ERRMEM, or any one that leaves call->is_growing true, means that
 ** there is no memory.
 ** Stack of callee: [-0, +count, e]
