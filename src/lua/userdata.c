@@ -5,8 +5,6 @@
 */
 #include "lua/userdata.h"
 
-#include <string.h>
-
 #include "core/anchor.h"
 
 void mts_userdata_push_context(lua_State *L, lua_CFunction open_module)
@@ -34,13 +32,4 @@ void mts_userdata_push_class(lua_State *L, const char *name,
   lua_pushvalue(L, -1);
   mts_userdata_set_functions(L, metamethods);
   lua_pop(L, 1);
-}
-
-void *mts_userdata_push(lua_State *L, size_t size)
-{
-  void *object = lua_newuserdatauv(L, size, 0);
-  memset(object, 0, size);
-  lua_pushvalue(L, MTS_METATABLE);
-  lua_setmetatable(L, -2);
-  return object;
 }

@@ -17,6 +17,7 @@
 #include "base/compiler.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "lua/gcpressure.h"
 #include "luaapi/compat.h"
@@ -67,7 +68,14 @@ void mts_userdata_set_functions(lua_State *L, const luaL_Reg *functions);
 ** caller has filled it.
 ** Stack: [-0, +1, m]
 */
-void *mts_userdata_push(lua_State *L, size_t size);
+static inline void *mts_userdata_push(lua_State *L, size_t size)
+{
+  void *object = lua_newuserdatauv(L, size, 0);
+  memset(object, 0, size);
+  lua_pushvalue(L, MTS_METATABLE);
+  lua_setmetatable(L, -2);
+  return object;
+}
 
 /*
 ** The object in the first argument, if it is of the class of the running
