@@ -55,6 +55,7 @@ build = {
         "src/lua/stateobject.c",
         "src/lua/userdata.c",
         "src/luaapi/compat.c",
+        "src/luaapi/keytext.c",
         "src/luaapi/libs.c",
         "src/luaapi/protect.c",
         "src/main.c",

@@ -19,6 +19,11 @@
 ---| string
 ---| fun(...): function, ...
 
+---An options table stands in the place of `libs` and makes the state a
+---service.
+---@class mtstates.options
+---@field libs boolean? # false: most standard libraries wait for `require`
+
 ---Many Lua states in one process, and every thread can call them.
 ---@class mtstates
 ---@field _VERSION string
@@ -33,7 +38,7 @@ local mtstates = {}
 ---
 ---Errors: `invoking_state`, `state_result`, `out_of_memory`.
 ---@param name string? # not necessarily unique
----@param libs boolean? # false: most standard libraries wait for `require`
+---@param libs boolean|mtstates.options|nil # as the option libs
 ---@param setup mtstates.setup
 ---@param ... mtstates.value # arguments for setup
 ---@return mtstates.state state
@@ -41,7 +46,7 @@ local mtstates = {}
 ---@overload fun(code: string): mtstates.state, ...
 ---@overload fun(setup: function, ...: mtstates.value): mtstates.state, ...
 ---@overload fun(name: string?, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
----@overload fun(libs: boolean, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
+---@overload fun(libs: boolean|mtstates.options, setup: mtstates.setup, ...: mtstates.value): mtstates.state, ...
 ---@nodiscard
 function mtstates.newstate(name, libs, setup, ...) end
 
@@ -59,13 +64,13 @@ function mtstates.state(key) end
 ---
 ---Errors: those of `newstate`, `ambiguous_name`, `deadlock`.
 ---@param name string
----@param libs boolean?
+---@param libs boolean|mtstates.options|nil
 ---@param setup mtstates.setup
 ---@param ... mtstates.value # arguments for setup
 ---@return mtstates.state state
 ---@return any ... # if it was created: what setup returned after the callback
 ---@overload fun(name: string, setup?: mtstates.setup, ...: mtstates.value): mtstates.state, ...
----@overload fun(name: string, libs: boolean?): mtstates.state
+---@overload fun(name: string, libs: boolean|mtstates.options|nil): mtstates.state
 ---@nodiscard
 function mtstates.singleton(name, libs, setup, ...) end
 

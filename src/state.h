@@ -46,7 +46,8 @@ struct mts_State {
   size_t name_hash;
   size_t name_length;
   bool has_name;
-  char name[]; /* zero terminated, can hold zeros */
+  bool is_service; /* set before the setup runs */
+  char name[];     /* zero terminated, can hold zeros */
 };
 
 /*

@@ -10,7 +10,7 @@ describe("a wrong setup", function()
 
   it("is reported before wrong arguments", function()
     local text = "bad argument #1 to 'newstate' (lua function expected)"
-    assert.equal(text, message({}, {}))
+    assert.equal(text, message(0.5, {}))
     assert.equal(text, message(5, {}))
     assert.equal(text, message(print, {}))
   end)

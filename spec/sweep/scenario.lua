@@ -240,6 +240,14 @@ prepare(function()
   close("echo with libraries")
 end)
 
+step("newstate, options", function()
+  return mtstates.newstate({libs = false}, ECHO .. ", ...", text)
+end, opens("service echo", nil, text))
+
+step("newstate, unknown option", function()
+  return pcall(mtstates.newstate, {[1.5] = true}, ECHO)
+end, raises("bad argument #1 to ", "option [1.5] is unknown"))
+
 step("newstate, setup raises", function()
   return pcall(mtstates.newstate, "late", false, "local x = nil; x()")
 end, raises("mtstates.error.invoking_state: state(name=\"late\",id=",

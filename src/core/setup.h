@@ -26,6 +26,7 @@ typedef struct mts_Setup {
   const char *cpath;
   lua_CFunction open_module; /* opens this module, for require */
   bool with_libs;
+  bool is_service; /* it was made with an options table */
 } mts_Setup;
 
 MTS_END_HIDDEN

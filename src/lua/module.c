@@ -25,10 +25,10 @@
 /* ======================================================================= */
 
 /* As mts_options_read, and sets open_module. */
-static int read_setup(lua_State *L, int libs, mts_Setup *setup)
+static int read_setup(lua_State *L, int first, mts_Setup *setup)
 {
   setup->open_module = mts_userdata_context(L)->open_module;
-  return mts_options_read(L, libs, setup);
+  return mts_options_read(L, first, setup);
 }
 
 /* Gives the object a new state; the calling thread holds it. */
@@ -99,21 +99,21 @@ static int open_state(lua_State *L, mts_StateObject *object,
   return luaL_argerror(L, index, lua_tostring(L, -1));
 }
 
-/* mtstates.newstate([name,] [libs,] setup, ...) */
+/* mtstates.newstate([name,] [libs or options,] setup, ...) */
 static int module_newstate(lua_State *L)
 {
   const char *name = NULL;
   size_t length = 0;
-  int libs = 1;
+  int first = 1;
   int index;
   mts_Setup setup;
   mts_StateObject *object;
   if (lua_isnil(L, 1) ||
       (lua_type(L, 1) == LUA_TSTRING && lua_gettop(L) > 1)) {
     name = lua_tolstring(L, 1, &length); /* NULL for nil */
-    libs = 2;
+    first = 2;
   }
-  index = read_setup(L, libs, &setup);
+  index = read_setup(L, first, &setup);
   object = mts_stateobject_push(L);
   create_state(L, object, name, length);
   return open_state(L, object, &setup, index);
@@ -136,7 +136,7 @@ static void take_found_state(mts_StateObject *object, mts_State *found)
   object->state = found;
 }
 
-/* mtstates.singleton(name, [libs,] setup, ...) */
+/* mtstates.singleton(name, [libs or options,] setup, ...) */
 static int module_singleton(lua_State *L)
 {
   const char *name;

@@ -1,5 +1,8 @@
 /*
-** options.c - the arguments [libs,] setup, ... of functions that make a state
+** options.c - what makes a state: the arguments [libs or options,] setup, ...
+**
+** A table in the place of libs has options and makes the state a service.  It
+** is read raw, so that no code of its metatable runs.
 **
 ** The setup crosses as code: a string as it is, a function as bytecode.  A
 ** function would lose the values of its upvalues on the way, so it must have
@@ -12,13 +15,86 @@
 
 #include <string.h>
 
-/* Returns where the setup is.  index: of libs, if that is given. */
+#include "luaapi/keytext.h"
+
+/* ======================================================================= */
+/* Options                                                                 */
+/* ======================================================================= */
+
+/* Returns where the setup is.  index: of libs or options, if one is given. */
 static int setup_index(lua_State *L, int index)
 {
-  bool has_libs = lua_isboolean(L, index) ||
+  bool is_given = lua_isboolean(L, index) || lua_istable(L, index) ||
                   (lua_isnil(L, index) && lua_gettop(L) > index);
-  return has_libs ? index + 1 : index;
+  return is_given ? index + 1 : index;
 }
+
+/* Gets the value, which has the right type, on top of the stack. */
+typedef void (*OptionReader)(lua_State *L, mts_Setup *setup);
+
+typedef struct Option {
+  const char *name;
+  int type;
+  OptionReader read;
+} Option;
+
+static void read_libs(lua_State *L, mts_Setup *setup)
+{
+  setup->with_libs = lua_toboolean(L, -1);
+}
+
+static const Option known_options[] = {{"libs", LUA_TBOOLEAN, read_libs},
+                                       {NULL, LUA_TNONE, NULL}};
+
+/* The option whose name is at index, or NULL. */
+static const Option *find_option(lua_State *L, int index)
+{
+  const Option *option = known_options;
+  size_t length;
+  const char *name;
+  if (lua_type(L, index) != LUA_TSTRING)
+    return NULL;
+  name = lua_tolstring(L, index, &length);
+  while (option->name && (strlen(option->name) != length ||
+                          memcmp(option->name, name, length) != 0))
+    option++;
+  return option->name ? option : NULL;
+}
+
+/* Reads the option whose key and value are on top of the stack. */
+static void read_option(lua_State *L, int table, mts_Setup *setup)
+{
+  const Option *option = find_option(L, -2);
+  if (!option) {
+    lua_pushfstring(L, "option %s is unknown", mts_keytext_push(L, -2));
+    luaL_argerror(L, table, lua_tostring(L, -1));
+  }
+  else if (lua_type(L, -1) != option->type) {
+    lua_pushfstring(L, "option '%s': %s expected, got %s", option->name,
+                    lua_typename(L, option->type), luaL_typename(L, -1));
+    luaL_argerror(L, table, lua_tostring(L, -1));
+  }
+  else
+    option->read(L, setup);
+}
+
+/* Reads libs, or the options, if one is at index. */
+static void read_options(lua_State *L, int index, mts_Setup *setup)
+{
+  setup->with_libs = !lua_isboolean(L, index) || lua_toboolean(L, index);
+  setup->is_service = lua_istable(L, index);
+  if (!setup->is_service)
+    return;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    read_option(L, index, setup);
+    lua_pop(L, 1);
+  }
+}
+
+/* ======================================================================= */
+/* Setup                                                                   */
+/* ======================================================================= */
 
 static int count_upvalues(lua_State *L, int index)
 {
@@ -128,10 +204,10 @@ static const char *push_package_field(lua_State *L, const char *field)
   return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
-int mts_options_read(lua_State *L, int libs, mts_Setup *setup)
+int mts_options_read(lua_State *L, int first, mts_Setup *setup)
 {
-  int index = setup_index(L, libs);
-  setup->with_libs = !lua_isboolean(L, libs) || lua_toboolean(L, libs);
+  int index = setup_index(L, first);
+  read_options(L, first, setup);
   check_code(L, index);
   mts_transfer_scan(&setup->args, L, index + 1);
   mts_transfer_check_args(&setup->args);

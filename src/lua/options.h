@@ -1,5 +1,5 @@
 /*
-** options.h - the arguments [libs,] setup, ... of functions that make a state
+** options.h - what makes a state: the arguments [libs or options,] setup, ...
 */
 #ifndef MTS_OPTIONS_H
 #define MTS_OPTIONS_H
@@ -10,13 +10,14 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Reads the arguments from the index libs to the top into *setup (all but
-** open_module).  What it pushes has to stay as long as *setup is used.
+** Reads the arguments from the index first, where libs or options can stand,
+** to the top into *setup (all but open_module).  What it pushes has to stay as
+** long as *setup is used.
 ** Returns: the index of the argument setup.
 ** Stack: [-0, +n, e]
 ** Errors: argument errors.
 */
-int mts_options_read(lua_State *L, int libs, mts_Setup *setup);
+int mts_options_read(lua_State *L, int first, mts_Setup *setup);
 
 MTS_END_HIDDEN
 
