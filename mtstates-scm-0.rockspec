@@ -33,6 +33,7 @@ build = {
         "src/core/anchor.c",
         "src/core/call.c",
         "src/core/coroutine.c",
+        "src/core/dispatch.c",
         "src/core/exchange.c",
         "src/core/hook.c",
         "src/core/interrupt.c",

@@ -18,6 +18,7 @@
 ---@alias mtstates.setup
 ---| string
 ---| fun(...): function, ...
+---| fun(...): table, ... # of a service: a table of functions
 
 ---An options table stands in the place of `libs` and makes the state a
 ---service.

@@ -248,6 +248,30 @@ step("newstate, unknown option", function()
   return pcall(mtstates.newstate, {[1.5] = true}, ECHO)
 end, raises("bad argument #1 to ", "option [1.5] is unknown"))
 
+step("newstate, table of functions", function()
+  return mtstates.newstate({libs = false}, [[
+    local function add(a, b)
+      return a + b
+    end
+    return setmetatable({add = add}, {__index = {sum = add, echo = select}})
+  ]])
+end, opens("functions", nil))
+
+step("call, chosen function", function()
+  return states["functions"]:call("add", 1, 2)
+end, gives(3))
+
+step("call, unknown function", function()
+  return pcall(states["functions"].call, states["functions"], "foo")
+end, raises("mtstates.error.invoking_state: state(id=",
+  "there is no function 'foo'; there are 'add', 'echo', 'sum'\n",
+  "stack traceback:\n"))
+
+step("newstate, setup of a service returns neither", function()
+  return pcall(mtstates.newstate, "late", {libs = false}, "return 'text'")
+end, raises("mtstates.error.state_result: state(name=\"late\",id=",
+  "result #1 of the setup is not a function or table of functions but string"))
+
 step("newstate, setup raises", function()
   return pcall(mtstates.newstate, "late", false, "local x = nil; x()")
 end, raises("mtstates.error.invoking_state: state(name=\"late\",id=",

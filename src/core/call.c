@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/dispatch.h"
 #include "core/exchange.h"
 #include "core/interrupt.h"
 #include "error.h"
@@ -222,15 +223,49 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
   return status;
 }
 
-/* Composes the text for a setup whose first result is no function. */
+/* Composes the text for a setup whose first result is of a wrong type. */
 static mts_Status report_no_callback(const mts_Call *call)
 {
-  char text[80];
-  int length = snprintf(text, sizeof(text),
-                        "result #1 of the setup is not a function but %s",
-                        luaL_typename(call->callee, call->first));
+  char text[100];
+  int length = snprintf(
+      text, sizeof(text), "result #1 of the setup is not a function%s but %s",
+      call->state->is_service ? " or table of functions" : "",
+      luaL_typename(call->callee, call->first));
   return mts_error_compose(call->error_text, MTS_ERROR_STATE_RESULT,
                            call->state, text, (size_t)length);
+}
+
+/* Runs in the new state: [1] the table of functions. */
+static int make_callback(lua_State *callee, void *data)
+{
+  (void)data;
+  mts_dispatch_push(callee, 1);
+  return 1;
+}
+
+/*
+** Checks that the first result of the setup can be the callback, and replaces
+** a table of functions by a function.
+*/
+static mts_Status accept_callback(const mts_Call *call)
+{
+  lua_State *callee = call->callee;
+  int result;
+  if (lua_isfunction(callee, call->first))
+    return MTS_OK;
+  if (!call->state->is_service || !lua_istable(callee, call->first))
+    return report_no_callback(call);
+  if (!mts_protect_grow(callee, lua_gettop(callee), MTS_CALL_SLOTS))
+    return MTS_NO_MEMORY;
+  mts_protect_push(callee);
+  lua_pushvalue(callee, call->first);
+  result = mts_protect(callee, make_callback, NULL, 1, 1, 0);
+  if (result == LUA_ERRMEM)
+    return MTS_NO_MEMORY;
+  if (result != LUA_OK) /* of a finalizer, before 5.4 */
+    return mts_exchange_report(call, MTS_ERROR_INVOKING_STATE, callee);
+  lua_replace(callee, call->first);
+  return MTS_OK;
 }
 
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
@@ -240,8 +275,8 @@ mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
   const mts_Sink sink = {.L = args->L};
   mts_Call call = begin_call(s, source, sink, error_text);
   mts_Status status = run_callback(&call, source);
-  if (status == MTS_OK && !lua_isfunction(call.callee, call.first))
-    status = report_no_callback(&call);
+  if (status == MTS_OK)
+    status = accept_callback(&call);
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first + 1);
   if (status == MTS_OK) {

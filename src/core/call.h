@@ -66,8 +66,9 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
 
 /*
 ** Runs the setup function, which stands in the callback slot of s, in the
-** state that the calling thread holds.  The first result becomes the
-** callback, the others are pushed onto args->L.
+** state that the calling thread holds.  The first result, a
+** function or, of a service, a table of functions, becomes the callback; the
+** others are pushed onto args->L.
 ** Returns: as mts_call.
 */
 mts_Status mts_call_setup(mts_State *s, const mts_Values *args,

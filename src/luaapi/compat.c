@@ -2,7 +2,7 @@
 ** compat.c - functions of Lua 5.4 for versions that lack them
 **
 ** Each does what the manual of Lua 5.4 says of the function whose name it has
-** in compat.h, as far as it is needed here.
+** in compat.h, as far as it is needed here; or what compat.h says of it.
 **
 ** Takes no locks.
 */
@@ -65,6 +65,35 @@ void mts_compat_gcpressure(lua_State *L, int kb)
     return;
 #endif
   add_debt(L, kb);
+}
+
+#if LUA_VERSION_NUM >= 503
+
+static int return_all(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  (void)context;
+  return lua_gettop(L);
+}
+
+#elif LUA_VERSION_NUM == 502
+
+static int return_all(lua_State *L)
+{
+  return lua_gettop(L);
+}
+
+#else
+
+#define lua_callk(L, count, results, context, continuation)                   \
+  lua_call(L, count, results)
+
+#endif
+
+int mts_compat_lastcall(lua_State *L, int count)
+{
+  lua_callk(L, count, LUA_MULTRET, 0, return_all);
+  return lua_gettop(L);
 }
 
 #if LUA_VERSION_NUM < 504

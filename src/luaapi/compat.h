@@ -84,6 +84,14 @@ MTS_BEGIN_HIDDEN
 */
 void mts_compat_gcpressure(lua_State *L, int kb);
 
+/*
+** The last call of a C function: as lua_call with all results, and code that is
+** called can yield, where Lua has a way for that (from 5.2 on).
+** Returns: what the C function has to return: all that is on its stack then.
+** Stack: [-(count + 1), +n, e]
+*/
+int mts_compat_lastcall(lua_State *L, int count);
+
 /* Whether coroutine.wrap puts a position in front of an error value. */
 #if LUA_VERSION_NUM < 503 && !MTS_LUAJIT
 #define mts_compat_iserrortext(L, index) lua_isstring(L, index)
