@@ -63,6 +63,7 @@ build = {
         "src/state.c",
         "src/util.c",
         "src/value/carray.c",
+        "src/value/classes.c",
         "src/value/codec.c",
         "src/value/transfer.c",
       },

@@ -88,6 +88,13 @@ function mtstates.id() end
 ---@nodiscard
 function mtstates.type(value) end
 
+---Makes a metatable known by a name in this Lua state, and sets its `__name`.
+---Without `metatable`: the one with that name, made if it is missing.
+---@param name string
+---@param metatable table?
+---@return table metatable
+function mtstates.class(name, metatable) end
+
 ---A state as others see it, through an owner or a reference. From Lua 5.4
 ---on, an owner in a to-be-closed variable closes the state at the end of the
 ---scope. Two objects are equal if they refer to the same state.

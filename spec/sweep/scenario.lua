@@ -539,6 +539,21 @@ step("properties", function()
 end, gives(true, "first", true, nil, "state(name=\"first\"",
   "mtstates.state", "number", true))
 
+local new_class, given = 0, {}
+
+-- Each time another class; the registry grows now and then.
+step("class", function()
+  new_class = new_class + 1
+  local name = "class " .. new_class
+  local mt = mtstates.class(name)
+  return mt == mtstates.class(name), mt.__name == name,
+    mtstates.class("given", given) == given
+end, gives(true, true, true))
+
+step("class, another metatable", function()
+  return pcall(mtstates.class, "given", {})
+end, raises("bad argument #2 to ", "class 'given' has another metatable"))
+
 -- ----------------------------------------------------------- singleton --
 
 step("singleton, created", function()

@@ -19,6 +19,7 @@
 #include "lua/options.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
+#include "value/classes.h"
 
 /* ======================================================================= */
 /* Creation                                                                */
@@ -243,28 +244,39 @@ static int module_id(lua_State *L)
 */
 static int module_type(lua_State *L)
 {
+  const char *name = NULL;
+  size_t length;
   luaL_checkany(L, 1);
   lua_settop(L, 1);
   if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
-    lua_pushliteral(L, "__name");
-    lua_rawget(L, 2); /* [3] the name */
-    if (lua_type(L, 3) == LUA_TSTRING) {
-      lua_pushvalue(L, 3);
-      lua_rawget(L, LUA_REGISTRYINDEX);
-      if (lua_rawequal(L, 2, 4)) {
-        lua_settop(L, 3);
-        return 1;
-      }
-    }
+    lua_pushliteral(L, MTS_NAME_KEY);
+    name = mts_classes_name(L, 2, 3, &length);
   }
-  lua_pushstring(L, luaL_typename(L, 1));
+  if (name)
+    lua_pushlstring(L, name, length);
+  else
+    lua_pushstring(L, luaL_typename(L, 1));
   return 1;
 }
 
-static const luaL_Reg module_functions[] = {
-    {"newstate", module_newstate},   {"state", module_state},
-    {"singleton", module_singleton}, {"id", module_id},
-    {"type", module_type},           {NULL, NULL}};
+/* mtstates.class(name [, metatable]) */
+static int module_class(lua_State *L)
+{
+  if (lua_type(L, 1) != LUA_TSTRING)
+    luaL_typeerror(L, 1, "string");
+  if (!lua_isnoneornil(L, 2))
+    luaL_checktype(L, 2, LUA_TTABLE);
+  mts_classes_claim(L);
+  return 1;
+}
+
+static const luaL_Reg module_functions[] = {{"newstate", module_newstate},
+                                            {"state", module_state},
+                                            {"singleton", module_singleton},
+                                            {"id", module_id},
+                                            {"type", module_type},
+                                            {"class", module_class},
+                                            {NULL, NULL}};
 
 void mts_module_open(lua_State *L)
 {

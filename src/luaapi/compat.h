@@ -50,6 +50,9 @@ MTS_BEGIN_HIDDEN
 /* Whether functions have their globals in an upvalue, _ENV. */
 #define MTS_HAS_ENV (LUA_VERSION_NUM >= 502)
 
+/* Whether luaL_newmetatable leaves the name in the metatable, as __name. */
+#define MTS_METATABLES_HAVE_NAMES (LUA_VERSION_NUM >= 503)
+
 /*
 ** Whether pushing a light userdata can raise an error: LuaJIT keeps the upper
 ** bits of all in a table.
@@ -85,8 +88,8 @@ MTS_BEGIN_HIDDEN
 void mts_compat_gcpressure(lua_State *L, int kb);
 
 /*
-** The last call of a C function: as lua_call with all results, and code that is
-** called can yield, where Lua has a way for that (from 5.2 on).
+** The last call of a C function: as lua_call with all results.  What is called
+** can yield, where Lua has a way for that (from 5.2 on).
 ** Returns: what the C function has to return: all that is on its stack then.
 ** Stack: [-(count + 1), +n, e]
 */
