@@ -110,7 +110,14 @@ function state:id() end
 ---@nodiscard
 function state:name() end
 
----Whether the object came from `newstate` or `singleton`.
+---Another owner of the same state.
+---
+---Errors: `object_closed`.
+---@return mtstates.state owner
+---@nodiscard
+function state:own() end
+
+---Whether the object came from `newstate`, `singleton` or `own`.
 ---@return boolean isowner
 ---@nodiscard
 function state:isowner() end

@@ -387,4 +387,116 @@ describe("ownership", function()
       assert.equals(1, s:call(1))
     end)
   end)
+
+  describe("by own", function()
+    it("is that of the same state", function()
+      local s = mtstates.newstate("own", helpers.echo)
+      local r = mtstates.state(s:id())
+      local owner = r:own()
+      assert.equals("mtstates.state", mtstates.type(owner))
+      assert.is_true(owner:isowner())
+      assert.is_false(r:isowner())
+      assert.equals(s, owner)
+      assert.equals("own", owner:name())
+      assert.equals(1, owner:call(1))
+      assert.equals(s, s:own():own())
+    end)
+
+    it("keeps the state open until it is collected", function()
+      local gate = handoff.unique()
+      local s = mtstates.newstate(helpers.moves_gate, gate)
+      local id = s:id()
+      local owner = s:own()
+      s = nil -- luacheck: ignore
+      helpers.collect()
+      assert.is_true(is_open(id))
+      assert.equals(2, owner:call(2))
+      owner = nil -- luacheck: ignore
+      helpers.collect()
+      assert.is_false(is_open(id))
+      assert.equals(1, handoff.get(gate))
+    end)
+
+    it("takes no owner away when it goes first", function()
+      local s = mtstates.newstate(helpers.echo)
+      for _ = 1, 10 do
+        s:own():call()
+      end
+      helpers.collect()
+      assert.equals(1, s:call(1))
+    end)
+
+    it("can be had from within the state", function()
+      local s = mtstates.newstate(function()
+        local mt = require "mtstates"
+        return function()
+          local own = mt.state(mt.id()):own()
+          return own:isowner(), own:id()
+        end
+      end)
+      assert.same({true, s:id()}, {s:call()})
+    end)
+
+    it("can close the state, which ends all owners", function()
+      local s = mtstates.newstate(helpers.echo)
+      local owner = s:own()
+      owner:close()
+      helpers.raises_error("object_closed", function() s:own() end)
+      helpers.raises_error("object_closed", function() owner:own() end)
+    end)
+
+    it("cannot be had of a state that is closed after its call", function()
+      local s = mtstates.newstate(helpers.gated)
+      local r = mtstates.state(s:id())
+      local busy = threads.hold(s)
+      s = nil -- luacheck: ignore
+      helpers.collect()
+      local err = helpers.raises_error("object_closed",
+                                       function() return r:own() end)
+      assert.truthy(err:find("the state is closed", 1, true))
+      busy:release()
+      assert.is_false(is_open(r:id()))
+    end)
+
+    it("needs a state object", function()
+      local s = mtstates.newstate(helpers.echo)
+      helpers.bad_self("own", function() s.own() end)
+      helpers.bad_self("own", function() s.own({}) end)
+      helpers.bad_self("own", function() s.own(io.stdout) end)
+    end)
+
+    -- One thread drops the last owner while another asks for one.
+    it("is had or not, but never of a closed state", function()
+      local asking = mtstates.newstate(function()
+        local mt = require "mtstates"
+        local gates = require "handoff"
+        return function(id, gate)
+          local r = mt.state(id)
+          gates.add(gate)
+          gates.wait(gate, 2)
+          local ok, owner = pcall(r.own, r)
+          if not ok then
+            return owner
+          end
+          return owner:call("open")
+        end
+      end)
+      for _ = 1, 200 do
+        local gate = handoff.unique()
+        local s = mtstates.newstate(false, helpers.echo)
+        local thread = threads.start(function(id, ...)
+          return require "mtstates".state(id):call(...)
+        end, asking:id(), s:id(), gate)
+        handoff.wait(gate, 1)
+        handoff.add(gate)
+        s = nil -- luacheck: ignore
+        collectgarbage()
+        local result = thread:results()
+        if result ~= "open" then
+          assert.equals(1, (result:find(mtstates.error.object_closed, 1,
+                                        true)))
+        end
+      end
+    end)
+  end)
 end)

@@ -489,6 +489,11 @@ end, raises("mtstates.error.invoking_state: state(id=",
   "mtstates.error.invoking_state: state(id=",
   "mtstates.error.invoking_state: state(id=", text, "\nstack traceback:\n\t"))
 
+step("own", function()
+  local owner = mtstates.state(states["echo"]:id()):own()
+  return owner:isowner(), owner:call(text)
+end, gives(true, text))
+
 -- ------------------------------------------------------------- look-up --
 
 step("state, id", function()

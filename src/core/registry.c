@@ -187,6 +187,19 @@ void mts_registry_give_up(mts_State *s)
   mts_mutex_unlock(&registry_mutex);
 }
 
+/* In one step with the look, since the last owner can go at any moment. */
+mts_Status mts_registry_add_owner(mts_State *s)
+{
+  mts_Status status = MTS_CLOSED;
+  mts_mutex_lock(&registry_mutex);
+  if (s->registry.is_registered) {
+    s->registry.owners++;
+    status = MTS_OK;
+  }
+  mts_mutex_unlock(&registry_mutex);
+  return status;
+}
+
 /* ======================================================================= */
 /* End                                                                     */
 /* ======================================================================= */

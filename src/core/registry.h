@@ -52,6 +52,15 @@ void mts_registry_publish(mts_State *s);
 void mts_registry_give_up(mts_State *s);
 
 /*
+** One owner more, while the state is open: not once it is closed, or has lost
+** its last owner and is closed when the call in progress returns.
+** Owns: the caller keeps a reference; mts_registry_drop_owner gives the owner
+** back.
+** Returns: MTS_OK, MTS_CLOSED.
+*/
+mts_Status mts_registry_add_owner(mts_State *s);
+
+/*
 ** One owner less.  Without owners the state is closed, now or as soon as the
 ** call in progress returns.
 ** Locks: no mutex may be held.

@@ -136,6 +136,24 @@ static int state_isowner(lua_State *L)
   return 1;
 }
 
+/* state:own() */
+static int state_own(lua_State *L)
+{
+  mts_StateObject *owner;
+  mts_State *s;
+  mts_Status status;
+  check_object(L); /* while the first argument is what the caller gave */
+  owner = mts_stateobject_push(L);
+  s = check_state(L); /* anew: finalizers have run */
+  status = mts_registry_add_owner(s);
+  if (status != MTS_OK)
+    return mts_error_raise_about(L, status, s);
+  mts_state_retain(s);
+  owner->state = s;
+  owner->is_owner = true;
+  return 1;
+}
+
 /*
 ** Calls the state of the object, which can be finalized meanwhile, and pushes
 ** the results.  Returns how many, or -1 if the state was busy; raises all
@@ -226,11 +244,15 @@ static int state_close(lua_State *L)
   return 0;
 }
 
-static const luaL_Reg state_methods[] = {
-    {"id", state_id},           {"name", state_name},
-    {"isowner", state_isowner}, {"call", state_call},
-    {"tcall", state_tcall},     {"interrupt", state_interrupt},
-    {"close", state_close},     {NULL, NULL}};
+static const luaL_Reg state_methods[] = {{"id", state_id},
+                                         {"name", state_name},
+                                         {"isowner", state_isowner},
+                                         {"call", state_call},
+                                         {"tcall", state_tcall},
+                                         {"interrupt", state_interrupt},
+                                         {"close", state_close},
+                                         {"own", state_own},
+                                         {NULL, NULL}};
 
 /* ======================================================================= */
 /* Metamethods                                                             */
