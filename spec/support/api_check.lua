@@ -1,6 +1,6 @@
 -- Compares what the module offers with library/mtstates.lua and with
--- docs/reference.md.  Prints a line for each function, method, field or error
--- name that is missing, or that only the library has.
+-- docs/reference.md.  Prints a line for each function, method, field, option
+-- or error name that is missing, or that only the library has.
 
 local mtstates = require "mtstates"
 
@@ -21,6 +21,14 @@ offer("mtstates.state:", getmetatable(state).__index, "state:%s")
 offer("mtstates.errors.", mtstates.error, "| `%s` |")
 offer("mtstates.error:", getmetatable(e).__index, "e:%s")
 offered["mtstates.errors()"] = "mtstates.error("
+
+-- The table of options, row by row.
+for line in io.lines("src/lua/options.c") do
+  local name = line:match('{"([%w_]+)", LUA_T')
+  if name then
+    offered["mtstates.options." .. name] = name
+  end
+end
 
 -- Fields and overloads belong to the class above them, functions to the class
 -- of their local table.
