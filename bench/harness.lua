@@ -22,6 +22,7 @@ harness.ROUNDS = 7
 harness.LONG_ROUNDS = 3 -- of seconds; table.lua runs a program three times
 
 local TURNS_A_ROUND = 20
+local LEAST_TURNS, SECONDS_A_ROUND = 3, 1 -- where a turn takes long
 local SECONDS_A_TURN = 0.006 -- all sides; the shorter, the less disturbed
 local LEAST_REPETITIONS = 8 -- enough for the collectors to do their part
 
@@ -29,6 +30,11 @@ local mode = arg[1]
 
 -- A compiled loop around pcall(f) would be empty: nothing to compare with.
 if rawget(_G, "jit") then require("jit").off() end
+
+-- For programs whose loops would not be empty: LuaJIT as users have it.
+function harness.compile()
+  if rawget(_G, "jit") then require("jit").on() end
+end
 
 -- The program that runs this one.
 function harness.interpreter()
@@ -85,53 +91,70 @@ function harness.report(row)
 end
 
 -- Each side pays for all of its garbage, and for none that was there before.
-local function seconds_for(fn, n)
-  collectgarbage()
+local function seconds_for(fn, n, collect)
+  collect()
   local start = floor.clock()
   fn(n)
-  collectgarbage()
+  collect()
   return floor.clock() - start
 end
 
--- How many repetitions last long enough; this is the warm-up, too.  All sides
--- get the same number: the cost of garbage grows with it.
-local function calibrate(sides)
+-- How many repetitions last long enough, and how many turns of them a round
+-- has; this is the warm-up, too.  All sides get the same number of
+-- repetitions: the cost of garbage grows with it.
+local function calibrate(sides, collect)
   local n = LEAST_REPETITIONS / 2
   local seconds
   repeat
     n = n * 2
     seconds = 0
-    for _, fn in pairs(sides) do seconds = seconds + seconds_for(fn, n) end
+    for _, fn in pairs(sides) do
+      seconds = seconds + seconds_for(fn, n, collect)
+    end
   until seconds >= SECONDS_A_TURN
-  return n
+  return n, math.max(LEAST_TURNS, math.min(TURNS_A_ROUND,
+    math.floor(SECONDS_A_ROUND / seconds)))
 end
 
 local function nothing() end
 
 -- What it takes to look at the clock and to collect no garbage counts for
--- nobody: it is measured as one more side.
-local function measure(sides)
-  local n = calibrate(sides)
-  local samples = { work = {}, base = {}, floor = sides.floor and {} }
+-- nobody: it is measured as one more side, and so is what is around the work.
+local function measure(row)
+  local collect = row.collect or collectgarbage
+  local sides = {
+    work = row.work, base = row.base, floor = row.floor, around = row.around,
+  }
+  local n, turns = calibrate(sides, collect)
   sides.nothing = nothing
+  local samples = {
+    work = {}, base = row.base and {}, floor = row.floor and {},
+  }
   for round = 1, harness.ROUNDS do
     local fastest = {}
-    for _ = 1, TURNS_A_ROUND do
+    for _ = 1, turns do
       for side, fn in pairs(sides) do
-        local seconds = seconds_for(fn, n)
+        local seconds = seconds_for(fn, n, collect)
         fastest[side] = math.min(fastest[side] or seconds, seconds)
       end
     end
+    local unrelated = { work = fastest.around }
     for side, list in pairs(samples) do
-      list[round] = (fastest[side] - fastest.nothing) / n * 1e9
+      local seconds = fastest[side] - (unrelated[side] or fastest.nothing)
+      list[round] = seconds / n / (row.parts or 1) * 1e9
     end
   end
   return samples
 end
 
 -- work, base, floor: functions that do it n times in this thread; else as in
--- report.  prepare is called before (can be missing).
--- count_instructions: whether the table is to have their numbers.
+-- report, and each of these can be missing:
+--   around              the part of work that does not count, n times
+--   parts               how many things work and base do; a time is for one
+--   collect             instead of collectgarbage, where other states have
+--                       garbage of the work
+--   prepare             is called before
+--   count_instructions  whether the table is to have their numbers
 function harness.compare(row)
   if mode == "count" and arg[2] ~= row.name then return end
   if row.prepare then row.prepare() end
@@ -140,9 +163,7 @@ function harness.compare(row)
     return
   end
   floor.pin()
-  local samples = measure {
-    work = row.work, base = row.base, floor = row.floor
-  }
+  local samples = measure(row)
   for key, value in pairs(row) do
     if type(value) ~= "function" then samples[key] = value end
   end
