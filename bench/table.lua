@@ -138,7 +138,8 @@ local function evaluate(module, row)
   if row.count_instructions then
     result.instructions = {}
     for _, side in ipairs { "work", "base", "floor" } do
-      result.instructions[side] = instructions(module, row, side)
+      result.instructions[side] = #samples[side] > 0
+        and instructions(module, row, side) or nil
     end
   end
   row.results[module.name] = result
@@ -188,8 +189,8 @@ local function print_result(row, name, result)
     goal_of(row),
     result.is_met == nil and "" or result.is_met and "yes" or "NO",
     result.floor and ("%.2f"):format(result.floor.median) or "",
-    count and ("%s / %s / %s"):format(count.work or "?", count.base or "?",
-      count.floor or "?") or "")
+    count and ("%s / %s / %s"):format(count.work or "-", count.base or "-",
+      count.floor or "-") or "")
     :gsub("%s+$", "")))
 end
 
