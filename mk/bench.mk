@@ -1,6 +1,6 @@
 ##@ Measure
 
-DEV_PACKAGES += lua-dkjson valgrind gnuplot-nox
+DEV_PACKAGES += lua-dkjson lua-cjson valgrind gnuplot-nox
 
 # Each row, or family of rows, is a program.  Of BASE only the module is taken;
 # it is built as that revision's Makefile says.
@@ -8,7 +8,7 @@ BENCH      = $(patsubst bench/%.c,$(BUILD)/bench/%.so,$(wildcard bench/*.c))
 ROWS       = *
 ROW_FILES  = $(foreach row,$(ROWS),$(wildcard bench/rows/$(row).lua))
 BASE_BUILD = $(BUILD)/base
-BENCH_PATH = $(BUILD)/bench/?.so
+BENCH_PATH = $(BUILD)/bench/?.so;;
 .PHONY: bench bench-base
 
 bench: has-valgrind has-gnuplot $(if $(BASE),bench-base)
