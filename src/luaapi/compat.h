@@ -66,6 +66,18 @@ MTS_BEGIN_HIDDEN
 #define MTS_NEXT_OPERATION (LUA_MASKCOUNT | (MTS_LUAJIT ? LUA_MASKCALL : 0))
 
 /*
+** Whether growing the stack, outside of a protected call, can raise an error,
+** and whether a protected call can run finalizers.
+*/
+#define MTS_STACK_GROWTH_RAISES (LUA_VERSION_NUM < 502)
+
+/*
+** A C function can have so many values on the stack, and leave as much room
+** for others.
+*/
+#define MTS_DEEP_STACK (LUA_VERSION_NUM >= 502 ? 250000 : 2000)
+
+/*
 ** Whether garbage can be collected by hand without side effects: a collector
 ** that was stopped stays so, and a small stack keeps its size.
 */
@@ -101,6 +113,19 @@ int mts_compat_lastcall(lua_State *L, int count);
 #else
 #define mts_compat_iserrortext(L, index) (lua_type(L, index) == LUA_TSTRING)
 #endif
+
+/* Whether the value at index is the integer n. */
+#if LUA_VERSION_NUM >= 503
+#define mts_compat_isindex(L, index, n)                                       \
+  (lua_isinteger(L, index) && lua_tointeger(L, index) == (lua_Integer)(n))
+#else
+#define mts_compat_isindex(L, index, n)                                       \
+  (lua_type(L, index) == LUA_TNUMBER &&                                       \
+   lua_tonumber(L, index) == (lua_Number)(n))
+#endif
+
+/* Whether it can be found out, and be made, that functions share upvalues. */
+#define MTS_CAN_JOIN_UPVALUES (LUA_VERSION_NUM >= 502 || MTS_LUAJIT)
 
 #if LUA_VERSION_NUM == 504 /* lua_closethread is new in 5.4.6 */
 #define lua_closethread(co, from) lua_resetthread(co)
