@@ -134,28 +134,53 @@ mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                            strlen(complaint.text));
 }
 
-int mts_error_handler(lua_State *L)
+/*
+** Pushes what __tostring of the value at index gives.
+** Returns: false, with nothing pushed, if there is none or it fails.
+*/
+static bool push_tostring(lua_State *L, int index)
 {
-  switch (lua_type(L, 1)) {
+  if (!luaL_getmetafield(L, index, "__tostring"))
+    return false;
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING)
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Pushes the error value at index as text. */
+static void push_value_text(lua_State *L, int index)
+{
+  switch (lua_type(L, index)) {
   case LUA_TSTRING:
+    lua_pushvalue(L, index);
     break;
   case LUA_TNUMBER: /* show it, but do not pretend that it was a string */
-    if (lua_isinteger(L, 1))
+    if (lua_isinteger(L, index))
       lua_pushfstring(L, "%I (error object is a number value)",
-                      lua_tointeger(L, 1));
+                      lua_tointeger(L, index));
     else
       lua_pushfstring(L, "%f (error object is a number value)",
-                      lua_tonumber(L, 1));
-    lua_replace(L, 1);
+                      lua_tonumber(L, index));
     break;
   default:
-    if (!luaL_callmeta(L, 1, "__tostring") || lua_type(L, -1) != LUA_TSTRING)
-      lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    lua_replace(L, 1);
+    if (!push_tostring(L, index))
+      lua_pushfstring(L, "(error object is a %s value)",
+                      luaL_typename(L, index));
   }
-  lua_settop(L, 1);
+}
+
+void mts_error_push_text(lua_State *L, int index)
+{
+  push_value_text(L, index);
   lua_pushliteral(L, "\n");
   luaL_traceback(L, L, NULL, 1);
   lua_concat(L, 3);
+}
+
+int mts_error_handler(lua_State *L)
+{
+  mts_error_push_text(L, 1);
   return 1;
 }

@@ -26,6 +26,7 @@ MTS_BEGIN_HIDDEN
   X(MTS_ERROR_OBJECT_CLOSED, "object_closed")                                 \
   X(MTS_ERROR_OUT_OF_MEMORY, "out_of_memory")                                 \
   X(MTS_ERROR_STATE_RESULT, "state_result")                                   \
+  X(MTS_ERROR_UNKNOWN_CLASS, "unknown_class")                                 \
   X(MTS_ERROR_UNKNOWN_OBJECT, "unknown_object")
 
 #define MTS_ERROR_CONSTANT(constant, name) constant,
@@ -87,8 +88,15 @@ mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                                     const mts_State *s);
 
 /*
-** The message handler for calls into states: makes a string of any error
-** value and adds a traceback.
+** For message handlers: pushes the error value at index as text, with a
+** traceback from the function that has raised it.
+** Stack: [-0, +1, e]
+*/
+void mts_error_push_text(lua_State *L, int index);
+
+/*
+** The message handler for calls into classic states: makes a string of any
+** error value and adds a traceback.
 ** Stack: [-1, +1, e]
 */
 int mts_error_handler(lua_State *L);

@@ -26,15 +26,19 @@ bool mts_buffer_fix(mts_Buffer *buffer, size_t capacity)
 /* Gives the buffer a capacity of at least that. */
 static bool enlarge_buffer(mts_Buffer *buffer, size_t capacity)
 {
-  char *data;
-  assert(!buffer->is_fixed && !buffer->is_borrowed);
+  char *own, *data;
+  assert(!buffer->is_fixed);
   if (capacity < SMALLEST_CAPACITY)
     capacity = SMALLEST_CAPACITY;
   if (capacity < 2 * buffer->capacity)
     capacity = 2 * buffer->capacity;
-  data = realloc(buffer->data, capacity);
+  own = buffer->is_borrowed ? NULL : buffer->data;
+  data = realloc(own, capacity);
   if (!data)
     return false;
+  if (buffer->data && !own)
+    memcpy(data, buffer->data, buffer->length);
+  buffer->is_borrowed = false;
   buffer->data = data;
   buffer->capacity = capacity;
   return true;
@@ -68,8 +72,9 @@ bool mts_buffer_append_text(mts_Buffer *buffer, const char *text)
 
 void mts_buffer_free(mts_Buffer *buffer)
 {
-  assert(!buffer->is_borrowed);
-  free(buffer->data);
+  assert(!buffer->is_borrowed || !buffer->is_fixed);
+  if (!buffer->is_borrowed)
+    free(buffer->data);
   *buffer = (mts_Buffer){0};
 }
 

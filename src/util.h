@@ -12,8 +12,9 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Bytes that grow, unless the buffer is fixed.  A borrowed buffer is fixed;
-** its memory is not its own.  All zero is a valid empty buffer that grows.
+** Bytes that grow, unless the buffer is fixed.  The memory of a borrowed
+** buffer is not its own: if that is not fixed, its bytes move when it grows.
+** All zero is a valid empty buffer that grows.
 */
 typedef struct mts_Buffer {
   char *data;
@@ -24,7 +25,8 @@ typedef struct mts_Buffer {
 } mts_Buffer;
 
 /*
-** Makes a buffer, which is empty then, out of memory of the caller.
+** Makes a buffer, which is empty then, out of memory of the caller; one that
+** is fixed, or one that grows.
 ** Owns: the caller keeps the memory, for as long as the buffer is used.
 */
 static inline void mts_buffer_borrow(mts_Buffer *buffer, char *memory,
@@ -35,6 +37,13 @@ static inline void mts_buffer_borrow(mts_Buffer *buffer, char *memory,
   buffer->capacity = size;
   buffer->is_fixed = true;
   buffer->is_borrowed = true;
+}
+
+static inline void mts_buffer_start(mts_Buffer *buffer, char *memory,
+                                    size_t size)
+{
+  mts_buffer_borrow(buffer, memory, size);
+  buffer->is_fixed = false;
 }
 
 /*
@@ -59,7 +68,7 @@ bool mts_buffer_append_text(mts_Buffer *buffer, const char *text);
 
 /*
 ** Frees the content; the buffer is empty, grows, and can be used again.  It
-** must not be borrowed.
+** must not be fixed and borrowed.
 */
 void mts_buffer_free(mts_Buffer *buffer);
 

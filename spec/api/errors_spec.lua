@@ -5,7 +5,7 @@ local mtstates = require "mtstates"
 local names = {
   "ambiguous_name", "concurrent_access", "deadlock", "interrupted",
   "invoking_state", "object_closed", "out_of_memory", "state_result",
-  "unknown_object"
+  "unknown_class", "unknown_object"
 }
 
 describe("errors", function()

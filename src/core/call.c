@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/deep.h"
 #include "core/dispatch.h"
 #include "core/exchange.h"
 #include "core/interrupt.h"
@@ -37,7 +38,7 @@
 static inline MTS_ALWAYS_INLINE mts_Call begin_call(mts_State *s,
                                                     mts_Source source,
                                                     mts_Sink sink,
-                                                    mts_Buffer *error_text)
+                                                    mts_Failure *failure)
 {
   lua_State *callee =
       atomic_load_explicit(&s->interrupt.running, memory_order_relaxed);
@@ -50,7 +51,7 @@ static inline MTS_ALWAYS_INLINE mts_Call begin_call(mts_State *s,
                    .is_running = true,
                    .source = source,
                    .sink = sink,
-                   .error_text = error_text};
+                   .failure = failure};
   s->innermost = callee;
   mts_interrupt_check(s);
   return call;
@@ -105,7 +106,24 @@ static mts_Status run_error(const mts_Call *call, int result)
 {
   if (call->is_growing || (result == LUA_ERRMEM && !call->is_running))
     return MTS_NO_MEMORY;
+  if (call->state->is_service)
+    return mts_deep_report(call);
   return mts_exchange_report(call, MTS_ERROR_INVOKING_STATE, call->callee);
+}
+
+/* Calls the callback with the values of a deep message. */
+static mts_Status run_deep(mts_Call *call, int handler)
+{
+  lua_State *callee = call->callee;
+  mts_Status status = MTS_OK;
+  mts_protect_push(callee);
+  if (call->source.has_callback)
+    lua_pushnil(callee);
+  else
+    push_callback(call);
+  if (mts_deep_run(call, handler, &status) == LUA_OK)
+    call->top = lua_gettop(callee);
+  return status;
 }
 
 /*
@@ -123,9 +141,13 @@ static inline MTS_ALWAYS_INLINE mts_Status run_callback(mts_Call *call,
     return MTS_NO_MEMORY;
   call->first = call->base + 1;
   if (call->state->depth > 1) {
-    mts_protect_push_kept(callee, MTS_HANDLER_KEY, mts_error_handler);
+    mts_protect_push_kept(callee, MTS_HANDLER_KEY,
+                          mts_call_handler(call->state->is_service));
     handler = call->first++;
   }
+  call->handler = handler;
+  if (source.message && source.message->is_deep)
+    return run_deep(call, handler);
   if (mts_exchange_need(&source) == MTS_NEED_NOTHING) {
     push_callback(call);
     mts_exchange_push_plain(callee, &source);
@@ -169,13 +191,13 @@ static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
                                                     double timeout,
                                                     mts_Source source,
                                                     mts_Sink sink, int *pushed,
-                                                    mts_Buffer *error_text)
+                                                    mts_Failure *failure)
 {
   mts_Call call;
   mts_Status status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
-  call = begin_call(s, source, sink, error_text);
+  call = begin_call(s, source, sink, failure);
   status = run_callback(&call, source);
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first);
@@ -189,15 +211,31 @@ static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
 /* The three ways to call                                                  */
 /* ======================================================================= */
 
-mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
-                    mts_Results *results, mts_Buffer *error_text)
+static inline void open_results(mts_Results *results)
 {
-  const mts_Source source = {.values = args};
-  const mts_Sink sink = {.L = args->L, .message = &results->rest};
   mts_buffer_borrow(&results->rest.bytes, results->bytes,
                     sizeof(results->bytes));
   results->rest.count = 0;
-  return run_call(s, timeout, source, sink, &results->pushed, error_text);
+  results->rest.is_deep = false;
+}
+
+mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
+                    mts_Results *results, mts_Failure *failure)
+{
+  const mts_Source source = {.values = args};
+  const mts_Sink sink = {.L = args->L, .message = &results->rest};
+  open_results(results);
+  return run_call(s, timeout, source, sink, &results->pushed, failure);
+}
+
+mts_Status mts_call_deep(mts_State *s, lua_State *L,
+                         const mts_Message *message, double timeout,
+                         mts_Results *results, mts_Failure *failure)
+{
+  const mts_Source source = {.message = message};
+  const mts_Sink sink = {.L = L, .message = &results->rest};
+  open_results(results);
+  return run_call(s, timeout, source, sink, &results->pushed, failure);
 }
 
 mts_Status mts_call_native(mts_State *s, const mts_Message *message,
@@ -206,20 +244,21 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
 {
   const mts_Source source = {.message = message};
   const mts_Sink discard = {.L = NULL};
-  mts_Buffer error_text = {0};
+  mts_Failure failure;
   int pushed;
-  mts_Status status =
-      run_call(s, timeout, source, discard, &pushed, &error_text);
-  bool has_failed =
-      status != MTS_OK && status != MTS_CLOSED && status != MTS_BUSY;
+  mts_Status status;
+  bool has_failed;
+  mts_failure_open(&failure);
+  status = run_call(s, timeout, source, discard, &pushed, &failure);
+  has_failed = status != MTS_OK && status != MTS_CLOSED && status != MTS_BUSY;
   if (has_failed && handler) {
     if (status == MTS_RAISED ||
-        mts_error_compose_status(&error_text, status, s) == MTS_RAISED)
-      handler(data, error_text.data, error_text.length);
+        mts_error_compose_status(&failure.text, status, s) == MTS_RAISED)
+      handler(data, failure.text.data, failure.text.length);
     else
       handler(data, mts_error_no_memory, strlen(mts_error_no_memory));
   }
-  mts_buffer_free(&error_text);
+  mts_failure_close(&failure);
   return status;
 }
 
@@ -231,7 +270,7 @@ static mts_Status report_no_callback(const mts_Call *call)
       text, sizeof(text), "result #1 of the setup is not a function%s but %s",
       call->state->is_service ? " or table of functions" : "",
       luaL_typename(call->callee, call->first));
-  return mts_error_compose(call->error_text, MTS_ERROR_STATE_RESULT,
+  return mts_error_compose(&call->failure->text, MTS_ERROR_STATE_RESULT,
                            call->state, text, (size_t)length);
 }
 
@@ -268,12 +307,15 @@ static mts_Status accept_callback(const mts_Call *call)
   return MTS_OK;
 }
 
-mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
-                          mts_Buffer *error_text)
+mts_Status mts_call_setup(mts_State *s, const mts_Setup *setup,
+                          mts_Failure *failure)
 {
-  const mts_Source source = {.values = args};
-  const mts_Sink sink = {.L = args->L};
-  mts_Call call = begin_call(s, source, sink, error_text);
+  const mts_Source source = {.values = setup->message ? NULL : &setup->args,
+                             .message = setup->message,
+                             .has_callback = !setup->code,
+                             .skipped = setup->skipped};
+  const mts_Sink sink = {.L = setup->args.L};
+  mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status = run_callback(&call, source);
   if (status == MTS_OK)
     status = accept_callback(&call);

@@ -6,6 +6,10 @@
 
 #include "base/compiler.h"
 
+#include "core/deep.h"
+#include "core/failure.h"
+#include "core/setup.h"
+#include "error.h"
 #include "state.h"
 #include "util.h"
 #include "value/codec.h"
@@ -23,6 +27,12 @@ MTS_BEGIN_HIDDEN
 #define MTS_CALLBACK_SLOT 2
 #define MTS_HANDLER_KEY "mtstates.handler"
 
+/* Returns: the message handler for the calls of a state. */
+static inline lua_CFunction mts_call_handler(bool is_service)
+{
+  return is_service ? mts_deep_handler : mts_error_handler;
+}
+
 /* Results of more bytes than that are copied while the state is held. */
 #define MTS_RESULTS_SIZE 1100
 
@@ -35,15 +45,24 @@ typedef struct mts_Results {
 
 /*
 ** Calls the callback of s with args and pushes its first results onto args->L;
-** the caller pushes the rest, with mts_codec_push, for which there is room.
+** the caller pushes the rest, with mts_decode_push_plain, as there is room.
 ** args: scanned, and examined if they need that.
 ** timeout: seconds to wait for s to become free.
-** Returns: MTS_OK; MTS_RAISED with *error_text set; what mts_state_enter
+** Returns: MTS_OK; MTS_RAISED with *failure set; what mts_state_enter
 ** returns; MTS_NO_MEMORY.  Never raises.
 ** Stack of args->L: [-0, +results->pushed, -]
 */
 mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
-                    mts_Results *results, mts_Buffer *error_text);
+                    mts_Results *results, mts_Failure *failure);
+
+/*
+** The same for a service, with deep values: the results are pushed onto L.  If
+** results->rest is deep, mts_deep_push_results has to push it instead.
+** message: the encoded arguments; it stays the caller's.
+*/
+mts_Status mts_call_deep(mts_State *s, lua_State *L,
+                         const mts_Message *message, double timeout,
+                         mts_Results *results, mts_Failure *failure);
 
 /*
 ** Gets the message of an error; valid during the call only.  No lock and no
@@ -65,14 +84,14 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
                            void *data);
 
 /*
-** Runs the setup function, which stands in the callback slot of s, in the
-** state that the calling thread holds.  The first result, a
+** Runs the setup function, which stands in the callback slot of s or is in the
+** message, in the state that the calling thread holds.  The first result, a
 ** function or, of a service, a table of functions, becomes the callback; the
-** others are pushed onto args->L.
+** others are pushed onto setup->args.L.
 ** Returns: as mts_call.
 */
-mts_Status mts_call_setup(mts_State *s, const mts_Values *args,
-                          mts_Buffer *error_text);
+mts_Status mts_call_setup(mts_State *s, const mts_Setup *setup,
+                          mts_Failure *failure);
 
 MTS_END_HIDDEN
 

@@ -15,6 +15,9 @@
 
 #include <stdio.h>
 
+#include "core/deep.h"
+#include "value/decode.h"
+
 /*
 ** Runs in the protected call: makes room for count values.  Each C function
 ** has room for LUA_MINSTACK of them without asking.
@@ -52,7 +55,7 @@ int mts_exchange_push_args(mts_Call *call, lua_State *callee, int own)
   if (call->source.values)
     return push_copies(call, callee, call->source.values, own);
   make_room(call, callee, message->count);
-  mts_codec_push(callee, message);
+  mts_decode_push_plain(callee, message);
   return (int)message->count;
 }
 
@@ -64,7 +67,8 @@ mts_Status mts_exchange_report(const mts_Call *call, mts_Error error,
   const char *text = no_string;
   if (lua_type(L, -1) == LUA_TSTRING)
     text = lua_tolstring(L, -1, &length);
-  return mts_error_compose(call->error_text, error, call->state, text, length);
+  return mts_error_compose(&call->failure->text, error, call->state, text,
+                           length);
 }
 
 /* ======================================================================= */
@@ -105,7 +109,7 @@ static mts_Status report_misfit(const mts_Call *call, int index, bool is_state)
   int length = snprintf(text, sizeof(text),
                         "result #%d is a %s, which cannot be transferred%s",
                         index - call->first + 1, type, hint);
-  return mts_error_compose(call->error_text, MTS_ERROR_STATE_RESULT,
+  return mts_error_compose(&call->failure->text, MTS_ERROR_STATE_RESULT,
                            call->state, text, (size_t)length);
 }
 
@@ -151,7 +155,10 @@ static mts_Status push_results(mts_Call *call, int first)
   int result;
   mts_transfer_scan_range(results, call->callee, first, call->top - first + 1);
   if (results->need == MTS_NEED_EXAMINATION) {
-    mts_Status status = examine_results(call, results);
+    mts_Status status;
+    if (call->state->is_service)
+      return mts_deep_deliver(call, first);
+    status = examine_results(call, results);
     if (status != MTS_OK)
       return status;
   }
@@ -180,9 +187,7 @@ static bool store_results(const mts_Call *call, int first)
   const int top = call->top;
   int index;
   for (index = first; index <= top; index++) {
-    const mts_Kind kind = mts_kind_of(callee, index, lua_type(callee, index));
-    if (mts_kind_need(kind) > MTS_NEED_MEMORY ||
-        !mts_codec_add_value(message, callee, index, kind, NULL)) {
+    if (!mts_codec_add_plain(message, callee, index)) {
       mts_codec_clear(message);
       return false;
     }

@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 
+#include "core/failure.h"
 #include "error.h"
 #include "luaapi/compat.h"
 #include "luaapi/protect.h"
@@ -23,12 +24,15 @@ MTS_BEGIN_HIDDEN
 typedef struct mts_Source {
   const mts_Values *values;
   const mts_Message *message;
+  bool has_callback; /* it is the first value of the message */
+  int skipped;       /* arguments before the first one */
 } mts_Source;
 
 /*
 ** Where the results go: onto the stack of L.  From the first one that needs
 ** memory of L on, they go into the message instead, if there is one and they
-** all fit into it.  Without L they are discarded.
+** all fit into it.  Without L they are discarded.  Deep values all go into the
+** message; it is not fixed any more then.
 */
 typedef struct mts_Sink {
   lua_State *L;
@@ -48,11 +52,12 @@ typedef struct mts_Call {
   int own;           /* arguments that were on the stack of `callee` */
   int first;         /* first result in `callee`, */
   int top;           /* and last one, or MTS_TOP_UNKNOWN */
+  int handler;       /* index of the message handler in `callee` */
   bool is_growing;   /* a stack is being grown: errors mean no memory */
   bool is_running;   /* all arguments are copied */
   mts_Source source;
   mts_Sink sink;
-  mts_Buffer *error_text;
+  mts_Failure *failure;
 } mts_Call;
 
 /*
@@ -119,7 +124,7 @@ mts_Status mts_exchange_deliver_rest(mts_Call *call, int first);
 
 /*
 ** Gives the results of the call, from the index first on, to its sink.
-** Returns: MTS_OK; MTS_RAISED with *call->error_text set; MTS_NO_MEMORY.
+** Returns: MTS_OK; MTS_RAISED with *call->failure set; MTS_NO_MEMORY.
 ** Stack of call->callee: [-0, +n, -]
 ** Stack of sink.L: [-0, +call->sink.pushed, -]
 */
@@ -142,7 +147,7 @@ static inline MTS_ALWAYS_INLINE mts_Status mts_exchange_deliver(mts_Call *call,
 
 /*
 ** Composes the text of an error from the error value on top of L.
-** Returns: MTS_RAISED with *call->error_text set; MTS_NO_MEMORY.
+** Returns: MTS_RAISED with *call->failure set; MTS_NO_MEMORY.
 ** Stack: [-0, +0, -]
 */
 mts_Status mts_exchange_report(const mts_Call *call, mts_Error error,

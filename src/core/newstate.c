@@ -90,25 +90,36 @@ static void resume_collector(lua_State *L)
   mts_compat_gcpressure(L, -lua_gc(L, LUA_GCCOUNT, 0));
 }
 
+/* Pushes the setup function; nil if it will be decoded. */
+static void push_setup(lua_State *L, Preparation *preparation)
+{
+  const mts_Setup *setup = preparation->setup;
+  int result;
+  if (!setup->code) {
+    lua_pushnil(L);
+    return;
+  }
+  result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
+  if (result != LUA_OK) {
+    preparation->is_syntax_error = result == LUA_ERRSYNTAX;
+    lua_error(L);
+  }
+}
+
 /* Runs in the new state.  Results: message handler and setup function. */
 static int prepare(lua_State *L, void *data)
 {
   Preparation *preparation = data;
   const mts_Setup *setup = preparation->setup;
   mts_State *s = preparation->state;
-  int result;
   lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
-  mts_protect_keep(L, MTS_HANDLER_KEY, mts_error_handler);
-  lua_pushcfunction(L, mts_error_handler);
+  mts_protect_keep(L, MTS_HANDLER_KEY, mts_call_handler(s->is_service));
+  lua_pushcfunction(L, mts_call_handler(s->is_service));
   lua_pushvalue(L, -1); /* a place for the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_anchor_set(L, s);
   mts_libs_prepare(L, setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
-  result = luaL_loadbuffer(L, setup->code, setup->length, setup->code);
-  if (result != LUA_OK) {
-    preparation->is_syntax_error = result == LUA_ERRSYNTAX;
-    return lua_error(L);
-  }
+  push_setup(L, preparation);
   /* The garbage of the compiler is much for a state that is so small. */
   if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -122,7 +133,7 @@ static int prepare(lua_State *L, void *data)
 
 /* Why prepare failed: the error value is on top of L. */
 static mts_Status preparation_error(const Preparation *preparation, int result,
-                                    lua_State *L, mts_Buffer *error_text)
+                                    lua_State *L, mts_Failure *failure)
 {
   size_t length;
   const char *text;
@@ -130,15 +141,15 @@ static mts_Status preparation_error(const Preparation *preparation, int result,
     return MTS_NO_MEMORY;
   text = lua_tolstring(L, -1, &length);
   if (!preparation->is_syntax_error)
-    return mts_error_compose(error_text, MTS_ERROR_INVOKING_STATE,
+    return mts_error_compose(&failure->text, MTS_ERROR_INVOKING_STATE,
                              preparation->state, text, length);
-  if (!mts_buffer_append(error_text, text, length))
+  if (!mts_buffer_append(&failure->text, text, length))
     return MTS_NO_MEMORY;
   return MTS_SYNTAX;
 }
 
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
-                            mts_Buffer *error_text)
+                            mts_Failure *failure)
 {
   Preparation preparation = {.state = s, .setup = setup};
   lua_State *L;
@@ -156,6 +167,6 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   mts_protect_push(L);
   result = mts_protect(L, prepare, &preparation, 0, 2, 0);
   if (result != LUA_OK)
-    return preparation_error(&preparation, result, L, error_text);
-  return mts_call_setup(s, &setup->args, error_text);
+    return preparation_error(&preparation, result, L, failure);
+  return mts_call_setup(s, setup, failure);
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "luaapi/compat.h"
+#include "value/codec.h"
 #include "value/transfer.h"
 
 MTS_BEGIN_HIDDEN
@@ -22,6 +23,9 @@ typedef struct mts_Setup {
   const char *code; /* source or bytecode, zero terminated */
   size_t length;
   mts_Values args;
+  /* Of a service: the arguments; without code, the setup function first. */
+  mts_Message *message;
+  int skipped;      /* arguments of the creator before its first value */
   const char *path; /* package.path; NULL: as it is by default */
   const char *cpath;
   lua_CFunction open_module; /* opens this module, for require */

@@ -16,7 +16,9 @@
 #include "core/newstate.h"
 #include "core/registry.h"
 #include "error.h"
+#include "lua/arguments.h"
 #include "lua/options.h"
+#include "lua/statehandle.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
 #include "value/classes.h"
@@ -52,16 +54,16 @@ static void discard(mts_State *s)
 
 /*
 ** Runs the setup in the new state of the object and publishes the state; or
-** ends it, if that fails.
+** ends it, if that fails.  An error is on the stack then, if it is MTS_RAISED.
 */
 static mts_Status run_setup(lua_State *L, mts_StateObject *object,
-                            const mts_Setup *setup, mts_Buffer *error_text)
+                            const mts_Setup *setup, mts_Failure *failure)
 {
   mts_State *s = object->state;
   lua_State *outer = mts_interrupt_switch(object->host_state, L);
   mts_Status status;
   object->calls++; /* os.exit in the setup can finalize the object */
-  status = mts_newstate_run(s, setup, error_text);
+  status = mts_newstate_run(s, setup, failure);
   object->calls--;
   if (status == MTS_OK) {
     object->kb = lua_gc(s->L, LUA_GCCOUNT, 0);
@@ -74,6 +76,10 @@ static mts_Status run_setup(lua_State *L, mts_StateObject *object,
     mts_registry_give_up(s);
     discard(s);
   }
+  if (status == MTS_RAISED)
+    mts_failure_push(L, failure);
+  if (setup->message)
+    mts_codec_free(setup->message);
   mts_interrupt_switch(object->host_state, outer);
   return status;
 }
@@ -86,16 +92,18 @@ static mts_Status run_setup(lua_State *L, mts_StateObject *object,
 static int open_state(lua_State *L, mts_StateObject *object,
                       const mts_Setup *setup, int index)
 {
-  mts_Buffer error_text = {0};
+  mts_Failure failure;
   int top = lua_gettop(L);
-  mts_Status status = run_setup(L, object, setup, &error_text);
+  mts_Status status;
+  mts_failure_open(&failure);
+  status = run_setup(L, object, setup, &failure);
   if (status == MTS_OK)
     return lua_gettop(L) - top + 1;
   if (status == MTS_RAISED)
-    return mts_error_raise_message(L, &error_text);
+    return lua_error(L);
   if (status != MTS_SYNTAX)
     return mts_error_raise_about(L, status, object->state);
-  if (!mts_error_push_message(L, &error_text))
+  if (!mts_error_push_message(L, &failure.text))
     return lua_error(L);
   return luaL_argerror(L, index, lua_tostring(L, -1));
 }
@@ -280,6 +288,9 @@ static const luaL_Reg module_functions[] = {{"newstate", module_newstate},
 
 void mts_module_open(lua_State *L)
 {
+  mts_statehandle_register(
+      ((const mts_Context *)lua_touserdata(L, -1))->open_module);
+  mts_arguments_open(L);
   mts_stateobject_push_class(L);
   lua_pushvalue(L, -3); /* the module */
   mts_userdata_set_functions(L, module_functions);

@@ -4,9 +4,10 @@
 ** A table in the place of libs has options and makes the state a service.  It
 ** is read raw, so that no code of its metatable runs.
 **
-** The setup crosses as code: a string as it is, a function as bytecode.  A
-** function would lose the values of its upvalues on the way, so it must have
-** none.  Everything stays on the creator's stack until the new state has it;
+** The setup of a classic state crosses as code: a string as it is, a function
+** as bytecode.  A function would lose the values of its upvalues on the way,
+** so it must have none.  The function of a service is a message, with its
+** arguments.  All stays on the creator's stack until the new state has it;
 ** there is no other memory, so errors can be raised at any point.
 **
 ** Takes no locks.
@@ -15,6 +16,7 @@
 
 #include <string.h>
 
+#include "lua/arguments.h"
 #include "luaapi/keytext.h"
 
 /* ======================================================================= */
@@ -185,7 +187,35 @@ static void check_code(lua_State *L, int index)
     return;
   luaL_argcheck(L, lua_isfunction(L, index) && !lua_iscfunction(L, index),
                 index, "lua function expected");
-  check_upvalues(L, index);
+}
+
+/* Reads the setup at index and the arguments behind it. */
+static void read_classic(lua_State *L, int index, mts_Setup *setup)
+{
+  const bool is_function = lua_isfunction(L, index);
+  if (is_function)
+    check_upvalues(L, index);
+  mts_transfer_scan(&setup->args, L, index + 1);
+  mts_transfer_check_args(&setup->args);
+  if (is_function)
+    push_bytecode(L, index, setup);
+  else
+    setup->code = lua_tolstring(L, index, &setup->length);
+  setup->message = NULL;
+}
+
+/* The same for a service: all but source code crosses as a message. */
+static void read_service(lua_State *L, int index, mts_Setup *setup)
+{
+  const int first = lua_isfunction(L, index) ? index : index + 1;
+  const int count = lua_gettop(L) - first + 1;
+  mts_Message *message = mts_arguments_push(L);
+  mts_arguments_encode(L, first, count, message);
+  mts_transfer_scan_range(&setup->args, L, first, 0);
+  setup->message = message;
+  setup->skipped = first - 1;
+  setup->code =
+      first == index ? NULL : lua_tolstring(L, index, &setup->length);
 }
 
 /*
@@ -209,12 +239,10 @@ int mts_options_read(lua_State *L, int first, mts_Setup *setup)
   int index = setup_index(L, first);
   read_options(L, first, setup);
   check_code(L, index);
-  mts_transfer_scan(&setup->args, L, index + 1);
-  mts_transfer_check_args(&setup->args);
-  if (lua_isfunction(L, index))
-    push_bytecode(L, index, setup);
+  if (setup->is_service)
+    read_service(L, index, setup);
   else
-    setup->code = lua_tolstring(L, index, &setup->length);
+    read_classic(L, index, setup);
   setup->path = push_package_field(L, "path");
   setup->cpath = push_package_field(L, "cpath");
   return index;

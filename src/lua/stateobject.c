@@ -13,12 +13,10 @@
 */
 #include "lua/stateobject.h"
 
-#include <math.h>
-
-#include "core/call.h"
 #include "core/interrupt.h"
 #include "core/registry.h"
 #include "error.h"
+#include "lua/statecall.h"
 #include "lua/userdata.h"
 
 /* ======================================================================= */
@@ -32,35 +30,22 @@ mts_StateObject *mts_stateobject_push(lua_State *L)
   return object;
 }
 
+int mts_stateobject_raise_finalized(lua_State *L)
+{
+  return mts_error_raise(L, MTS_ERROR_OBJECT_CLOSED,
+                         "the object is finalized");
+}
+
 mts_State *mts_stateobject_to_state(lua_State *L, int index)
 {
   mts_StateObject *object = luaL_testudata(L, index, MTS_STATE_CLASS);
   return object ? object->state : NULL;
 }
 
-/* Stack: [-0, +1, v] */
-static inline mts_StateObject *check_object(lua_State *L)
-{
-  return mts_userdata_check(L, MTS_STATE_CLASS);
-}
-
-/*
-** Raises object_closed for an object without a state; code in finalizers can
-** still see such an object.
-** Stack: [-0, +1, v]
-*/
-static inline mts_StateObject *check_live_object(lua_State *L)
-{
-  mts_StateObject *object = check_object(L);
-  if (!object->state || object->is_finalized)
-    mts_error_raise(L, MTS_ERROR_OBJECT_CLOSED, "the object is finalized");
-  return object;
-}
-
 /* Stack: [-0, +0, v] */
 static mts_State *check_state(lua_State *L)
 {
-  mts_State *s = check_live_object(L)->state;
+  mts_State *s = mts_stateobject_check_live(L)->state;
   lua_pop(L, 1);
   return s;
 }
@@ -98,15 +83,6 @@ static void disown(lua_State *L, mts_StateObject *object)
   }
 }
 
-/* Gives the reference of a finalized object back, unless a call uses it. */
-static void release_if_unused(mts_StateObject *object)
-{
-  if (object->is_finalized && object->calls == 0) {
-    mts_state_release(object->state);
-    object->state = NULL;
-  }
-}
-
 /* ======================================================================= */
 /* Methods                                                                 */
 /* ======================================================================= */
@@ -132,7 +108,7 @@ static int state_name(lua_State *L)
 /* state:isowner() */
 static int state_isowner(lua_State *L)
 {
-  lua_pushboolean(L, check_object(L)->is_owner);
+  lua_pushboolean(L, mts_stateobject_check(L)->is_owner);
   return 1;
 }
 
@@ -142,7 +118,8 @@ static int state_own(lua_State *L)
   mts_StateObject *owner;
   mts_State *s;
   mts_Status status;
-  check_object(L); /* while the first argument is what the caller gave */
+  mts_stateobject_check(
+      L); /* while the first argument is what the caller gave */
   owner = mts_stateobject_push(L);
   s = check_state(L); /* anew: finalizers have run */
   status = mts_registry_add_owner(s);
@@ -152,71 +129,6 @@ static int state_own(lua_State *L)
   owner->state = s;
   owner->is_owner = true;
   return 1;
-}
-
-/*
-** Calls the state of the object, which can be finalized meanwhile, and pushes
-** the results.  Returns how many, or -1 if the state was busy; raises all
-** other errors.
-*/
-static inline MTS_ALWAYS_INLINE int call_state(lua_State *L,
-                                               mts_StateObject *object,
-                                               const mts_Values *args,
-                                               double timeout)
-{
-  mts_State *s = object->state;
-  mts_State *host_state = object->host_state;
-  mts_Buffer error_text = {0};
-  mts_Results results;
-  lua_State *outer = mts_interrupt_switch(host_state, L);
-  mts_Status status;
-  object->calls++;
-  status = mts_call(s, args, timeout, &results, &error_text);
-  if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED)
-    status = mts_error_compose_status(&error_text, status, s);
-  object->calls--;
-  release_if_unused(object);
-  mts_interrupt_switch(host_state, outer);
-  if (status == MTS_BUSY)
-    return -1;
-  if (status == MTS_RAISED)
-    mts_error_raise_message(L, &error_text);
-  if (status != MTS_OK)
-    mts_error_raise_status(L, status, "call");
-  if (results.rest.count > 0)
-    mts_codec_push(L, &results.rest);
-  return results.pushed + (int)results.rest.count;
-}
-
-/* state:call(...) */
-static int state_call(lua_State *L)
-{
-  mts_Values args;
-  mts_StateObject *object;
-  mts_transfer_scan(&args, L, 2);
-  object = check_live_object(L);
-  mts_transfer_check_args(&args);
-  return call_state(L, object, &args, MTS_FOREVER);
-}
-
-/* state:tcall(timeout, ...) */
-static int state_tcall(lua_State *L)
-{
-  mts_Values args;
-  mts_StateObject *object;
-  lua_Number timeout;
-  int results;
-  mts_transfer_scan(&args, L, 3);
-  object = check_live_object(L);
-  lua_pop(L, 1);
-  timeout = luaL_checknumber(L, 2);
-  luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
-  mts_transfer_check_args(&args);
-  lua_pushboolean(L, true);
-  results = call_state(L, object, &args, timeout);
-  if (results < 0)
-    lua_pushboolean(L, false);
-  return results < 0 ? 1 : results + 1;
 }
 
 /* state:interrupt([flag]) */
@@ -237,7 +149,7 @@ static int state_interrupt(lua_State *L)
 /* state:close() */
 static int state_close(lua_State *L)
 {
-  mts_StateObject *object = check_live_object(L);
+  mts_StateObject *object = mts_stateobject_check_live(L);
   mts_Status status = close_state(L, object);
   if (status != MTS_OK)
     return mts_error_raise_about(L, status, object->state);
@@ -247,8 +159,8 @@ static int state_close(lua_State *L)
 static const luaL_Reg state_methods[] = {{"id", state_id},
                                          {"name", state_name},
                                          {"isowner", state_isowner},
-                                         {"call", state_call},
-                                         {"tcall", state_tcall},
+                                         {"call", mts_statecall_call},
+                                         {"tcall", mts_statecall_tcall},
                                          {"interrupt", state_interrupt},
                                          {"close", state_close},
                                          {"own", state_own},
@@ -260,7 +172,7 @@ static const luaL_Reg state_methods[] = {{"id", state_id},
 
 static int state_tostring(lua_State *L)
 {
-  const mts_StateObject *object = check_object(L);
+  const mts_StateObject *object = mts_stateobject_check(L);
   char text[MTS_DESCRIPTION_SIZE] = "(finalized)";
   if (object->state)
     mts_state_describe(object->state, text);
@@ -287,7 +199,7 @@ static int state_gc(lua_State *L)
   if (object && object->state && !object->is_finalized) {
     object->is_finalized = true;
     disown(L, object);
-    release_if_unused(object);
+    mts_stateobject_release(object);
   }
   return 0;
 }
@@ -295,7 +207,7 @@ static int state_gc(lua_State *L)
 /* The end of the scope of a to-be-closed variable. */
 static int state_end_of_scope(lua_State *L)
 {
-  mts_StateObject *object = check_object(L);
+  mts_StateObject *object = mts_stateobject_check(L);
   if (object->is_owner && close_state(L, object) != MTS_OK)
     disown(L, object); /* it closes when the call in progress returns */
   return 0;

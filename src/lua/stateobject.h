@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "lua/userdata.h"
 #include "luaapi/compat.h"
 #include "state.h"
 
@@ -39,6 +40,42 @@ void mts_stateobject_push_class(lua_State *L);
 ** Stack: [-0, +1, m]
 */
 mts_StateObject *mts_stateobject_push(lua_State *L);
+
+/*
+** The object that a method is called for.
+** Stack: [-0, +1, v]
+** Errors: an argument error.
+*/
+static inline mts_StateObject *mts_stateobject_check(lua_State *L)
+{
+  return mts_userdata_check(L, MTS_STATE_CLASS);
+}
+
+/* Raises object_closed.  Returns: never.  Stack: [-0, +1, v] */
+int mts_stateobject_raise_finalized(lua_State *L);
+
+/*
+** The same; the object has a state.  Code in finalizers can still see one that
+** has none.
+** Stack: [-0, +1, v]
+** Errors: an argument error, object_closed.
+*/
+static inline mts_StateObject *mts_stateobject_check_live(lua_State *L)
+{
+  mts_StateObject *object = mts_stateobject_check(L);
+  if (!object->state || object->is_finalized)
+    mts_stateobject_raise_finalized(L);
+  return object;
+}
+
+/* Gives the reference of a finalized object back, unless a call uses it. */
+static inline void mts_stateobject_release(mts_StateObject *object)
+{
+  if (object->is_finalized && object->calls == 0) {
+    mts_state_release(object->state);
+    object->state = NULL;
+  }
+}
 
 /*
 ** The state that the object at index refers to.  Looks into the Lua registry.

@@ -100,20 +100,28 @@ int mts_protect_open(lua_State *L)
   return status;
 }
 
-static int check_stack(lua_State *L, void *size)
+typedef struct Growth {
+  int size;
+  bool is_done;
+} Growth;
+
+static int check_stack(lua_State *L, void *data)
 {
-  luaL_checkstack(L, *(const int *)size, "no room");
+  Growth *growth = data;
+  luaL_checkstack(L, growth->size, "no room");
+  growth->is_done = true;
   return 0;
 }
 
+/* Each protected call can run finalizers in the end; their errors are lost. */
 bool mts_protect_grow_beyond(lua_State *L, int size)
 {
+  Growth growth = {size, false};
   mts_protect_push(L);
-  if (mts_protect(L, check_stack, &size, 0, 0, 0) != LUA_OK) {
+  if (mts_protect(L, check_stack, &growth, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1);
-    return false;
-  }
-  return lua_checkstack(L, size); /* needs no more memory */
+  /* Once it has been grown, this needs no more memory. */
+  return growth.is_done && lua_checkstack(L, size);
 }
 
 #endif

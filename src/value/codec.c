@@ -1,8 +1,5 @@
 /*
-** codec.c - values as bytes
-**
-** Each value is a tag byte and its data, without any alignment; but arrays are
-** padded, so that their elements begin at a multiple of ARRAY_ALIGNMENT.
+** codec.c - values as bytes: messages
 **
 ** Native threads, which have no Lua state, write messages that become the
 ** arguments of a call.  Results are kept in one when the state has to be left
@@ -15,31 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/*
-** Each kind has a tag, and some values have a shorter form with another one.
-** Behind the tag of a number or of light userdata is the C value; of a string,
-** size_t and bytes; of an array, carray_type, size_t (how many elements),
-** padding and elements.
-*/
-#define TAG_NAME(kind, lua_type, test, need) TAG_##kind,
-typedef enum Tag {
-  MTS_KINDS(TAG_NAME) TAG_TRUE, /* a boolean; TAG_BOOLEAN is false then */
-  TAG_BYTES                     /* size_t, bytes, each of them an integer */
-} Tag;
-#undef TAG_NAME
+#include "value/format.h"
 
-#define ARRAY_ALIGNMENT _Alignof(max_align_t)
-
-static size_t padding_at(size_t position)
-{
-  return (ARRAY_ALIGNMENT - position % ARRAY_ALIGNMENT) % ARRAY_ALIGNMENT;
-}
-
-/* ======================================================================= */
-/* To bytes                                                                */
-/* ======================================================================= */
-
-static bool append_value(mts_Message *message, Tag tag, const void *data,
+static bool append_value(mts_Message *message, mts_Tag tag, const void *data,
                          size_t size)
 {
   char *place = mts_buffer_reserve(&message->bytes, 1 + size);
@@ -54,7 +29,7 @@ static bool append_value(mts_Message *message, Tag tag, const void *data,
 }
 
 /* Appends bytes, with their number in front of them, that are count values. */
-static bool append_counted(mts_Message *message, Tag tag, const void *data,
+static bool append_counted(mts_Message *message, mts_Tag tag, const void *data,
                            size_t size, size_t count)
 {
   const size_t head = 1 + sizeof(size);
@@ -75,29 +50,30 @@ static bool append_counted(mts_Message *message, Tag tag, const void *data,
 
 bool mts_codec_add_boolean(mts_Message *message, bool value)
 {
-  return append_value(message, value ? TAG_TRUE : TAG_BOOLEAN, NULL, 0);
+  return append_value(message, value ? MTS_TAG_TRUE : MTS_TAG_BOOLEAN, NULL,
+                      0);
 }
 
 bool mts_codec_add_integer(mts_Message *message, lua_Integer value)
 {
-  return append_value(message, TAG_INTEGER, &value, sizeof(value));
+  return append_value(message, MTS_TAG_INTEGER, &value, sizeof(value));
 }
 
 bool mts_codec_add_number(mts_Message *message, lua_Number value)
 {
-  return append_value(message, TAG_NUMBER, &value, sizeof(value));
+  return append_value(message, MTS_TAG_NUMBER, &value, sizeof(value));
 }
 
 bool mts_codec_add_string(mts_Message *message, const char *string,
                           size_t length)
 {
-  return append_counted(message, TAG_STRING, string, length, 1);
+  return append_counted(message, MTS_TAG_STRING, string, length, 1);
 }
 
 bool mts_codec_add_bytes(mts_Message *message, const unsigned char *bytes,
                          size_t length)
 {
-  return append_counted(message, TAG_BYTES, bytes, length, length);
+  return append_counted(message, MTS_TAG_BYTES, bytes, length, length);
 }
 
 void *mts_codec_add_array(mts_Message *message, carray_type type, size_t count)
@@ -105,13 +81,13 @@ void *mts_codec_add_array(mts_Message *message, carray_type type, size_t count)
   const size_t element_size = mts_carray_element_size(type);
   size_t head = 1 + sizeof(type) + sizeof(count);
   char *place;
-  head += padding_at(message->bytes.length + head);
+  head += mts_format_padding(message->bytes.length + head);
   if (element_size == 0 || count > (SIZE_MAX - head) / element_size)
     return NULL;
   place = mts_buffer_reserve(&message->bytes, head + count * element_size);
   if (!place)
     return NULL;
-  *place = (char)TAG_CARRAY;
+  *place = (char)MTS_TAG_CARRAY;
   memcpy(place + 1, &type, sizeof(type));
   memcpy(place + 1 + sizeof(type), &count, sizeof(count));
   message->bytes.length += head + count * element_size;
@@ -119,27 +95,14 @@ void *mts_codec_add_array(mts_Message *message, carray_type type, size_t count)
   return place + head;
 }
 
-static bool append_found_array(mts_Message *message, const mts_Carray *array)
-{
-  const mts_Message before = *message;
-  void *elements = mts_codec_add_array(message, array->info.elementType,
-                                       array->info.elementCount);
-  if (elements && mts_carray_read(array, elements))
-    return true;
-  message->bytes.length = before.bytes.length;
-  message->count = before.count;
-  return false;
-}
-
-bool mts_codec_add_value(mts_Message *message, lua_State *L, int index,
-                         mts_Kind kind, const mts_Carray *array)
+bool mts_codec_add_plain(mts_Message *message, lua_State *L, int index)
 {
   const char *string;
   size_t length;
   void *pointer;
-  switch (kind) {
+  switch (mts_kind_of(L, index, lua_type(L, index))) {
   case MTS_KIND_NIL:
-    return append_value(message, TAG_NIL, NULL, 0);
+    return append_value(message, MTS_TAG_NIL, NULL, 0);
   case MTS_KIND_BOOLEAN:
     return mts_codec_add_boolean(message, lua_toboolean(L, index));
   case MTS_KIND_INTEGER:
@@ -150,11 +113,15 @@ bool mts_codec_add_value(mts_Message *message, lua_State *L, int index,
     string = lua_tolstring(L, index, &length);
     return mts_codec_add_string(message, string, length);
   case MTS_KIND_LIGHTUSERDATA:
+    if (MTS_LIGHTUSERDATA_NEEDS_MEMORY) /* which can raise other errors, too */
+      return false;
     pointer = lua_touserdata(L, index);
-    return append_value(message, TAG_LIGHTUSERDATA, &pointer, sizeof(pointer));
+    return append_value(message, MTS_TAG_LIGHTUSERDATA, &pointer,
+                        sizeof(pointer));
   case MTS_KIND_CARRAY:
-    return append_found_array(message, array);
-  case MTS_KIND_MISFIT: /* has been refused */
+  case MTS_KIND_TABLE:
+  case MTS_KIND_FUNCTION:
+  case MTS_KIND_MISFIT:
     break;
   }
   return false;
@@ -166,80 +133,9 @@ void mts_codec_clear(mts_Message *message)
   message->count = 0;
 }
 
-/* ======================================================================= */
-/* From bytes                                                              */
-/* ======================================================================= */
-
-/* Reads size bytes at *position into value. */
-static void read_data(const mts_Message *message, size_t *position,
-                      void *value, size_t size)
+void mts_codec_free(mts_Message *message)
 {
-  memcpy(value, message->bytes.data + *position, size);
-  *position += size;
-}
-
-static void push_counted(lua_State *L, const mts_Message *message, Tag tag,
-                         size_t *position)
-{
-  const char *data;
-  size_t size, i;
-  read_data(message, position, &size, sizeof(size));
-  data = message->bytes.data + *position;
-  *position += size;
-  if (tag == TAG_STRING)
-    lua_pushlstring(L, data, size);
-  else
-    for (i = 0; i < size; i++)
-      lua_pushinteger(L, (unsigned char)data[i]);
-}
-
-static void push_read_array(lua_State *L, const mts_Message *message,
-                            size_t *position)
-{
-  carray_type type;
-  size_t count;
-  read_data(message, position, &type, sizeof(type));
-  read_data(message, position, &count, sizeof(count));
-  *position += padding_at(*position);
-  mts_carray_push_new(L, type, count, message->bytes.data + *position);
-  *position += count * mts_carray_element_size(type);
-}
-
-void mts_codec_push(lua_State *L, const mts_Message *message)
-{
-  size_t position = 0;
-  while (position < message->bytes.length) {
-    const Tag tag = (Tag)message->bytes.data[position++];
-    lua_Integer integer;
-    lua_Number number;
-    void *pointer;
-    switch (tag) {
-    case TAG_NIL:
-      lua_pushnil(L);
-      break;
-    case TAG_BOOLEAN:
-    case TAG_TRUE:
-      lua_pushboolean(L, tag == TAG_TRUE);
-      break;
-    case TAG_INTEGER:
-      read_data(message, &position, &integer, sizeof(integer));
-      lua_pushinteger(L, integer);
-      break;
-    case TAG_NUMBER:
-      read_data(message, &position, &number, sizeof(number));
-      lua_pushnumber(L, number);
-      break;
-    case TAG_STRING:
-    case TAG_BYTES:
-      push_counted(L, message, tag, &position);
-      break;
-    case TAG_LIGHTUSERDATA:
-      read_data(message, &position, &pointer, sizeof(pointer));
-      lua_pushlightuserdata(L, pointer);
-      break;
-    case TAG_CARRAY:
-      push_read_array(L, message, &position);
-      break;
-    }
-  }
+  mts_handle_release(&message->handles);
+  mts_buffer_free(&message->bytes);
+  *message = (mts_Message){0};
 }

@@ -1,5 +1,8 @@
 /*
-** codec.h - values as bytes
+** codec.h - values as bytes: messages
+**
+** encode.h makes a message of the values on a Lua stack, decode.h pushes the
+** values of one.  Here is what native threads, which have no Lua state, write.
 */
 #ifndef MTS_CODEC_H
 #define MTS_CODEC_H
@@ -12,14 +15,18 @@
 #include "luaapi/compat.h"
 #include "util.h"
 #include "value/carray.h"
-#include "value/transfer.h"
+#include "value/handle.h"
+#include "value/kinds.h"
 
 MTS_BEGIN_HIDDEN
 
 /* Values of no Lua state.  All zero is a valid empty message. */
 typedef struct mts_Message {
   mts_Buffer bytes;
-  size_t count; /* values */
+  size_t count;        /* values */
+  mts_Handle *handles; /* objects that it holds */
+  unsigned slots;      /* for short strings, that reading it takes */
+  bool is_deep;        /* there are tables, functions, or objects */
 } mts_Message;
 
 /*
@@ -45,23 +52,21 @@ void *mts_codec_add_array(mts_Message *message, carray_type type,
                           size_t count);
 
 /*
-** Adds the value of that kind at index.  array: what was found, if it is an
-** array.
-** Returns: false, with the message unchanged, if there is no room.
+** Adds the value at index, if pushing it needs memory at most.
+** Returns: false, with the message unchanged, if it is not, or there is no
+** room.
 ** Stack: [-0, +0, -]
 */
-bool mts_codec_add_value(mts_Message *message, lua_State *L, int index,
-                         mts_Kind kind, const mts_Carray *array);
+bool mts_codec_add_plain(mts_Message *message, lua_State *L, int index);
 
-/* Removes all values. */
+/* Removes all values; there are no handles. */
 void mts_codec_clear(mts_Message *message);
 
 /*
-** Pushes the values; L has room for them and two more.
-** Errors: for want of memory; for arrays as mts_carray_push_new.
-** Stack: [-0, +message->count, e]
+** Frees all that the message holds; it is empty then.
+** Locks: no mutex may be held: states can be closed.
 */
-void mts_codec_push(lua_State *L, const mts_Message *message);
+void mts_codec_free(mts_Message *message);
 
 MTS_END_HIDDEN
 

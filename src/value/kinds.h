@@ -3,10 +3,11 @@
 **
 ** MTS_KINDS names each of them once.  The enum, how a value is recognised, and
 ** what its copy takes are made from this list, and so are the tags of the
-** bytes (codec.c).  Everything else that depends on the kind is a switch over
+** bytes (format.h).  Everything else that depends on the kind is a switch over
 ** the enum, without a default, so that the compiler tells of a kind that a
 ** switch lacks: the examination (transfer.c), the copy from stack to stack
-** (transfer.h), and the way to the bytes and back (codec.c).
+** (transfer.h), and the way to the bytes and back (codec.c, encode.c, and
+** decode.c).
 */
 #ifndef MTS_KINDS_H
 #define MTS_KINDS_H
@@ -36,6 +37,7 @@ typedef enum mts_Need {
 ** X(kind, lua_type, test, need).  A value is of the first kind in the list
 ** that has its Lua type and whose test is true.  Kinds of one Lua type have
 ** the same need.  Any full userdata passes for an array until it is examined.
+** Tables and functions cross as bytes only.
 */
 #define MTS_KINDS(X)                                                          \
   X(NIL, LUA_TNIL, true, MTS_NEED_NOTHING)                                    \
@@ -45,7 +47,9 @@ typedef enum mts_Need {
   X(LIGHTUSERDATA, LUA_TLIGHTUSERDATA, true,                                  \
     MTS_LIGHTUSERDATA_NEEDS_MEMORY ? MTS_NEED_PROTECTION : MTS_NEED_NOTHING)  \
   X(STRING, LUA_TSTRING, true, MTS_NEED_MEMORY)                               \
-  X(CARRAY, LUA_TUSERDATA, true, MTS_NEED_EXAMINATION)
+  X(CARRAY, LUA_TUSERDATA, true, MTS_NEED_EXAMINATION)                        \
+  X(TABLE, LUA_TTABLE, true, MTS_NEED_EXAMINATION)                            \
+  X(FUNCTION, LUA_TFUNCTION, true, MTS_NEED_EXAMINATION)
 
 #define MTS_KIND_NAME(kind, lua_type, test, need) MTS_KIND_##kind,
 typedef enum mts_Kind {

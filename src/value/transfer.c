@@ -27,6 +27,8 @@ static bool examine_value(lua_State *L, int index, mts_Kind kind,
     return true;
   case MTS_KIND_CARRAY:
     return mts_carray_find(L, index, array);
+  case MTS_KIND_TABLE:
+  case MTS_KIND_FUNCTION:
   case MTS_KIND_MISFIT:
     break;
   }

@@ -120,7 +120,9 @@ static inline void mts_transfer_push_value(lua_State *to, lua_State *from,
   case MTS_KIND_CARRAY:
     mts_carray_push_copy(to, array);
     break;
-  case MTS_KIND_MISFIT: /* has been refused */
+  case MTS_KIND_TABLE:
+  case MTS_KIND_FUNCTION:
+  case MTS_KIND_MISFIT: /* have been refused */
     break;
   }
 }

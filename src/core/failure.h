@@ -1,0 +1,47 @@
+/*
+** failure.h - why a call failed
+*/
+#ifndef MTS_FAILURE_H
+#define MTS_FAILURE_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+
+#include "luaapi/compat.h"
+#include "util.h"
+#include "value/codec.h"
+
+MTS_BEGIN_HIDDEN
+
+/* What there is to say when a function reports MTS_RAISED. */
+typedef struct mts_Failure {
+  mts_Buffer text;  /* the message; empty if the error is on the stack */
+  bool is_on_stack; /* an error of the caller's own code is on top there */
+  bool has_value;   /* the error value of a service crosses: */
+  mts_Message value;
+} mts_Failure;
+
+static inline void mts_failure_open(mts_Failure *failure)
+{
+  failure->text = (mts_Buffer){0};
+  failure->is_on_stack = false;
+  failure->has_value = false;
+}
+
+/*
+** Frees what there is.
+** Locks: no mutex may be held.
+*/
+void mts_failure_close(mts_Failure *failure);
+
+/*
+** Pushes the error, unless it is on the stack, and frees what there is.
+** Locks: no mutex may be held.
+** Stack: [-0, +(0|1), -]
+*/
+void mts_failure_push(lua_State *L, mts_Failure *failure);
+
+MTS_END_HIDDEN
+
+#endif

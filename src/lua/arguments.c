@@ -1,0 +1,93 @@
+/*
+** arguments.c - arguments for services as messages
+**
+** A message can hold states, and to free it can close them, so the host state
+** has to know meanwhile what runs there (see stateobject.c).
+**
+** Takes no locks of its own.
+*/
+#include "lua/arguments.h"
+
+#include "core/interrupt.h"
+#include "error.h"
+#include "lua/userdata.h"
+#include "value/encode.h"
+
+#define MESSAGE_CLASS "mtstates.message"
+
+void mts_arguments_free(lua_State *L, mts_Message *message)
+{
+  if (message->handles) {
+    mts_State *host_state = mts_userdata_context(L)->host_state;
+    lua_State *outer = mts_interrupt_switch(host_state, L);
+    mts_codec_free(message);
+    mts_interrupt_switch(host_state, outer);
+  }
+  else
+    mts_codec_free(message);
+}
+
+static int collect_message(lua_State *L)
+{
+  mts_Message *message = mts_userdata_to(L);
+  if (message)
+    mts_arguments_free(L, message);
+  return 0;
+}
+
+static const luaL_Reg message_metamethods[] = {{"__gc", collect_message},
+                                               {NULL, NULL}};
+
+void mts_arguments_open(lua_State *L)
+{
+  luaL_newmetatable(L, MESSAGE_CLASS);
+  lua_pushvalue(L, -2);
+  lua_insert(L, -2);
+  lua_pushvalue(L, -1);
+  mts_userdata_set_functions(L, message_metamethods);
+  lua_pop(L, 3);
+}
+
+mts_Message *mts_arguments_push(lua_State *L)
+{
+  mts_Message *message = lua_newuserdatauv(L, sizeof(*message), 0);
+  *message = (mts_Message){0};
+  luaL_setmetatable(L, MESSAGE_CLASS);
+  return message;
+}
+
+static int raise_argument(lua_State *L, int index, const mts_Misfit *misfit)
+{
+  lua_pushfstring(L, "%s%s%s cannot be transferred to another state",
+                  misfit->way, *misfit->way != '\0' ? ": " : "", misfit->what);
+  return luaL_argerror(L, index, lua_tostring(L, -1));
+}
+
+void mts_arguments_encode(lua_State *L, int first, int count,
+                          mts_Message *message)
+{
+  const mts_Encodable arguments = {.L = L,
+                                   .first = first,
+                                   .count = count,
+                                   .style = MTS_WAY_OF_ARGUMENT,
+                                   .holds_strings = true};
+  mts_State *host_state = mts_userdata_context(L)->host_state;
+  lua_State *outer = mts_interrupt_switch(host_state, L);
+  mts_Misfit misfit;
+  const mts_Encoding encoding = mts_encode(&arguments, message, &misfit);
+  if (encoding != MTS_ENCODED)
+    mts_codec_free(message);
+  mts_interrupt_switch(host_state, outer);
+  switch (encoding) {
+  case MTS_ENCODED:
+    break;
+  case MTS_ENCODING_MISFIT:
+    raise_argument(L, first + misfit.number - 1, &misfit);
+    break;
+  case MTS_ENCODING_NO_MEMORY:
+    mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
+    break;
+  case MTS_ENCODING_RAISED:
+    lua_error(L);
+  }
+}

@@ -1,0 +1,120 @@
+/*
+** statecall.c - calls of states by Lua code
+**
+** See stateobject.c for what holds while errors are raised, and while code of
+** other states runs.
+**
+** Takes no locks of its own.
+*/
+#include "lua/statecall.h"
+
+#include <math.h>
+
+#include "core/call.h"
+#include "core/deep.h"
+#include "core/interrupt.h"
+#include "error.h"
+#include "lua/arguments.h"
+#include "lua/stateobject.h"
+#include "value/decode.h"
+
+/*
+** Calls the state of the object, which can be finalized meanwhile, with the
+** message, which it frees, or without one with the values.  Pushes the results
+** and returns how many, or -1 if the state was busy; raises all other errors.
+*/
+static inline MTS_ALWAYS_INLINE int
+call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
+           mts_Message *message, double timeout)
+{
+  mts_State *s = object->state;
+  mts_State *host_state = object->host_state;
+  mts_Failure failure;
+  mts_Results results;
+  lua_State *outer = mts_interrupt_switch(host_state, L);
+  mts_Status status;
+  mts_failure_open(&failure);
+  object->calls++;
+  if (message) {
+    status = mts_call_deep(s, L, message, timeout, &results, &failure);
+    mts_codec_free(message);
+  }
+  else
+    status = mts_call(s, args, timeout, &results, &failure);
+  if (status == MTS_OK && results.rest.is_deep) {
+    results.pushed = (int)results.rest.count;
+    status = mts_deep_push_results(L, &results.rest, s, &failure);
+  }
+  if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED)
+    status = mts_error_compose_status(&failure.text, status, s);
+  if (status == MTS_RAISED)
+    mts_failure_push(L, &failure);
+  object->calls--;
+  mts_stateobject_release(object);
+  mts_interrupt_switch(host_state, outer);
+  if (status == MTS_BUSY)
+    return -1;
+  if (status == MTS_RAISED)
+    lua_error(L);
+  if (status != MTS_OK)
+    mts_error_raise_status(L, status, "call");
+  if (results.rest.count > 0)
+    mts_decode_push_plain(L, &results.rest);
+  return results.pushed + (int)results.rest.count;
+}
+
+/* Messages of so many bytes need no memory but the C stack. */
+#define SHORT_MESSAGE 512
+
+/* The same with values to be examined: for a service as a message. */
+static int call_examined(lua_State *L, mts_StateObject *object,
+                         mts_Values *args, double timeout)
+{
+  mts_Message message = {0};
+  char space[SHORT_MESSAGE];
+  if (!object->state->is_service) {
+    mts_transfer_examine_args(args);
+    return call_state(L, object, args, NULL, timeout);
+  }
+  mts_buffer_start(&message.bytes, space, sizeof(space));
+  mts_arguments_encode(L, args->first, args->count, &message);
+  if (!object->state || object->is_finalized) { /* by __transfer */
+    mts_arguments_free(L, &message);
+    mts_stateobject_raise_finalized(L);
+  }
+  return call_state(L, object, NULL, &message, timeout);
+}
+
+/* state:call(...) */
+int mts_statecall_call(lua_State *L)
+{
+  mts_Values args;
+  mts_StateObject *object;
+  mts_transfer_scan(&args, L, 2);
+  object = mts_stateobject_check_live(L);
+  if (args.need == MTS_NEED_EXAMINATION)
+    return call_examined(L, object, &args, MTS_FOREVER);
+  return call_state(L, object, &args, NULL, MTS_FOREVER);
+}
+
+/* state:tcall(timeout, ...) */
+int mts_statecall_tcall(lua_State *L)
+{
+  mts_Values args;
+  mts_StateObject *object;
+  lua_Number timeout;
+  int results;
+  mts_transfer_scan(&args, L, 3);
+  object = mts_stateobject_check_live(L);
+  lua_pop(L, 1);
+  timeout = luaL_checknumber(L, 2);
+  luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
+  lua_pushboolean(L, true);
+  if (args.need == MTS_NEED_EXAMINATION)
+    results = call_examined(L, object, &args, timeout);
+  else
+    results = call_state(L, object, &args, NULL, timeout);
+  if (results < 0)
+    lua_pushboolean(L, false);
+  return results < 0 ? 1 : results + 1;
+}

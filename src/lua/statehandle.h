@@ -1,0 +1,20 @@
+/*
+** statehandle.h - states among the values that cross
+*/
+#ifndef MTS_STATEHANDLE_H
+#define MTS_STATEHANDLE_H
+
+#include "base/compiler.h"
+#include "luaapi/compat.h"
+
+MTS_BEGIN_HIDDEN
+
+/*
+** Lets state objects cross.  open_module: opens the module in Lua states that
+** get one and have not loaded it.
+*/
+void mts_statehandle_register(lua_CFunction open_module);
+
+MTS_END_HIDDEN
+
+#endif
