@@ -31,6 +31,33 @@ function helpers.it_needs(has_feature, feature)
   end
 end
 
+-- Gives f with the globals as environment, for itself and for the functions
+-- that it makes. Those of a spec have one of busted's, whose metatable cannot
+-- cross.
+function helpers.with_globals(f)
+  local setfenv = rawget(_G, "setfenv")
+  if setfenv then
+    return setfenv(f, _G)
+  end
+  local i = 1
+  while true do
+    local name = debug.getupvalue(f, i)
+    if name == "_ENV" then
+      rawget(debug, "upvaluejoin")(f, i, helpers.with_globals, 1)
+      return f
+    elseif not name then
+      return f
+    end
+    i = i + 1
+  end
+end
+
+-- busted's `it` for a body whose functions cross.
+function helpers.it_with_globals(name, body)
+  helpers.with_globals(body)
+  require "busted".it(name, function() body() end)
+end
+
 -- A busted before_each that ends the process when a spec hangs. Who runs the
 -- specs with a slower Lua says so in the environment.
 function helpers.watch(topic, seconds)

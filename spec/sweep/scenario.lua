@@ -426,6 +426,138 @@ end, gives("mtstates.error.invoking_state",
   "stack traceback:\n\t[C]: in ?", err_text, true, "mtstates.error",
   "mtstates.error.interrupted", "the text", err_text))
 
+-- --------------------------------------------------------- deep values --
+
+local deep -- a service that gives back what it gets, and more
+local Point, Box
+
+prepare(function()
+  opens("deep service echo", nil)(mtstates.newstate({}, [[
+    local mt = require "mtstates"
+    require "carray"
+    local Pair = mt.class("Pair")
+    Pair.__transfer = function(pair) return pair[1], {pair[2]} end
+    Pair.__receive = function(a, b) return setmetatable({a, b[1]}, Pair) end
+    mt.class("Point")
+    return function(first, ...)
+      if first == "raise" then
+        error(..., 0)
+      elseif first == "thread" then
+        return {{coroutine.create(print)}}
+      elseif first == "unknown" then
+        return {setmetatable({}, mt.class("nowhere else"))}
+      elseif first == "run" then
+        local f = ...
+        return f(select(2, ...))
+      end
+      return first, ...
+    end
+  ]]))
+  deep = states["deep service echo"]
+  Point = mtstates.class("Point")
+  Box = mtstates.class("Pair")
+  Box.__transfer = function(pair) return pair[1], {pair[2]} end
+  Box.__receive = function(a, b) return setmetatable({a, b[1]}, Box) end
+end)
+
+step("deep, tables", function()
+  local t = {1, 2.5, false, {x = text, y = "short"}, y = "short"}
+  t.self, t[t[4]] = t, true
+  local a, b = deep:call(t, {t})
+  return #a, a[1], a[4].x, a.y, a[4].y, a[a[4]], a.self == a, b[1] == a
+end, gives(4, 1, text, "short", "short", true, true, true))
+
+step("deep, many tables", function()
+  local t = {}
+  for i = 1, 50 do
+    t = {t, i, ("name %d"):format(i)}
+  end
+  local r, levels = deep:call("first", t), 0
+  local _, list = deep:call("first", t)
+  while list[1] do
+    list, levels = list[1], levels + 1
+  end
+  return r, levels
+end, gives("first", 50))
+
+step("deep, functions", function()
+  local n, twice = 1
+  local function up(by) n = n + by; return n, text end
+  function twice(f, by) f(by); return f(by) end
+  local a, b = deep:call("run", twice, up, 2)
+  local _, f, g = deep:call(0, up, function() return n end)
+  f(7)
+  return a, b, n, up(0) == 1 and (g() == 8 or g() == 1)
+end, gives(5, text, 1, true))
+
+step("deep, modules", function()
+  local _, s, f, g = deep:call(0, string, string.format, _G)
+  return s == string, f == string.format, g == _G
+end, gives(true, true, true))
+
+step("deep, instances", function()
+  local point = setmetatable({x = 1}, Point)
+  local a, b = deep:call(point, {point})
+  return getmetatable(a) == Point, a.x, b[1] == a
+end, gives(true, 1, true))
+
+step("deep, objects", function()
+  local pair = setmetatable({text, 2}, Box)
+  local a, b = deep:call(pair, {[pair] = setmetatable({1, pair}, Box)})
+  return getmetatable(a) == Box, a[1], a[2], b[a][1], b[a][2] == a
+end, gives(true, text, 2, 1, true))
+
+step("deep, states and arrays", function()
+  local list = {states["echo"], array_sent, array_sent, host.pointer()}
+  local r = deep:call(list)
+  return r[1] == states["echo"], r[1]:isowner(), r[1]:call(text),
+    r[2] == r[3], r[2]:len(), r[4] == list[4]
+end, gives(true, false, text, true, 3, true))
+
+step("deep, a misfit", function()
+  return pcall(deep.call, deep, {cfg = {{coroutine.create(print)}}})
+end, raises("bad argument #", "field 'cfg[1][1]': thread cannot"))
+
+step("deep, a misfit among results", function()
+  return pcall(deep.call, deep, "thread")
+end, raises("mtstates.error.state_result: state(id=",
+  "result #1[1][1] is a thread, which"))
+
+step("deep, an unknown class", function()
+  return pcall(deep.call, deep, {{setmetatable({}, mtstates.class("mine"))}})
+end, raises("mtstates.error.unknown_class: state(id=",
+  "argument #1, field '[1][1]': class 'mine' is not known there"))
+
+step("deep, an unknown class among results", function()
+  return pcall(deep.call, deep, "unknown")
+end, raises("mtstates.error.unknown_class: state(id=",
+  "result #1[1]: class 'nowhere else' is not known here"))
+
+step("deep, an error value", function()
+  local ok, e = pcall(deep.call, deep, "raise", {code = {404, text}})
+  if type(e) ~= "table" then
+    error(e, 0)
+  end
+  return ok, e.code[1], e.code[2]
+end, gives(false, 404, text))
+
+step("deep, an error value that cannot cross", function()
+  return pcall(deep.call, deep, "run", function()
+    error(coroutine.create(print))
+  end)
+end, raises("mtstates.error.invoking_state: state(id=",
+  "(error object is a thread value)", "\nstack traceback:\n\t"))
+
+step("deep, setup", function()
+  local base = {10, text}
+  return mtstates.newstate({libs = false}, function(...)
+    return {sum = function(n) return base[1] + n end}, base, ...
+  end, base, {x = text})
+end, function(s, a, b, c)
+  opens("deep setup", nil)(s)
+  gives(text, true, text, 12)(a[2], a == b, c.x, s:call("sum", 2))
+end)
+
 -- ------------------------------------------------------------- nesting --
 
 prepare(function()

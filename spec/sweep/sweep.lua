@@ -51,7 +51,7 @@ local function kind_of(err)
     return name
   elseif name == "state_result" and rest:find("carray: ", 1, true) then
     return name
-  elseif err:find("^not enough memory") then
+  elseif err:find("^not enough memory") or err:find("^carray: ") then
     return "not enough memory"
   end
 end

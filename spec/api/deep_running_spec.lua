@@ -1,0 +1,150 @@
+-- __transfer runs while values are read, and can do what it likes with them.
+
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+
+describe("code that runs while values are read", function()
+  before_each(helpers.watch("deep __transfer"))
+  after_each(helpers.unwatch)
+
+  local s, class
+
+  before_each(function()
+    class = mtstates.class("deep.Running")
+    s = mtstates.newstate({}, [[
+      local pack = require "helpers".pack
+      local class = require "mtstates".class("deep.Running")
+      class.__receive = function(...)
+        return setmetatable({given = pack(...)}, class)
+      end
+      return function(code, ...)
+        return assert((loadstring or load)(code))(...)
+      end
+    ]])
+  end)
+
+  after_each(function()
+    class.__transfer = nil
+  end)
+
+  local function own(t)
+    return setmetatable(t or {}, class)
+  end
+
+  -- What the collector frees gives its address to what is made next.
+  it("may be made of what nothing else holds", function()
+    function class.__transfer(x)
+      collectgarbage()
+      return {x.n, {x.n}}, "text " .. x.n, {[{x.n}] = "key " .. x.n}
+    end
+    local list = {}
+    for n = 1, 100 do
+      list[n] = own({n = n})
+    end
+    assert.equals(100, s:call([[
+      local list = ...
+      for n, x in ipairs(list) do
+        local t, text, keys = x.given[1], x.given[2], x.given[3]
+        assert(t[1] == n and t[2][1] == n and text == "text " .. n)
+        assert(next(keys)[1] == n and keys[next(keys)] == "key " .. n)
+      end
+      return #list
+    ]], list))
+  end)
+
+  it("may drop what has been read, in __transfer", function()
+    local root = {}
+    function class.__transfer(x)
+      for i = 1, x.n - 1 do
+        root[i] = false
+      end
+      collectgarbage()
+      for i = x.n + 1, 60 do
+        root[i] = i % 2 == 0 and root[i] or {"new", i}
+      end
+      return x.n
+    end
+    for i = 1, 60 do
+      root[i] = i % 2 == 0 and own({n = i}) or {"old", i}
+    end
+    assert.equals(30, s:call([[
+      local root, count = ..., 0
+      for i, x in ipairs(root) do
+        if i % 2 == 0 then
+          assert(x.given[1] == i)
+        else
+          assert(x[2] == i and x[1] == (i == 1 and "old" or "new"))
+          count = count + 1
+        end
+      end
+      return count
+    ]], root))
+  end)
+
+  it("may drop strings that have been read, in __transfer", function()
+    local root = {}
+    function class.__transfer(x)
+      root[x.n - 1] = false
+      collectgarbage()
+      root[x.n + 1] = "new " .. x.n + 1
+      return x.n
+    end
+    for i = 1, 401 do
+      root[i] = i % 2 == 0 and own({n = i}) or "old " .. i
+    end
+    assert.equals(401, s:call([[
+      local root = ...
+      for i = 3, 399, 2 do
+        assert(root[i] == "new " .. i)
+      end
+      return #root
+    ]], root))
+  end)
+
+  it("may change what is being read, in __transfer", function()
+    local root
+    for round = 1, 60 do
+      root = {}
+      local calls = 0
+      function class.__transfer(x)
+        calls = calls + 1
+        local t = x.inside
+        for i = 1, round do
+          t["new " .. round .. " " .. i], t[i] = {i}, nil
+        end
+        if round % 3 == 0 then
+          for key in next, t do
+            t[key] = nil
+          end
+        end
+        root.late = {calls}
+        if round % 10 == 0 then
+          collectgarbage()
+        end
+        return calls
+      end
+      for i = 1, 40 do
+        root[i] = {i, own({inside = root})}
+        root["k" .. i], root[{}] = own({inside = root[i]}), own({inside = {}})
+      end
+      local ok, err = pcall(s.call, s, "return 1", root)
+      assert.is_true(ok and err == 1 or type(err) == "string" and #err > 0)
+      assert.equals("usable", s:call("return ...", "usable"))
+    end
+  end)
+
+  it("may call other states, and the one that is called", function()
+    local other = mtstates.newstate({}, helpers.echo)
+    function class.__transfer(x)
+      local t = other:call({x.n, {x.n}})
+      local sum = s:call("local t, n = ... return {t[1] + n}", t, x.n)
+      return sum[1], t
+    end
+    local t = {own({n = 1}), {own({n = 2})}}
+    local a, b, c = s:call([[
+      local t = ...
+      return t[1].given[1], t[2][1].given[1], t[2][1].given[2][2][1]
+    ]], t)
+    assert.same({2, 4, 2}, {a, b, c})
+  end)
+end)
