@@ -55,7 +55,7 @@ local shop = mtstates.newstate("shop", function()
     }))
   end
   function answers.menu()
-    return { "tea", "yak" } -- tables can't leave a state
+    return { "tea", "yak" } -- tables only leave services
   end
   return function(question)
     return answers[question]()

@@ -3,7 +3,9 @@
 -- The module as lua-language-server sees it: only annotations, never run.
 -- `make lint` compares it with what the module offers.
 
----What crosses between states, as a copy.
+---What crosses between states, as a copy. To and from classic states only
+---plain values cross; the others need a service. What is inside of tables, and
+---the upvalues of functions, must be able to cross, too.
 ---@alias mtstates.value
 ---| nil
 ---| boolean
@@ -11,17 +13,21 @@
 ---| number
 ---| string
 ---| lightuserdata
----| userdata # an array of the module carray
+---| userdata # an array of the module carray; for a service: with `__transfer`
+---| table # for a service: without a metatable, or an object of a class
+---| function # for a service: a Lua function, or a C function of a module
+---| mtstates.state # for a service: arrives as a reference
 
 ---Runs once in a new state and returns the callback: Lua code, or a Lua
----function without upvalues.
+---function. For a classic state that has no upvalues; a service gets copies.
 ---@alias mtstates.setup
 ---| string
 ---| fun(...): function, ...
 ---| fun(...): table, ... # of a service: a table of functions
 
----An options table stands in the place of `libs` and makes the state a
----service.
+---An options table, also an empty one, stands in the place of `libs` and makes
+---the state a service: tables, functions, objects and states cross, and error
+---values that are no strings arrive as they are.
 ---@class mtstates.options
 ---@field libs boolean? # false: most standard libraries wait for `require`
 
@@ -37,7 +43,8 @@ local mtstates = {}
 ---when the last owner is collected, the state is closed. A string in the first
 ---place is the name if anything follows it.
 ---
----Errors: `invoking_state`, `state_result`, `out_of_memory`.
+---Errors: `invoking_state`, `state_result`, `unknown_class`, `out_of_memory`;
+---from the setup of a service also values that are no strings.
 ---@param name string? # not necessarily unique
 ---@param libs boolean|mtstates.options|nil # as the option libs
 ---@param setup mtstates.setup
@@ -89,7 +96,10 @@ function mtstates.id() end
 function mtstates.type(value) end
 
 ---Makes a metatable known by a name in this Lua state, and sets its `__name`.
----Without `metatable`: the one with that name, made if it is missing.
+---Without `metatable`: the one with that name, made if it is missing. Objects
+---with this metatable cross to services that know a class of the same name.
+---Its field `__transfer`, a function, gives the values that cross in the place
+---of an object; `__receive` of the other side makes the object of them.
 ---@param name string
 ---@param metatable table?
 ---@return table metatable
@@ -110,7 +120,8 @@ function state:id() end
 ---@nodiscard
 function state:name() end
 
----Another owner of the same state.
+---Another owner of the same state. Makes an owner of a reference, as that of
+---a state object that has arrived in a service.
 ---
 ---Errors: `object_closed`.
 ---@return mtstates.state owner
@@ -122,10 +133,11 @@ function state:own() end
 ---@nodiscard
 function state:isowner() end
 
----Runs the callback. Waits while another thread's call is in progress.
+---Runs the callback. Waits while another thread's call is in progress. If a
+---service has a table of functions, the first argument chooses one.
 ---
----Errors: `invoking_state`, `state_result`, `object_closed`, `deadlock`,
----`out_of_memory`.
+---Errors: `invoking_state`, `state_result`, `unknown_class`, `object_closed`,
+---`deadlock`, `out_of_memory`; from a service also values that are no strings.
 ---@param ... mtstates.value # arguments for the callback
 ---@return any ... # results of the callback
 function state:call(...) end
@@ -179,6 +191,8 @@ function state:close() end
 ---@field out_of_memory "mtstates.error.out_of_memory"
 ---Setup or callback returned what cannot be used or transferred.
 ---@field state_result "mtstates.error.state_result"
+---A class, module or C function that crosses is not known on the other side.
+---@field unknown_class "mtstates.error.unknown_class"
 ---No open state has this id or name.
 ---@field unknown_object "mtstates.error.unknown_object"
 
