@@ -137,13 +137,18 @@ mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
 /*
 ** Pushes what __tostring of the value at index gives.
 ** Returns: false, with nothing pushed, if there is none or it fails.
+** Errors: for want of memory.
 */
 static bool push_tostring(lua_State *L, int index)
 {
+  int result;
   if (!luaL_getmetafield(L, index, "__tostring"))
     return false;
   lua_pushvalue(L, index);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING)
+  result = lua_pcall(L, 1, 1, 0);
+  if (result == LUA_ERRMEM)
+    lua_error(L);
+  if (result == LUA_OK && lua_type(L, -1) == LUA_TSTRING)
     return true;
   lua_pop(L, 1);
   return false;

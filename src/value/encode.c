@@ -336,7 +336,7 @@ static bool has_lost_place(mts_Encoder *e)
   return true;
 }
 
-/* Makes slots on the stack to keep long strings; moves *top above them. */
+/* Makes slots on the stack for long strings; moves *top above them. */
 static bool open_holder(mts_Encoder *e, int *top)
 {
   if (!mts_protect_grow_beyond(e->L, MTS_HELD_STRINGS)) {

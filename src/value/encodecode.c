@@ -139,13 +139,16 @@ static mts_Written join_upvalue(mts_Encoder *e, uint64_t number)
 
 #if MTS_CAN_JOIN_UPVALUES
 /*
-** Whether the upvalue of that number has still that id: code that __transfer
-** runs could have given the function another one.
+** Whether the number is that of an upvalue which the message has, and this has
+** still that id: code that __transfer runs could have given the function
+** another one.
 */
-static bool is_still_there(mts_Encoder *e, uint64_t number, const void *id)
+static bool is_same_upvalue(mts_Encoder *e, uint64_t number, const void *id)
 {
   lua_State *L = e->L;
   bool is_there;
+  if (number < MTS_IDENTITY_FIRST || MTS_IDENTITY_UPVALUE(number) == 0)
+    return false;
   if (!(e->needs & MTS_ENCODER_ANCHORS))
     return true;
   push_function_key(e, MTS_IDENTITY_POSITION(number));
@@ -165,7 +168,7 @@ static mts_Written write_upvalue(mts_Encoder *e, const mts_Frame *frame,
     e->stop = MTS_STOP_NO_MEMORY;
     return MTS_STOPPED;
   }
-  if (*number != 0 && is_still_there(e, *number, id))
+  if (is_same_upvalue(e, *number, id))
     return join_upvalue(e, *number);
   *number = MTS_IDENTITY_OF(frame->head, frame->done);
   if (strcmp(name, "_ENV") == 0)

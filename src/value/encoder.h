@@ -46,11 +46,11 @@ typedef enum mts_EncoderNeed {
   */
   MTS_ENCODER_ANCHORS = 8,
   MTS_ENCODER_ALL = 15,
-  /* Slots on the stack to keep long strings; not in a protected call. */
+  /* Slots on the stack that hold long strings; not in a protected call. */
   MTS_ENCODER_HOLDER = 16
 } mts_EncoderNeed;
 
-/* So many long strings are kept. */
+/* So many long strings are held, and not copied. */
 #define MTS_HELD_STRINGS 8
 
 /* Stack indices in the protected call, counted from the top of its values. */
@@ -208,7 +208,7 @@ mts_encoder_append_string(mts_Encoder *e, const char *string, size_t length)
 }
 
 /*
-** Whether a long string can be kept instead of being copied.  To start again
+** Whether a long string can be held instead of being copied.  To start again
 ** for that is worth it near the beginning only.
 */
 static inline bool mts_encoder_can_hold(const mts_Encoder *e)
@@ -220,7 +220,7 @@ static inline bool mts_encoder_can_hold(const mts_Encoder *e)
 }
 
 /*
-** Appends the string on top of the stack, which is kept.
+** Appends the string on top of the stack, which is held.
 ** Stack: [-1, +0, -]
 */
 mts_Written mts_encoder_append_far_string(mts_Encoder *e, const char *string,
@@ -338,13 +338,13 @@ mts_Written mts_encoder_write_userdata(mts_Encoder *e);
 */
 bool mts_encoder_next_result(mts_Encoder *e);
 
+/* The same with a function. */
+bool mts_encoder_next_upvalue(mts_Encoder *e);
+
 mts_Written mts_encoder_write_function(mts_Encoder *e);
 
 /* Writes a C function, which is new. */
 mts_Written mts_encoder_write_c_function(mts_Encoder *e);
-
-/* The same with a function. */
-bool mts_encoder_next_upvalue(mts_Encoder *e);
 
 /*
 ** Each of these has tables found as what they are: the globals, and the tables
