@@ -46,7 +46,7 @@ ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
 
 tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
-	  race read unjoined fork))
+	  race read unjoined fork stack))
 
 # ThreadSanitizer hands a signal to its handler when the thread does something
 # that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
@@ -54,7 +54,8 @@ tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 # And gcc 12 does not know _longjmp: each error would leave calls on its shadow
 # stack until that overflows into other memory.  Left out is what sets a hook
 # from outside on purpose, a read that waits: no signal would get through, a
-# process that luv ends while another thread runs, and threads after fork.
+# process that luv ends while another thread runs, threads after fork, and what
+# has to do with a small C stack, as its frames are much larger.
 TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
              -D_longjmp=longjmp
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \

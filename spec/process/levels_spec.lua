@@ -67,7 +67,7 @@ local function run(program, seconds)
   assert.equals(0, status)
 end
 
-describe("on a C stack of 256 KB", function()
+describe("on a C stack of 256 KB #stack", function()
   before_each(helpers.watch("levels", 700))
   after_each(helpers.unwatch)
 
