@@ -65,6 +65,12 @@ describe("deep values:", function()
     assert.is_true(select(2, s:call(object(string))))
   end)
 
+  it("__transfer can give a module that has been met again", function()
+    local s = service "local t = ... return t[1] == t[3].received"
+    class.__transfer = function() return string end
+    assert.is_true(s:call({string, string, object()}))
+  end)
+
   it("a module can vanish while __transfer runs", function()
     local output, status = helpers.run_program([[
       local mt = require "mtstates"

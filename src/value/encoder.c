@@ -152,10 +152,11 @@ static void anchor_object(mts_Encoder *e)
 /* Whether that is the number of globals or of a module. */
 static bool is_named(const mts_Encoder *e, uint64_t number)
 {
+  int tag;
   if (number < MTS_IDENTITY_FIRST)
     return number != 0;
-  return (e->bytes[MTS_IDENTITY_POSITION(number)] & ~MTS_TAG_SHARED) ==
-         MTS_TAG_MODULE;
+  tag = (unsigned char)e->bytes[MTS_IDENTITY_POSITION(number)];
+  return (tag & ~MTS_TAG_SHARED) == MTS_TAG_MODULE;
 }
 
 mts_Written mts_encoder_identify_again(mts_Encoder *e, uint64_t *number)

@@ -8,11 +8,12 @@
 ** encodemodule.c modules, C functions
 **
 ** The encoder starts in a simple way, which is enough for plain tables:
-** nothing that it does raises an error or needs memory of the Lua state.  When
-** it meets something that needs more, it starts again from the beginning with
+** nothing that it does raises an error or runs the garbage collector.  When it
+** meets something that needs more, it starts again from the beginning with
 ** what is needed, in a protected call: see mts_EncoderNeed.  So plain values
 ** pay for nothing else, and nothing is read while Lua code runs that could
-** change it, until there is a __transfer.
+** change it, until there is a __transfer.  Before Lua 5.2, where to grow the
+** stack can raise an error, it starts in a protected call.
 */
 #ifndef MTS_ENCODER_H
 #define MTS_ENCODER_H
