@@ -139,36 +139,20 @@ mts_Status mts_deep_deliver(mts_Call *call, int first)
   return status;
 }
 
-typedef struct Push {
-  const mts_Message *message;
-  mts_Decoder decoder;
-} Push;
-
-static int push_message(lua_State *L, void *data)
-{
-  Push *push = data;
-  mts_decode_push(&push->decoder, L, push->message, 0);
-  return (int)push->message->count;
-}
-
 mts_Status mts_deep_push_results(lua_State *L, mts_Message *message,
                                  const mts_State *s, mts_Failure *failure)
 {
-  Push push;
+  mts_Decoder decoder;
   mts_Status status = MTS_OK;
-  int result;
-  push.message = message;
-  mts_decode_open(&push.decoder, MTS_WAY_OF_RESULT);
-  mts_protect_push(L);
-  result = mts_protect(L, push_message, &push, 0, LUA_MULTRET, 0);
-  mts_decode_close(&push.decoder);
+  const int result =
+      mts_decode_protected(&decoder, MTS_WAY_OF_RESULT, L, message);
   mts_codec_free(message);
   if (result == LUA_OK)
     return MTS_OK;
-  if (result == LUA_ERRMEM || push.decoder.is_out_of_memory)
+  if (result == LUA_ERRMEM || decoder.is_out_of_memory)
     status = MTS_NO_MEMORY;
-  else if (push.decoder.has_unknown)
-    status = report_unknown(&push.decoder, 0, s, &failure->text);
+  else if (decoder.has_unknown)
+    status = report_unknown(&decoder, 0, s, &failure->text);
   else {
     failure->is_on_stack = true;
     return MTS_RAISED;

@@ -6,7 +6,6 @@
 #include "core/failure.h"
 
 #include "error.h"
-#include "luaapi/protect.h"
 #include "value/decode.h"
 
 void mts_failure_close(mts_Failure *failure)
@@ -17,18 +16,6 @@ void mts_failure_close(mts_Failure *failure)
   failure->has_value = false;
 }
 
-typedef struct ErrorValue {
-  const mts_Message *message;
-  mts_Decoder decoder;
-} ErrorValue;
-
-static int push_decoded(lua_State *L, void *data)
-{
-  ErrorValue *value = data;
-  mts_decode_push(&value->decoder, L, value->message, 0);
-  return 1;
-}
-
 /*
 ** Pushes the error value.
 ** Returns: MTS_OK; MTS_NO_MEMORY; MTS_UNKNOWN if L cannot make it: then only
@@ -36,18 +23,14 @@ static int push_decoded(lua_State *L, void *data)
 */
 static mts_Status push_error_value(lua_State *L, const mts_Failure *failure)
 {
-  ErrorValue value;
-  int result;
-  value.message = &failure->value;
-  mts_decode_open(&value.decoder, MTS_WAY_OF_RESULT);
-  mts_protect_push(L);
-  result = mts_protect(L, push_decoded, &value, 0, 1, 0);
-  mts_decode_close(&value.decoder);
+  mts_Decoder decoder;
+  const int result =
+      mts_decode_protected(&decoder, MTS_WAY_OF_RESULT, L, &failure->value);
   if (result == LUA_OK)
     return MTS_OK;
   lua_pop(L, 1);
-  return result == LUA_ERRMEM || value.decoder.is_out_of_memory ? MTS_NO_MEMORY
-                                                                : MTS_UNKNOWN;
+  return result == LUA_ERRMEM || decoder.is_out_of_memory ? MTS_NO_MEMORY
+                                                          : MTS_UNKNOWN;
 }
 
 void mts_failure_push(lua_State *L, mts_Failure *failure)

@@ -155,6 +155,31 @@ void mts_decode_push(mts_Decoder *d, lua_State *L, const mts_Message *message,
   }
 }
 
+/* A decoder and what it is to push. */
+typedef struct Decoding {
+  mts_Decoder *d;
+  const mts_Message *message;
+} Decoding;
+
+static int push_decoded(lua_State *L, void *data)
+{
+  const Decoding *decoding = data;
+  mts_decode_push(decoding->d, L, decoding->message, 0);
+  return (int)decoding->message->count;
+}
+
+int mts_decode_protected(mts_Decoder *d, mts_WayStyle style, lua_State *L,
+                         const mts_Message *message)
+{
+  Decoding decoding = {d, message};
+  int result;
+  mts_decode_open(d, style);
+  mts_protect_push(L);
+  result = mts_protect(L, push_decoded, &decoding, 0, LUA_MULTRET, 0);
+  mts_decode_close(d);
+  return result;
+}
+
 void mts_decode_push_plain(lua_State *L, const mts_Message *message)
 {
   mts_Decoder d;

@@ -51,8 +51,17 @@ void mts_decode_push(mts_Decoder *d, lua_State *L, const mts_Message *message,
                      int function);
 
 /*
-** The same for a message that is not deep; L has room for its values and two
-** more.
+** Opens the decoder, pushes the values of a message in a protected call, and
+** closes the decoder.
+** Returns: as lua_pcall; *d tells why it is not LUA_OK.
+** Stack: [-0, +(message->count|1), -]
+*/
+int mts_decode_protected(mts_Decoder *d, mts_WayStyle style, lua_State *L,
+                         const mts_Message *message);
+
+/*
+** As mts_decode_push, for a message that is not deep; L has room for its
+** values and two more.
 ** Errors: for want of memory; those of mts_carray_push_new.
 ** Stack: [-0, +message->count, e]
 */

@@ -39,9 +39,13 @@ typedef enum mts_Step {
 
 typedef struct mts_Frame {
   mts_Step step;
-  size_t slot;    /* of the container */
-  size_t done;    /* steps, the present one included */
-  size_t total;   /* encoder: pairs of the table, results of __transfer */
+  size_t slot; /* of the container */
+  size_t done; /* steps, the present one included */
+  /*
+  ** Encoder: pairs of the table; results of __transfer; 1 if the environment
+  ** of the function has been written.
+  */
+  size_t total;
   size_t head;    /* position: of the sizes of the table, or of the tag */
   bool is_shared; /* decoder: the object is referred to */
 } mts_Frame;
