@@ -27,6 +27,8 @@ build = {
       -- This is the list of sources, for make, too.
       sources = {
         "src/async_util.c",
+        "src/base/blocks.c",
+        "src/base/event.c",
         "src/base/process.c",
         "src/capi/notify.c",
         "src/capi/receiver.c",

@@ -42,7 +42,13 @@ specs: all $(SUPPORT) $(filter $(CURDIR)/$(BUILD)/lua,$(LUA))
 	echo status $$? | cat $(BUILD)/result - >> $(RESULTS)
 
 $(BUILD)/support/%.so: spec/support/%.c $(BUILD)/flags ; $(NATIVE_MODULE)
-$(BUILD)/support/osthreads.so: $(BUILD)/obj/async_util.o \
-                               $(BUILD)/obj/base/process.o
+$(BUILD)/support/osthreads.so: \
+  $(patsubst %,$(BUILD)/obj/%.o,async_util base/event base/process)
+$(BUILD)/support/signals.so: \
+  $(patsubst %,$(BUILD)/obj/%.o,async_util core/signal)
+$(BUILD)/support/watches.so: \
+  $(patsubst %,$(BUILD)/obj/%.o,async_util core/watch)
+$(patsubst %,$(BUILD)/support/%.so,blocks events events_portable): \
+  $(BUILD)/obj/async_util.o
 
 -include $(wildcard $(SUPPORT:.so=.d))

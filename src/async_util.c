@@ -56,6 +56,14 @@ void mts_mutex_lock(mts_Mutex *mutex) MTS_UNCHECKED
   CHECK(pthread_mutex_lock(&mutex->handle));
 }
 
+bool mts_mutex_try_lock(mts_Mutex *mutex) MTS_UNCHECKED
+{
+  int error = pthread_mutex_trylock(&mutex->handle);
+  if (error != EBUSY)
+    CHECK(error);
+  return error == 0;
+}
+
 void mts_mutex_unlock(mts_Mutex *mutex) MTS_UNCHECKED
 {
   CHECK(pthread_mutex_unlock(&mutex->handle));
@@ -74,7 +82,7 @@ void mts_cancel_restore(int state)
   CHECK(pthread_setcancelstate(state, &ignored));
 }
 
-static struct timespec to_timespec(double seconds)
+struct timespec mts_clock_timespec(double seconds)
 {
   struct timespec time = {.tv_sec = (time_t)seconds};
   time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
@@ -102,7 +110,7 @@ static int timed_wait(mts_Cond *cond, mts_Mutex *mutex, double deadline)
   struct timespec length;
   if (rest < 1e-9) /* on macOS 0 may mean for ever */
     return ETIMEDOUT;
-  length = to_timespec(rest < LONGEST_WAIT ? rest : LONGEST_WAIT);
+  length = mts_clock_timespec(rest < LONGEST_WAIT ? rest : LONGEST_WAIT);
   return pthread_cond_timedwait_relative_np(&cond->handle, &mutex->handle,
                                             &length);
 }
@@ -120,7 +128,7 @@ void mts_cond_init(mts_Cond *cond)
 
 static int timed_wait(mts_Cond *cond, mts_Mutex *mutex, double deadline)
 {
-  const struct timespec when = to_timespec(deadline);
+  const struct timespec when = mts_clock_timespec(deadline);
   return pthread_cond_timedwait(&cond->handle, &mutex->handle, &when);
 }
 

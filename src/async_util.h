@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 MTS_BEGIN_HIDDEN
 
@@ -46,6 +47,7 @@ extern const char mts_async_info[];
 void mts_mutex_init(mts_Mutex *mutex);
 void mts_mutex_destroy(mts_Mutex *mutex);
 void mts_mutex_lock(mts_Mutex *mutex) MTS_ACQUIRES(mutex);
+bool mts_mutex_try_lock(mts_Mutex *mutex) MTS_TRY_ACQUIRES(true, mutex);
 void mts_mutex_unlock(mts_Mutex *mutex) MTS_RELEASES(mutex);
 
 /*
@@ -81,6 +83,9 @@ double mts_clock_now(void);
 ** further away than some years is MTS_FOREVER.
 */
 double mts_clock_deadline(double timeout);
+
+/* A length of time, or a point of the clock, as the system wants it. */
+struct timespec mts_clock_timespec(double seconds);
 
 /* Sleeps for some microseconds, which lets other threads run. */
 void mts_clock_pause(void);

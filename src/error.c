@@ -101,13 +101,17 @@ static int push_text(lua_State *L, void *data)
   return 1;
 }
 
+bool mts_error_push_copy(lua_State *L, const mts_Buffer *message)
+{
+  mts_protect_push(L);
+  return mts_protect(L, push_text, (void *)message, 0, 1, 0) == LUA_OK;
+}
+
 bool mts_error_push_message(lua_State *L, mts_Buffer *message)
 {
-  int result;
-  mts_protect_push(L);
-  result = mts_protect(L, push_text, message, 0, 1, 0);
+  const bool is_pushed = mts_error_push_copy(L, message);
   mts_buffer_free(message);
-  return result == LUA_OK;
+  return is_pushed;
 }
 
 mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,

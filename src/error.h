@@ -69,10 +69,13 @@ int mts_error_raise_about(lua_State *L, mts_Status status, const mts_State *s);
 int mts_error_raise_message(lua_State *L, mts_Buffer *message);
 
 /*
-** Pushes the message and frees it.
+** Pushes the message.
 ** Returns: false if there is no memory; the error that says so is pushed then.
 ** Stack: [-0, +1, -]
 */
+bool mts_error_push_copy(lua_State *L, const mts_Buffer *message);
+
+/* The same, and frees the message. */
 bool mts_error_push_message(lua_State *L, mts_Buffer *message);
 
 /*

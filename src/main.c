@@ -30,7 +30,8 @@ MTS_EXPORT int luaopen_mtstates(lua_State *L);
 
 int luaopen_mtstates(lua_State *L)
 {
-  mts_process_pin_module();
+  mts_process_pin((void (*)(void))luaopen_mtstates);
+  mts_process_pin((void (*)(void))lua_close);
   if (!mts_interrupt_open())
     return luaL_error(L, "environment variable " MTS_SIGNAL_VARIABLE
                          ": number of a signal or none expected");

@@ -1,4 +1,5 @@
--- What the module has of the system for threads of its own.
+-- What the module has of the system for threads of its own, and for the end
+-- of the process.
 
 local helpers = require "helpers"
 local osthreads = require "osthreads"
@@ -37,5 +38,46 @@ describe("the number of processors", function()
     assert.equals("1\n", (helpers.run_program([[
       print(("%d"):format(require("osthreads").processors()))
     ]], "taskset --cpu-list " .. first)))
+  end)
+end)
+
+describe("the processor time of a thread", function()
+  before_each(helpers.watch("processor time"))
+  after_each(helpers.unwatch)
+
+  it("grows while the thread computes, not while it sleeps", function()
+    local computing, sleeping = osthreads.thread_seconds()
+    assert.is_true(computing > 0)
+    assert.equals(0, sleeping)
+  end)
+end)
+
+describe("the end of the process", function()
+  for how, code in pairs({exit = "os.exit(3)", ["end"] = "error('end', 0)"}) do
+    it("is noticed: " .. how, function()
+      local output = helpers.run_program([[
+        require("osthreads").on_exit()
+        print("still running")
+        ]] .. code)
+      assert.truthy(output:find("still running\n.*exit\n$"), output)
+    end)
+  end
+end)
+
+describe("a shared object", function()
+  -- Opens one, pins it or not, and closes it: whether it is still there.
+  local function is_kept(is_pinned)
+    local output = helpers.run_program(([[
+      local path = os.getenv("MTSTATES_BUILD") .. "/support/cresume.so"
+      print(require("osthreads").pin(path, "luaopen_cresume", %s))
+    ]]):format(is_pinned))
+    return output
+  end
+
+  local it_unloads =
+    helpers.it_needs(is_kept("false") == "false\n", "dlclose that unloads")
+
+  it_unloads("that is pinned stays in memory", function()
+    assert.equals("true\n", is_kept("true"))
   end)
 end)

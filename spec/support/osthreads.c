@@ -1,6 +1,6 @@
 /*
-** osthreads: threads of src/async_util.c and processors of src/base/process.c
-** as Lua sees them; that code is linked into this module, too.
+** osthreads: threads of src/async_util.c and what src/base/process.c knows of
+** the process, as Lua sees them; that code is linked into this module, too.
 */
 #define _GNU_SOURCE /* pthread_getname_np */
 
@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "async_util.h"
+#include "base/event.h"
 #include "base/process.h"
 
 SUPPORT_EXPORT int luaopen_osthreads(lua_State *L);
@@ -87,10 +88,92 @@ static int processors(lua_State *L)
   return 1;
 }
 
+/* A thread that computes until it is told to sleep, then until it is woken. */
+typedef struct Worker {
+  atomic_int may_sleep;
+  atomic_int sleeps;
+  mts_Event end;
+} Worker;
+
+static void *work_then_sleep(void *data)
+{
+  Worker *worker = data;
+  while (!atomic_load(&worker->may_sleep)) {
+  }
+  atomic_store(&worker->sleeps, 1);
+  (void)mts_event_wait(&worker->end, MTS_FOREVER);
+  return NULL;
+}
+
+/*
+** osthreads.thread_seconds(): how much more processor time a thread has used
+** after it was seen computing, and after it was seen sleeping.
+*/
+static int thread_seconds(lua_State *L)
+{
+  Worker worker = {.may_sleep = 0};
+  mts_ThreadHandle thread;
+  double first, second, third;
+  mts_event_init(&worker.end);
+  if (!mts_async_start_thread(work_then_sleep, &worker, STACK, &thread))
+    return luaL_error(L, "no thread");
+  do
+    first = mts_process_thread_seconds(thread);
+  while (first >= 0 && first < 0.001);
+  atomic_store(&worker.may_sleep, 1);
+  do {
+    second = mts_process_thread_seconds(thread);
+    mts_clock_pause();
+    third = mts_process_thread_seconds(thread);
+  } while (!atomic_load(&worker.sleeps) || third > second);
+  if (mts_event_set(&worker.end))
+    mts_event_wake(&worker.end);
+  mts_async_join_thread(thread);
+  mts_event_destroy(&worker.end);
+  lua_pushnumber(L, second - first);
+  lua_pushnumber(L, third - second);
+  return 2;
+}
+
+static void say_exit(void)
+{
+  puts("exit");
+  fflush(stdout);
+}
+
+/* osthreads.on_exit(): prints "exit" then. */
+static int on_exit_say(lua_State *L)
+{
+  (void)L;
+  mts_process_on_exit(say_exit);
+  return 0;
+}
+
+/*
+** osthreads.pin(path, name, is_pinned): opens a shared object, pins it by this
+** function if is_pinned, and closes it: whether it is in memory after that.
+*/
+static int pin(lua_State *L)
+{
+  const char *path = luaL_checkstring(L, 1);
+  void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  void *function = object ? dlsym(object, luaL_checkstring(L, 2)) : NULL;
+  if (!function)
+    return luaL_error(L, "%s", dlerror());
+  if (lua_toboolean(L, 3))
+    mts_process_pin((void (*)(void))(uintptr_t)function);
+  dlclose(object);
+  lua_pushboolean(L, dlopen(path, RTLD_NOW | RTLD_NOLOAD) != NULL);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"join", join},
                                      {"detach", detach},
                                      {"runs", runs},
                                      {"processors", processors},
+                                     {"thread_seconds", thread_seconds},
+                                     {"on_exit", on_exit_say},
+                                     {"pin", pin},
                                      {NULL, NULL}};
 
 int luaopen_osthreads(lua_State *L)

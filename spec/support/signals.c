@@ -1,7 +1,8 @@
 /*
 ** signals: what specs about signals need: who has the handler of a signal,
 ** taking one like any other library would, blocking all signals in the
-** calling thread, a system call that waits, and a process that forks.
+** calling thread, the masks of the module's own threads, a system call that
+** waits, and a process that forks.
 */
 #define _GNU_SOURCE
 
@@ -13,6 +14,9 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "async_util.h"
+#include "core/signal.h"
 
 SUPPORT_EXPORT int luaopen_signals(lua_State *L);
 
@@ -70,6 +74,59 @@ static int block(lua_State *L)
   sigfillset(&all);
   pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL);
   return 0;
+}
+
+/* What a thread of the module blocks of SIGINT, SIGUSR1 and SIGUSR2. */
+typedef struct Masks {
+  char at_start[4], in_lua[4], parked[4];
+} Masks;
+
+static void read_mask(char blocked[4])
+{
+  sigset_t mask;
+  pthread_sigmask(SIG_BLOCK, NULL, &mask);
+  snprintf(blocked, 4, "%c%c%c", sigismember(&mask, SIGINT) ? 'i' : '-',
+           sigismember(&mask, SIGUSR1) ? '1' : '-',
+           sigismember(&mask, SIGUSR2) ? '2' : '-');
+}
+
+static void *read_masks(void *data)
+{
+  Masks *masks = data;
+  read_mask(masks->at_start);
+  mts_signal_unblock();
+  read_mask(masks->in_lua);
+  mts_signal_block_all();
+  read_mask(masks->parked);
+  return NULL;
+}
+
+static void ignore_signal(void)
+{
+}
+
+/*
+** signals.masks(is_blocked): the masks of a thread of src/core/signal.c, which
+** is linked into this module, too, when SIGUSR1 and SIGUSR2 were blocked, or
+** not, as it was opened.
+*/
+static int masks_of_thread(lua_State *L)
+{
+  Masks masks;
+  mts_ThreadHandle thread;
+  sigset_t both;
+  sigemptyset(&both);
+  sigaddset(&both, SIGUSR1);
+  sigaddset(&both, SIGUSR2);
+  pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &both, NULL);
+  if (!mts_signal_open(ignore_signal))
+    return luaL_error(L, "no such signal");
+  pthread_sigmask(SIG_UNBLOCK, &both, NULL);
+  if (!mts_async_start_thread(read_masks, &masks, (size_t)1 << 20, &thread))
+    return luaL_error(L, "no thread");
+  mts_async_join_thread(thread);
+  lua_pushfstring(L, "%s %s %s", masks.at_start, masks.in_lua, masks.parked);
+  return 1;
 }
 
 /* signals.pipe(): its ends, to read from and to write to */
@@ -139,13 +196,19 @@ static int fork_and_wait(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"handler", handler},      {"take", take},
-    {"count", count},          {"range", range},
-    {"block", block},          {"pipe", make_pipe},
-    {"read", read_byte},       {"read_and_unhook", read_and_unhook},
-    {"bytes_read", last_read}, {"write", write_byte},
-    {"fork", fork_and_wait},   {NULL, NULL}};
+static const luaL_Reg functions[] = {{"handler", handler},
+                                     {"take", take},
+                                     {"count", count},
+                                     {"range", range},
+                                     {"block", block},
+                                     {"masks", masks_of_thread},
+                                     {"pipe", make_pipe},
+                                     {"read", read_byte},
+                                     {"read_and_unhook", read_and_unhook},
+                                     {"bytes_read", last_read},
+                                     {"write", write_byte},
+                                     {"fork", fork_and_wait},
+                                     {NULL, NULL}};
 
 int luaopen_signals(lua_State *L)
 {

@@ -183,3 +183,25 @@ describe("without a signal an interrupt hits #race", function()
     ]])
   end)
 end)
+
+-- Which of SIGINT, SIGUSR1 and SIGUSR2 (12) are blocked: when the thread
+-- starts, while it may run Lua code, and while it is parked.
+describe("a thread of the module", function()
+  local function masks(is_blocked, setting)
+    local output = helpers.run_program(([[
+      require("handoff").watchdog(60, "masks")
+      print(require("signals").masks(%s))
+    ]]):format(is_blocked), setting)
+    return output
+  end
+
+  it("has the signal mask of the program while it runs Lua code", function()
+    assert.equals("i12 --- i12\n", masks("false"))
+    assert.equals("i12 -12 i12\n", masks("true"))
+  end)
+
+  it("takes the module's own signal, whatever the program blocks", function()
+    assert.equals("i12 -1- i12\n", masks("true", "MTSTATES_SIGNAL=12"))
+    assert.equals("i12 -12 i12\n", masks("true", "MTSTATES_SIGNAL=none"))
+  end)
+end)

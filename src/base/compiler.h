@@ -70,6 +70,7 @@
 #define MTS_GUARDED_BY(m) MTS_ANNOTATE(guarded_by(m))
 #define MTS_REQUIRES(...) MTS_ANNOTATE(requires_capability(__VA_ARGS__))
 #define MTS_ACQUIRES(...) MTS_ANNOTATE(acquire_capability(__VA_ARGS__))
+#define MTS_TRY_ACQUIRES(...) MTS_ANNOTATE(try_acquire_capability(__VA_ARGS__))
 #define MTS_RELEASES(...) MTS_ANNOTATE(release_capability(__VA_ARGS__))
 #define MTS_UNCHECKED MTS_ANNOTATE(no_thread_safety_analysis)
 

@@ -1,5 +1,5 @@
 /*
-** process.c - what concerns the whole process: its memory, forks, processors
+** process.c - the process as a whole: its memory, forks, end, processors
 **
 ** Each function has its branches for the systems side by side.  Takes no
 ** locks.
@@ -9,28 +9,30 @@
 
 #include "base/process.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 #if defined(_WIN32)
 #include <windows.h>
 #else
 #include <dlfcn.h>
-#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 #endif
 
-void mts_process_pin_module(void)
+void mts_process_pin(void (*function)(void))
 {
-  static const char address = 0;
-  /* May fail where the module is part of the program itself, and there is
+  /* May fail where the function is part of the program itself, and there is
   ** nothing to pin then. */
 #if defined(_WIN32)
   HMODULE module;
   (void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
                                GET_MODULE_HANDLE_EX_FLAG_PIN,
-                           &address, &module);
+                           (const char *)(uintptr_t)function, &module);
 #else
   Dl_info info;
-  if (dladdr(&address, &info) != 0 && info.dli_fname) /* never closed */
+  if (dladdr((void *)(uintptr_t)function, &info) != 0 && info.dli_fname)
+    /* never closed */
     (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 #endif
 }
@@ -45,6 +47,11 @@ void mts_process_on_fork(void (*before)(void), void (*in_parent)(void),
 #else
   (void)pthread_atfork(before, in_parent, in_child);
 #endif
+}
+
+void mts_process_on_exit(void (*function)(void))
+{
+  (void)atexit(function);
 }
 
 unsigned mts_process_count_processors(void)
@@ -65,4 +72,18 @@ unsigned mts_process_count_processors(void)
     count = sysconf(_SC_NPROCESSORS_ONLN);
 #endif
   return count < 1 ? 1 : (unsigned)count;
+}
+
+double mts_process_thread_seconds(mts_ThreadHandle thread)
+{
+#if defined(__linux__)
+  clockid_t clock;
+  struct timespec used;
+  if (pthread_getcpuclockid(thread, &clock) == 0 &&
+      clock_gettime(clock, &used) == 0)
+    return (double)used.tv_sec + (double)used.tv_nsec * 1e-9;
+#else
+  (void)thread;
+#endif
+  return -1;
 }

@@ -1,19 +1,22 @@
 /*
-** process.h - what concerns the whole process: its memory, forks, processors
+** process.h - the process as a whole: its memory, forks, end, processors
 */
 #ifndef MTS_PROCESS_H
 #define MTS_PROCESS_H
 
 #include "base/compiler.h"
 
+#include "async_util.h"
+
 MTS_BEGIN_HIDDEN
 
 /*
-** Keeps the shared object that holds this function in memory until the
-** process ends: other threads may be inside when the last Lua state that
-** loaded the module is closed.
+** Keeps the shared object that holds the function in memory until the process
+** ends: other threads may be inside when the last Lua state that needed it is
+** closed.  (On Windows this is the one that calls, if the function is known by
+** an import library only.)
 */
-void mts_process_pin_module(void);
+void mts_process_pin(void (*function)(void));
 
 /*
 ** Has the functions called around each fork of the process: before it, and
@@ -23,9 +26,23 @@ void mts_process_pin_module(void);
 void mts_process_on_fork(void (*before)(void), void (*in_parent)(void),
                          void (*in_child)(void));
 
+/*
+** Has the function called when the process ends by exit or by the end of its
+** main function; once for each time.  The shared object that holds the
+** function has to be pinned before.  Without memory for that it is not called.
+*/
+void mts_process_on_exit(void (*function)(void));
+
 /* Returns: how many processors the threads of this process may use, 1 or more.
  */
 unsigned mts_process_count_processors(void);
+
+/*
+** The thread has to live until this returns.
+** Returns: seconds of processor time that the thread has used; negative if the
+** system does not tell.
+*/
+double mts_process_thread_seconds(mts_ThreadHandle thread);
 
 MTS_END_HIDDEN
 

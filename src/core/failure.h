@@ -42,6 +42,16 @@ void mts_failure_close(mts_Failure *failure);
 */
 void mts_failure_push(lua_State *L, mts_Failure *failure);
 
+/*
+** Pushes an error, as often as one likes: a copy of its value, or, if there is
+** none (NULL) or L cannot make it, of its text; or, without memory, the error
+** that says so.
+** Locks: no mutex may be held.
+** Stack: [-0, +1, -]
+*/
+void mts_failure_push_copy(lua_State *L, const mts_Buffer *text,
+                           const mts_Message *value);
+
 MTS_END_HIDDEN
 
 #endif

@@ -67,6 +67,12 @@
 /* Seconds that an interrupter waits for the hook to be set. */
 #define PATIENCE 0.5
 
+/* Seconds until the watcher tries for the first time. */
+#define FIRST_DELAY 1e-3
+
+/* With this delay or a longer one it has tried many times. */
+#define OVERDUE 0.25
+
 /* ======================================================================= */
 /* The thread that holds the state                                         */
 /* ======================================================================= */
@@ -131,20 +137,27 @@ static bool is_pending(const mts_State *s)
   return has_level(&s->interrupt) && progress_of(s) != MTS_INTERRUPT_HOOK_RUN;
 }
 
-/* Called by the watcher; gives its reference back when it is over. */
-static bool request_again(mts_Watch *watch)
+/*
+** Called by the watcher; gives its reference back when it is over.  Each delay
+** is twice the one before: a signal can end a system call early, which is then
+** repeated; however long the call takes, at last it fits into a delay.
+*/
+static double request_again(mts_Watch *watch)
 {
   mts_State *s =
       (mts_State *)((char *)watch - offsetof(mts_State, interrupt.watch));
-  bool is_overdue = watch->delay >= MTS_WATCH_OVERDUE &&
-                    progress_of(s) == MTS_INTERRUPT_REQUESTED;
+  double delay = s->interrupt.delay > 0 ? s->interrupt.delay : FIRST_DELAY;
+  bool is_overdue =
+      delay >= OVERDUE && progress_of(s) == MTS_INTERRUPT_REQUESTED;
   bool goes_on;
   mts_mutex_lock(&s->lock.mutex);
   goes_on = is_pending(s) && reach_holder(s, is_overdue);
   mts_mutex_unlock(&s->lock.mutex);
+  delay = goes_on ? 2 * delay : 0;
+  s->interrupt.delay = delay;
   if (!goes_on)
     mts_state_release(s);
-  return goes_on;
+  return delay;
 }
 
 /* Waits until the hook is set, or need not be any more. */
@@ -161,7 +174,7 @@ static void await_hook(mts_State *s)
 static void watch_state(mts_State *s)
 {
   mts_state_retain(s);
-  if (!mts_watch_start(&s->interrupt.watch, request_again))
+  if (!mts_watch_start(&s->interrupt.watch, request_again, FIRST_DELAY))
     mts_state_release(s);
 }
 

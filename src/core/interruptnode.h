@@ -47,7 +47,9 @@ typedef struct mts_InterruptNode {
   /* For the thread that holds the state: coroutines that are in progress. */
   const mts_Resume *resumes;
 
+  /* Guarded by the mutex of the watcher. */
   mts_Watch watch;
+  double delay; /* seconds from the last try to the next; 0: not tried yet */
 } mts_InterruptNode;
 
 MTS_END_HIDDEN

@@ -5,7 +5,8 @@
 ** some, else SIGURG, which does nothing by default; or the one that the
 ** environment names.  Its handler is installed when it is needed for the first
 ** time, and again if the default action is back.  If other code has a handler
-** for the signal, that stays.  No thread's signal mask is changed.
+** for the signal, that stays.  The signal masks of threads that are not the
+** module's own are not changed.
 **
 ** The signal carries nothing: it tells the thread to look for what there is to
 ** do.  target->is_signalled is true from sending to the handler's first step:
@@ -71,6 +72,14 @@ bool mts_signal_send(mts_SignalTarget *target, bool is_overdue)
   return false;
 }
 
+void mts_signal_block_all(void)
+{
+}
+
+void mts_signal_unblock(void)
+{
+}
+
 #else
 
 /* What to choose from. */
@@ -104,6 +113,9 @@ static struct {
   atomic_int number; /* 0: none; -1: the environment makes no sense */
   bool is_named;     /* by the environment: there is no other choice */
 } chosen;
+
+/* Of the program, so to speak: what mts_signal_open has found. */
+static sigset_t first_mask;
 
 static bool has_handler(int number, void (*handler)(int))
 {
@@ -155,6 +167,7 @@ static int parse_signal(const char *text)
 static void choose_signal(void)
 {
   const char *text = getenv(MTS_SIGNAL_VARIABLE);
+  pthread_sigmask(SIG_BLOCK, NULL, &first_mask);
   chosen.is_named = text && *text != '\0';
   atomic_store(&chosen.number,
                chosen.is_named ? parse_signal(text) : find_free_signal());
@@ -280,6 +293,26 @@ bool mts_signal_send(mts_SignalTarget *target, bool is_overdue)
   mts_mutex_unlock(&signal_mutex);
   mts_cancel_restore(cancel_state);
   return may_take_it;
+}
+
+/* ======================================================================= */
+/* The masks of the module's own threads                                   */
+/* ======================================================================= */
+
+void mts_signal_block_all(void)
+{
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, NULL);
+}
+
+void mts_signal_unblock(void)
+{
+  sigset_t mask = first_mask;
+  const int number = atomic_load(&chosen.number);
+  if (number > 0)
+    sigdelset(&mask, number);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 #endif

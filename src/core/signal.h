@@ -26,8 +26,9 @@ typedef struct mts_SignalTarget {
 } mts_SignalTarget;
 
 /*
-** Chooses the signal, once per process, and the function that its handler
-** calls in the thread that gets it.  That function has to call mts_signal_take
+** Once per process: chooses the signal, and stores the signal mask of the
+** calling thread as that of the program.  handler: what the handler of the
+** signal calls in the thread that gets it; it has to call mts_signal_take
 ** before it looks for what it is to do.
 ** Returns: false if the environment variable makes no sense; then nothing else
 ** may be called.
@@ -56,6 +57,19 @@ static inline void mts_signal_take(mts_SignalTarget *target)
 ** the caller tries again after a while.
 */
 bool mts_signal_send(mts_SignalTarget *target, bool is_overdue);
+
+/*
+** For threads that the module has started, while they run code of their own:
+** the calling thread gets no signals.
+*/
+void mts_signal_block_all(void);
+
+/*
+** For the same threads, before they run Lua code: the calling thread has the
+** signal mask that mts_signal_open has stored, which processes inherit that it
+** starts, with the module's own signal open.
+*/
+void mts_signal_unblock(void);
 
 MTS_END_HIDDEN
 

@@ -3,9 +3,7 @@
 **
 ** A list of watches, in no order, since there are few; and one thread, which
 ** is started with the first of them and never ends.  It sleeps until the next
-** watch is due, and without a deadline if there is none.  Each delay is twice
-** the one before: a signal can end a system call early, which is then
-** repeated; however long the call takes, at last it fits into a delay.
+** watch is due, and without a deadline if there is none.
 **
 ** One mutex guards all.  The thread holds it while it tries again, too.  So a
 ** watch is on or off for good when the mutex is free, and a process that forks
@@ -18,8 +16,6 @@
 #include "core/watch.h"
 
 #include "async_util.h"
-
-#define FIRST_DELAY 1e-3f /* seconds */
 
 /* Bytes; the thread calls no code but that of the module. */
 #define WATCHER_STACK ((size_t)256 * 1024)
@@ -50,15 +46,16 @@ static void link_watch(mts_Watch *watch) MTS_REQUIRES(watch_mutex)
   watch->is_on = true;
 }
 
-/* Takes it off the list first: it may be gone when try_again returns false. */
+/* Takes it off the list first: it may be gone when that was the last try. */
 static void try_watch(mts_Watch **link) MTS_REQUIRES(watch_mutex)
 {
   mts_Watch *watch = *link;
+  double seconds;
   *link = watch->next;
   watch->is_on = false;
-  if (watch->try_again(watch)) {
-    watch->delay *= 2;
-    watch->due = mts_clock_now() + (double)watch->delay;
+  seconds = watch->try_again(watch);
+  if (seconds > 0) {
+    watch->due = mts_clock_now() + seconds;
     link_watch(watch);
   }
 }
@@ -92,21 +89,21 @@ static bool start_watcher(void) MTS_REQUIRES(watch_mutex)
   return watcher.has_thread;
 }
 
-bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again)
+bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
+                     double seconds)
 {
   bool is_new = false;
   mts_mutex_lock(&watch_mutex);
   if (start_watcher()) {
-    double soon = mts_clock_now() + (double)FIRST_DELAY;
+    const double due = mts_clock_now() + seconds;
     is_new = !watch->is_on;
     if (is_new) {
       watch->try_again = try_again;
-      watch->delay = FIRST_DELAY;
-      watch->due = soon;
+      watch->due = due;
       link_watch(watch);
     }
-    else if (soon < watch->due)
-      watch->due = soon;
+    else if (due < watch->due)
+      watch->due = due;
     mts_cond_signal(&watcher.changed);
   }
   mts_mutex_unlock(&watch_mutex);

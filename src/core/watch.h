@@ -16,32 +16,29 @@ typedef struct mts_Watch mts_Watch;
 ** Tries again, in the watcher thread.
 ** Locks: called with the mutex of the watcher held; may take others for a
 ** moment, and waits for nothing.
-** Returns: whether to go on; if not, the watch may be gone afterwards.
+** Returns: seconds until the next try; if 0 or less there is none, and the
+** watch may be gone afterwards.
 */
-typedef bool (*mts_WatchFunction)(mts_Watch *watch);
+typedef double (*mts_WatchFunction)(mts_Watch *watch);
 
 /* Part of what is watched; off if all is zero. */
 struct mts_Watch {
   mts_Watch *next;
   mts_WatchFunction try_again;
-  double due;  /* a point of the clock */
-  float delay; /* seconds between the last try and the next one */
+  double due; /* a point of the clock */
   bool is_on;
 };
 
-/* A watch with this delay or a longer one has been tried many times. */
-#define MTS_WATCH_OVERDUE 0.25f
-
 /*
-** Has try_again called after a millisecond, and then again after delays that
-** double each time, until it returns false.  If the watch is on already, the
-** next try is made in a millisecond, and the delays go on growing.  Without
-** resources for a thread nothing is tried again.
+** Has try_again called after that many seconds, and then again as it says
+** itself.  If the watch is on already, the next try is made after that many
+** seconds, or earlier.  Without resources for a thread nothing is tried again.
 ** Locks: takes the mutex of the watcher, which is before all others in the
 ** order of locks.
 ** Returns: whether the watch was off and is on now.
 */
-bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again);
+bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
+                     double seconds);
 
 /*
 ** To be called around fork.  The child keeps the watches, but has no watcher
