@@ -5,25 +5,19 @@
 --                                           or false and the error message
 --   threads.seconds()                       wall clock, for measuring
 --
--- mtstates brings no threads of its own.  This adapter takes them from
--- lua-llthreads2 if that is installed and otherwise from luv.  Each OS thread
--- gets a Lua state of its own from these libraries, so fn must not have
--- upvalues, and each thread has to be joined before the program ends.
+-- These are threads that call states themselves; for those that the module
+-- brings see requests.lua.  This adapter takes them from lua-llthreads2 if
+-- that is installed and otherwise from luv.  Each OS thread gets a Lua state
+-- of its own from these libraries, so fn must not have upvalues, and each
+-- thread has to be joined before the program ends.
 --
 -- The two libraries differ in what they can hand to a thread and back.  Here
 -- that is done by a state of mtstates, the mailbox: it takes the function and
 -- its arguments to the thread and the results back to join.
 --
--- Load this file before mtstates: it has require look first at what was built
--- in this source tree, whatever is installed or lies in the current folder.
+-- Load this file before mtstates; see built.lua.
 
-local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
-local lua = rawget(_G, "jit") and "jit" or _VERSION:match("%d+%.%d+")
--- make says where it builds, since that need not be the usual place.
-local build = os.getenv("MTSTATES_BUILD") or here .. "../build/" .. lua
-package.cpath = build .. "/?.so;" .. build .. "/examples/?.so;"
-                .. package.cpath
-
+require "built"
 local mtstates = require "mtstates"
 
 local has_llthreads, llthreads = pcall(require, "llthreads2.ex")

@@ -17,6 +17,7 @@
 ---| table # for a service: without a metatable, or an object of a class
 ---| function # for a service: a Lua function, or a C function of a module
 ---| mtstates.state # for a service: arrives as a reference
+---| mtstates.future # for a service
 
 ---Runs once in a new state and returns the callback: Lua code, or a Lua
 ---function. For a classic state that has no upvalues; a service gets copies.
@@ -30,6 +31,22 @@
 ---values that are no strings arrive as they are.
 ---@class mtstates.options
 ---@field libs boolean? # false: most standard libraries wait for `require`
+---@field queue number? # requests that may wait (1000); math.huge: no limit
+
+---What `state:stats` gives.
+---@class mtstates.statestats
+---@field id integer
+---@field name string?
+---@field owners integer # how many there are
+---@field queue integer # requests that wait
+---@field tasks integer # requests that are under way
+
+---What `mtstates.stats` gives.
+---@class mtstates.modulestats
+---@field workers integer # how many there are to be
+---@field replacements integer # threads beyond these
+---@field idle integer # threads that have nothing to do
+---@field requests integer # that wait or are under way
 
 ---Many Lua states in one process, and every thread can call them.
 ---@class mtstates
@@ -58,13 +75,15 @@ local mtstates = {}
 ---@nodiscard
 function mtstates.newstate(name, libs, setup, ...) end
 
----A reference to the open state with this id or name; it owns nothing.
+---A reference to the open state with this id or name; it owns nothing. With a
+---timeout it waits until there is one.
 ---
----Errors: `unknown_object`, `ambiguous_name`.
+---Errors: `unknown_object`, `ambiguous_name`, `out_of_memory`.
 ---@param key number|string # an id (a float will do, too) or a name
+---@param timeout number? # in seconds; math.huge: no limit
 ---@return mtstates.state state
 ---@nodiscard
-function mtstates.state(key) end
+function mtstates.state(key, timeout) end
 
 ---An owner of the open state with this name. Only if there is none, it is
 ---created as by `newstate`; threads that ask at the same time get the same.
@@ -88,8 +107,8 @@ function mtstates.singleton(name, libs, setup, ...) end
 ---@nodiscard
 function mtstates.id() end
 
----`"mtstates.state"`, `"mtstates.error"`, the registered class name of other
----userdata, else what `type(value)` says.
+---`"mtstates.state"`, `"mtstates.future"`, `"mtstates.error"`, the registered
+---class name of other userdata, else what `type(value)` says.
 ---@param value any
 ---@return string name
 ---@nodiscard
@@ -105,11 +124,69 @@ function mtstates.type(value) end
 ---@return table metatable
 function mtstates.class(name, metatable) end
 
+---How many workers there are to be, without replacements; by default as many
+---as the environment variable MTSTATES_WORKERS says, or as the processors that
+---the process may use. Sets that, too.
+---@param n integer? # from 1 to 1000
+---@return integer workers
+function mtstates.workers(n) end
+
+---Where errors go that nobody sees, and warnings: to stderr by default. A
+---state is sent the kind (`"error"` or `"warning"`), the text, and name and id
+---of the state that it is about; the module is its owner. A function is copied
+---into a service of its own.
+---
+---Errors: `object_closed`; those of `newstate` for a function.
+---@param logger mtstates.state|function|nil # nil: stderr
+function mtstates.logger(logger) end
+
+---Sleeps at least so long. A state whose callback sleeps stays busy.
+---
+---Errors: `out_of_memory`.
+---@param seconds number # 0 or less: lets other threads run
+function mtstates.sleep(seconds) end
+
+---The time of a clock that is never set.
+---@return number seconds
+---@nodiscard
+function mtstates.now() end
+
+---How much the workers have to do.
+---@return mtstates.modulestats stats
+---@nodiscard
+function mtstates.stats() end
+
 ---A state as others see it, through an owner or a reference. From Lua 5.4
 ---on, an owner in a to-be-closed variable closes the state at the end of the
 ---scope. Two objects are equal if they refer to the same state.
 ---@class mtstates.state
 local state = {}
+
+---The answer to a request, there or still to come. From Lua 5.4 on, one in a
+---to-be-closed variable is taken back at the end of the scope, if the request
+---has not begun. Two are equal if they are the same future.
+---@class mtstates.future
+local future = {}
+
+---Waits for the answer. Gives the results, new copies each time, as often as
+---one likes.
+---
+---Errors: those of `state:call`, `cancelled`.
+---@return any ... # results of the callback
+function future:await() end
+
+---The same, for so long at most.
+---
+---Errors: those of `await`.
+---@param timeout number # in seconds; 0 or less: none; math.huge: no limit
+---@return boolean answered
+---@return any ... # results of the callback
+function future:tawait(timeout) end
+
+---Whether `await` would not wait.
+---@return boolean ready
+---@nodiscard
+function future:ready() end
 
 ---An integer that no other state of the process ever has.
 ---@return integer id
@@ -152,6 +229,52 @@ function state:call(...) end
 ---@return any ... # results of the callback
 function state:tcall(timeout, ...) end
 
+---Has a worker run the callback; waits for room in the queue only. An error
+---of the callback goes to the logger.
+---
+---Errors: `object_closed`, `out_of_memory`.
+---@param ... mtstates.value # arguments for the callback
+function state:send(...) end
+
+---The same, but waits for room for so long at most.
+---@param timeout number # in seconds; 0 or less: none; math.huge: no limit
+---@param ... mtstates.value # arguments for the callback
+---@return boolean sent # false: there was no room
+function state:tsend(timeout, ...) end
+
+---Has a worker run the callback; waits for room in the queue only.
+---
+---Errors: `object_closed`, `out_of_memory`.
+---@param ... mtstates.value # arguments for the callback
+---@return mtstates.future future
+---@nodiscard
+function state:async(...) end
+
+---Has a worker run the callback, and waits for the results: for ever, if two
+---states await each other.
+---
+---Errors: those of `call`.
+---@param ... mtstates.value # arguments for the callback
+---@return any ... # results of the callback
+function state:await(...) end
+
+---The same, for so long at most, room in the queue included. A request that
+---has not begun by then never begins; one that has goes on.
+---
+---Errors: those of `call`.
+---@param timeout number # in seconds; 0 or less: nothing begins
+---@param ... mtstates.value # arguments for the callback
+---@return boolean answered
+---@return any ... # results of the callback
+function state:tawait(timeout, ...) end
+
+---How much there is to do.
+---
+---Errors: `object_closed`.
+---@return mtstates.statestats stats
+---@nodiscard
+function state:stats() end
+
 ---Makes Lua code of the state raise `interrupted` at its next operation. Any
 ---thread can do this at any time. `false` switches `true` off, and takes back
 ---a single interrupt that has not hit yet.
@@ -164,6 +287,7 @@ function state:tcall(timeout, ...) end
 function state:interrupt(flag) end
 
 ---Closes the state and frees its memory. Closing a closed state does nothing.
+---Requests that have not begun fail; one that a worker runs is done first.
 ---
 ---Errors: `concurrent_access`.
 function state:close() end
@@ -176,6 +300,8 @@ function state:close() end
 ---@overload fun(err: any): mtstates.error?
 ---Several open states have the name.
 ---@field ambiguous_name "mtstates.error.ambiguous_name"
+---The request was taken back before it had begun.
+---@field cancelled "mtstates.error.cancelled"
 ---`close()` while a call is in progress.
 ---@field concurrent_access "mtstates.error.concurrent_access"
 ---Waiting would never end.

@@ -45,7 +45,11 @@ static Complaint complaint_of(mts_Status status)
     return (Complaint){MTS_ERROR_UNKNOWN_OBJECT, "no such open state"};
   case MTS_AMBIGUOUS:
     return (Complaint){MTS_ERROR_AMBIGUOUS_NAME, "several open states"};
+  case MTS_CANCELLED:
+    return (Complaint){MTS_ERROR_CANCELLED,
+                       "the request was taken back before it had begun"};
   case MTS_OK:
+  case MTS_FORKED:
   case MTS_SYNTAX:
   case MTS_RAISED:
     break;
@@ -73,7 +77,11 @@ int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...)
 
 int mts_error_raise_status(lua_State *L, mts_Status status, const char *what)
 {
-  Complaint complaint = complaint_of(status);
+  Complaint complaint;
+  if (status == MTS_FORKED)
+    return luaL_error(L, "mtstates: this process was made by fork and has no "
+                         "workers");
+  complaint = complaint_of(status);
   return mts_error_raise(L, complaint.error, "%s: %s", what, complaint.text);
 }
 

@@ -19,6 +19,7 @@ MTS_BEGIN_HIDDEN
 /* All errors, in the order of their names: the constant and the name. */
 #define MTS_ERRORS(X)                                                         \
   X(MTS_ERROR_AMBIGUOUS_NAME, "ambiguous_name")                               \
+  X(MTS_ERROR_CANCELLED, "cancelled")                                         \
   X(MTS_ERROR_CONCURRENT_ACCESS, "concurrent_access")                         \
   X(MTS_ERROR_DEADLOCK, "deadlock")                                           \
   X(MTS_ERROR_INTERRUPTED, "interrupted")                                     \
@@ -52,7 +53,7 @@ int mts_error_raise(lua_State *L, mts_Error error, const char *format, ...);
 /*
 ** Raises what a lower layer reported: a status without a message of its own
 ** (MTS_SYNTAX and MTS_RAISED have one).  what: the object that it is about, as
-** text.
+** text.  MTS_FORKED, which has no name, is raised as luaL_error does that.
 ** Returns: never.
 ** Stack: [-0, +1, v]
 */
@@ -86,7 +87,7 @@ mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,
                              const mts_State *s, const char *text,
                              size_t length);
 
-/* The same for a status as mts_error_raise_status takes. */
+/* The same for a status as mts_error_raise_status takes; not MTS_FORKED. */
 mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                                     const mts_State *s);
 

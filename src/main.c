@@ -6,9 +6,11 @@
 ** of Lua code (capi/ is the same for native code); core/ enters the state,
 ** runs the callback in a protected call and leaves it; value/ copies arguments
 ** and results from one Lua stack to another; luaapi/ makes all versions of Lua
-** look like 5.4; base/ knows no Lua.  At the top of src/ is what several
-** layers speak of: state.h (what a state is), error.h (errors and their
-** texts), util.h, async_util.h (threads).  Dependencies point down only.
+** look like 5.4; base/ knows no Lua.  A request goes from lua/ to sched/,
+** where it waits in the queue of its state until a worker, a thread of the
+** module, has core/ run it.  At the top of src/ is what several layers speak
+** of: state.h (what a state is), error.h (errors and their texts), util.h,
+** async_util.h (threads).  Dependencies point down only.
 */
 #include "async_util.h"
 #include "base/process.h"
@@ -22,6 +24,7 @@
 #include "lua/module.h"
 #include "lua/userdata.h"
 #include "luaapi/protect.h"
+#include "sched/worker.h"
 
 #define MTS_VERSION "0.5.0"
 
@@ -35,6 +38,9 @@ int luaopen_mtstates(lua_State *L)
   if (!mts_interrupt_open())
     return luaL_error(L, "environment variable " MTS_SIGNAL_VARIABLE
                          ": number of a signal or none expected");
+  if (!mts_worker_open())
+    return luaL_error(L, "environment variable " MTS_WORKERS_VARIABLE
+                         ": number of workers expected");
   if (!mts_anchor_claim(L))
     return luaL_error(L, "another copy of mtstates is used in this Lua state");
   if (mts_protect_open(L) != LUA_OK)

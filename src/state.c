@@ -49,6 +49,8 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->interrupt.level, MTS_INTERRUPT_NONE);
   atomic_init(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
   atomic_init(&s->references, 1);
+  atomic_init(&s->queue, NULL);
+  s->queue_limit = MTS_STATE_QUEUE_LIMIT;
   mts_state_hold(s);
   mts_self.nesting++;
   *created = s;
@@ -64,6 +66,8 @@ void mts_state_release(mts_State *s)
 {
   if (atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) ==
       1) {
+    if (atomic_load(&s->queue))
+      mts_upcalls.state_released(s);
     mts_lock_destroy(&s->lock);
     free(s);
   }
@@ -93,14 +97,24 @@ void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE])
 /* Close                                                                   */
 /* ======================================================================= */
 
-mts_Status mts_state_begin_close(mts_State *s)
+void mts_state_fail_requests(mts_State *s)
 {
-  return mts_lock_close(&s->lock);
+  if (atomic_load(&s->queue))
+    mts_upcalls.state_closed(s);
+}
+
+void mts_state_end_leave(mts_State *s, mts_LockLeft left)
+{
+  if (left == MTS_LOCK_LEFT_CLOSED)
+    mts_state_finish_close(s);
+  else
+    mts_upcalls.state_left(s);
 }
 
 void mts_state_finish_close(mts_State *s)
 {
   (void)mts_thread_id(); /* can be the first use of a state in this thread */
+  mts_state_fail_requests(s);
   mts_state_retain(s);
   s->next_closed = mts_self.closed;
   mts_self.closed = s;
@@ -122,4 +136,6 @@ void mts_state_close_when_free(mts_State *s)
 {
   if (mts_lock_close_deferred(&s->lock))
     mts_state_finish_close(s);
+  else
+    mts_state_fail_requests(s);
 }

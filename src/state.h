@@ -1,9 +1,9 @@
 /*
 ** state.h - a state of this module: references, nested use, closing
 **
-** Order of locks: watcher, registry, lock.mutex of a state, and then the
-** leaves: the mutexes of waitgraph.c and of signal.c.  No thread holds the
-** lock.mutex of two states.
+** Order of locks: watcher, registry, list of queues, lock.mutex of a state,
+** and then the leaves: the mutexes of waitgraph.c, signal.c and base/, and all
+** others of sched/.  No thread holds the lock.mutex of two states.
 */
 #ifndef MTS_STATE_H
 #define MTS_STATE_H
@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "core/interruptnode.h"
@@ -40,6 +41,10 @@ struct mts_State {
   mts_RegistryNode registry;
   mts_State *next_closed; /* list of states to be closed by a thread */
   atomic_size_t references;
+
+  /* Requests; see sched/queue.c. */
+  struct mts_Queue *_Atomic queue; /* NULL: there was none yet */
+  size_t queue_limit;              /* how many may wait */
 
   /* Constant. */
   lua_Integer id;
@@ -121,6 +126,9 @@ static inline mts_Status mts_state_enter(mts_State *s, double timeout)
 */
 void mts_state_finish_close(mts_State *s);
 
+/* Part of mts_state_leave. */
+void mts_state_end_leave(mts_State *s, mts_LockLeft left);
+
 /*
 ** Ends the use that began with mts_state_enter (or mts_state_new).  Closes
 ** the state if that was asked for meanwhile.
@@ -130,22 +138,36 @@ static inline void mts_state_leave(mts_State *s)
 {
   mts_self.nesting--;
   if (--s->depth == 0) {
+    mts_LockLeft left;
     mts_state_unhold(s);
-    if (!mts_lock_leave(&s->lock, mts_thread_id()))
-      mts_state_finish_close(s);
+    left = mts_lock_leave(&s->lock, mts_thread_id());
+    if (left != MTS_LOCK_LEFT)
+      mts_state_end_leave(s, left);
   }
 }
 
+/* The limit of a queue that has none. */
+#define MTS_STATE_NO_LIMIT SIZE_MAX
+
+/* How many requests may wait, by default. */
+#define MTS_STATE_QUEUE_LIMIT 1000
+
+/* Whether requests wait or are under way.  Locks: takes that of the queue. */
+static inline bool mts_state_has_work(mts_State *s)
+{
+  return atomic_load(&s->queue) && mts_upcalls.has_work(s);
+}
+
 /*
-** Closes the call lock if no thread holds it.
-** Locks: takes s->lock.mutex.
-** Returns: MTS_OK, then mts_state_finish_close has to follow; MTS_BUSY,
-** MTS_CLOSED (before).
+** The same as mts_state_finish_close, but the state is closed by the thread
+** that serves its requests: they fail, but for the one under way.
+** Locks: no mutex may be held.
 */
-mts_Status mts_state_begin_close(mts_State *s);
+void mts_state_fail_requests(mts_State *s);
 
 /*
 ** Closes the state now or, if a call is in progress, when that call leaves.
+** Requests that wait fail.
 ** Locks: no mutex may be held.
 */
 void mts_state_close_when_free(mts_State *s);

@@ -14,10 +14,13 @@ local function offer(class, members, shown)
   end
 end
 
-local state = mtstates.newstate("return function() end")
+local state = mtstates.newstate("name", "return function() end")
 local e = mtstates.error(mtstates.error.deadlock)
 offer("mtstates.", mtstates, "mtstates.%s")
 offer("mtstates.state:", getmetatable(state).__index, "state:%s")
+offer("mtstates.future:", getmetatable(state:async()).__index, "future:%s")
+offer("mtstates.statestats.", state:stats(), "%s")
+offer("mtstates.modulestats.", mtstates.stats(), "%s")
 offer("mtstates.errors.", mtstates.error, "| `%s` |")
 offer("mtstates.error:", getmetatable(e).__index, "e:%s")
 offered["mtstates.errors()"] = "mtstates.error("

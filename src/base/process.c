@@ -9,7 +9,9 @@
 
 #include "base/process.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #if defined(_WIN32)
@@ -18,6 +20,10 @@
 #include <dlfcn.h>
 #include <sched.h>
 #include <unistd.h>
+#endif
+
+#if defined(__linux__)
+#include <sys/syscall.h>
 #endif
 
 void mts_process_pin(void (*function)(void))
@@ -86,4 +92,35 @@ double mts_process_thread_seconds(mts_ThreadHandle thread)
   (void)thread;
 #endif
   return -1;
+}
+
+long mts_process_kernel_id(void)
+{
+#if defined(__linux__)
+  return syscall(SYS_gettid);
+#else
+  return 0;
+#endif
+}
+
+bool mts_process_thread_is_ready(long kernel_id)
+{
+#if defined(__linux__)
+  char line[128];
+  char state = '\0';
+  FILE *file;
+  snprintf(line, sizeof(line), "/proc/self/task/%ld/stat", kernel_id);
+  file = fopen(line, "re");
+  if (file && fgets(line, sizeof(line), file)) {
+    const char *end = strrchr(line, ')'); /* of its name */
+    if (end && end[1] == ' ')
+      state = end[2];
+  }
+  if (file)
+    fclose(file);
+  return state == 'R';
+#else
+  (void)kernel_id;
+  return false;
+#endif
 }

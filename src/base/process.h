@@ -6,6 +6,8 @@
 
 #include "base/compiler.h"
 
+#include <stdbool.h>
+
 #include "async_util.h"
 
 MTS_BEGIN_HIDDEN
@@ -43,6 +45,15 @@ unsigned mts_process_count_processors(void);
 ** system does not tell.
 */
 double mts_process_thread_seconds(mts_ThreadHandle thread);
+
+/* Returns: what the kernel calls the calling thread, or 0. */
+long mts_process_kernel_id(void);
+
+/*
+** Whether a thread with that kernel id is ready to run, or runs, as it is not
+** blocked; false if the system does not tell.
+*/
+bool mts_process_thread_is_ready(long kernel_id);
 
 MTS_END_HIDDEN
 

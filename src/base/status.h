@@ -14,6 +14,8 @@ typedef enum mts_Status {
   MTS_NO_MEMORY, /* memory cannot be had */
   MTS_UNKNOWN,   /* no open state with this id or name */
   MTS_AMBIGUOUS, /* several open states with this name */
+  MTS_CANCELLED, /* the request never begins */
+  MTS_FORKED,    /* the process was made by fork and has no workers */
   MTS_SYNTAX,    /* the setup code does not compile; there is a message */
   MTS_RAISED     /* code in the state failed; there is a message */
 } mts_Status;

@@ -23,6 +23,7 @@ static int anchor_gc(lua_State *L)
   if (s && !mts_lock_is_closed(&s->lock)) {
     mts_lock_close_held(&s->lock);
     atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
+    mts_state_fail_requests(s);
   }
   return 0;
 }

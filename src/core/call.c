@@ -184,31 +184,41 @@ static inline MTS_ALWAYS_INLINE void end_call(const mts_Call *call)
 }
 
 /*
-** Enters s, calls its callback and leaves it.  pushed: results that the stack
-** of the sink has got.
+** Calls the callback of s, which has been entered.  pushed: results that the
+** stack of the sink has got.
 */
+static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
+                                                       mts_Source source,
+                                                       mts_Sink sink,
+                                                       int *pushed,
+                                                       mts_Failure *failure)
+{
+  mts_Call call = begin_call(s, source, sink, failure);
+  mts_Status status = run_callback(&call, source);
+  if (status == MTS_OK)
+    status = mts_exchange_deliver(&call, sink, call.first);
+  end_call(&call);
+  *pushed = call.sink.pushed;
+  return status;
+}
+
+/* The same; enters s before and leaves it afterwards. */
 static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
                                                     double timeout,
                                                     mts_Source source,
                                                     mts_Sink sink, int *pushed,
                                                     mts_Failure *failure)
 {
-  mts_Call call;
   mts_Status status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
-  call = begin_call(s, source, sink, failure);
-  status = run_callback(&call, source);
-  if (status == MTS_OK)
-    status = mts_exchange_deliver(&call, sink, call.first);
-  end_call(&call);
+  status = run_entered(s, source, sink, pushed, failure);
   mts_state_leave(s);
-  *pushed = call.sink.pushed;
   return status;
 }
 
 /* ======================================================================= */
-/* The three ways to call                                                  */
+/* The ways to call                                                        */
 /* ======================================================================= */
 
 static inline void open_results(mts_Results *results)
@@ -260,6 +270,15 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
   }
   mts_failure_close(&failure);
   return status;
+}
+
+mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
+                            mts_Message *results, mts_Failure *failure)
+{
+  const mts_Source source = {.message = message};
+  const mts_Sink sink = {.message = results};
+  int pushed;
+  return run_entered(s, source, sink, &pushed, failure);
 }
 
 /* Composes the text for a setup whose first result is of a wrong type. */

@@ -84,6 +84,15 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
                            void *data);
 
 /*
+** Calls the callback of s, which the calling thread has entered, with the
+** values of the message.  Its results go into *results, which grows; without
+** that they are discarded.
+** Returns: MTS_OK; MTS_RAISED with *failure set; MTS_NO_MEMORY.
+*/
+mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
+                            mts_Message *results, mts_Failure *failure);
+
+/*
 ** Runs the setup function, which stands in the callback slot of s or is in the
 ** message, in the state that the calling thread holds.  The first result, a
 ** function or, of a service, a table of functions, becomes the callback; the

@@ -120,7 +120,8 @@ mts_Status mts_deep_deliver(mts_Call *call, int first)
   mts_Misfit misfit;
   mts_Encoding encoding;
   mts_Status status = MTS_NO_MEMORY;
-  *message = (mts_Message){0};
+  if (message->bytes.is_fixed)
+    *message = (mts_Message){0};
   encoding = mts_encode(&results, message, &misfit);
   if (encoding == MTS_ENCODED) {
     if (message != &own)
@@ -139,14 +140,13 @@ mts_Status mts_deep_deliver(mts_Call *call, int first)
   return status;
 }
 
-mts_Status mts_deep_push_results(lua_State *L, mts_Message *message,
-                                 const mts_State *s, mts_Failure *failure)
+mts_Status mts_deep_push_copies(lua_State *L, const mts_Message *message,
+                                const mts_State *s, mts_Failure *failure)
 {
   mts_Decoder decoder;
   mts_Status status = MTS_OK;
   const int result =
       mts_decode_protected(&decoder, MTS_WAY_OF_RESULT, L, message);
-  mts_codec_free(message);
   if (result == LUA_OK)
     return MTS_OK;
   if (result == LUA_ERRMEM || decoder.is_out_of_memory)
@@ -158,6 +158,14 @@ mts_Status mts_deep_push_results(lua_State *L, mts_Message *message,
     return MTS_RAISED;
   }
   lua_pop(L, 1);
+  return status;
+}
+
+mts_Status mts_deep_push_results(lua_State *L, mts_Message *message,
+                                 const mts_State *s, mts_Failure *failure)
+{
+  mts_Status status = mts_deep_push_copies(L, message, s, failure);
+  mts_codec_free(message);
   return status;
 }
 
@@ -264,7 +272,8 @@ mts_Status mts_deep_report(const mts_Call *call)
   mts_Status status = MTS_OK;
   if (lua_type(callee, value) != LUA_TSTRING) {
     status = push_error_text(callee, value);
-    if (status == MTS_OK && !lua_isnil(callee, value) && call->sink.L)
+    if (status == MTS_OK && !lua_isnil(callee, value) &&
+        (call->sink.L || call->sink.message))
       status = store_error_value(call, value);
   }
   if (status == MTS_OK)

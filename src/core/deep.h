@@ -50,6 +50,10 @@ int mts_deep_handler(lua_State *L);
 mts_Status mts_deep_push_results(lua_State *L, mts_Message *message,
                                  const mts_State *s, mts_Failure *failure);
 
+/* The same, but the message stays as it is and can be read again. */
+mts_Status mts_deep_push_copies(lua_State *L, const mts_Message *message,
+                                const mts_State *s, mts_Failure *failure);
+
 MTS_END_HIDDEN
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "core/deep.h"
 #include "value/decode.h"
+#include "value/encode.h"
 
 /*
 ** Runs in the protected call: makes room for count values.  Each C function
@@ -203,4 +204,41 @@ mts_Status mts_exchange_deliver_rest(mts_Call *call, int first)
   lua_pop(sink->L, sink->pushed);
   sink->pushed = 0;
   return push_results(call, first);
+}
+
+/* Encodes the results from the index first on, which have been examined. */
+static mts_Status encode_results(const mts_Call *call, int first)
+{
+  const mts_Encodable results = {.L = call->callee,
+                                 .first = first,
+                                 .count = call->top - first + 1,
+                                 .style = MTS_WAY_OF_RESULT};
+  mts_Message *message = call->sink.message;
+  mts_Misfit misfit;
+  switch (mts_encode(&results, message, &misfit)) {
+  case MTS_ENCODED:
+    return MTS_OK;
+  case MTS_ENCODING_RAISED:
+    mts_codec_free(message);
+    return mts_exchange_report(call, MTS_ERROR_STATE_RESULT, call->callee);
+  default:
+    mts_codec_free(message);
+    return MTS_NO_MEMORY;
+  }
+}
+
+mts_Status mts_exchange_deliver_message(mts_Call *call, int first)
+{
+  mts_Values results;
+  mts_Status status;
+  if (store_results(call, first))
+    return MTS_OK;
+  if (call->state->is_service)
+    return mts_deep_deliver(call, first);
+  mts_transfer_scan_range(&results, call->callee, first,
+                          call->top - first + 1);
+  status = examine_results(call, &results);
+  if (status != MTS_OK)
+    return status;
+  return encode_results(call, first);
 }

@@ -31,8 +31,9 @@ typedef struct mts_Source {
 /*
 ** Where the results go: onto the stack of L.  From the first one that needs
 ** memory of L on, they go into the message instead, if there is one and they
-** all fit into it.  Without L they are discarded.  Deep values all go into the
-** message; it is not fixed any more then.
+** all fit into it.  Deep values all go into the message; it is not fixed any
+** more then.  Without L all go into the message, which grows; without both
+** they are discarded.
 */
 typedef struct mts_Sink {
   lua_State *L;
@@ -119,8 +120,9 @@ static inline int mts_exchange_push_own(lua_State *L, const mts_Values *values)
 */
 int mts_exchange_push_args(mts_Call *call, lua_State *callee, int own);
 
-/* Part of mts_exchange_deliver. */
+/* Parts of mts_exchange_deliver. */
 mts_Status mts_exchange_deliver_rest(mts_Call *call, int first);
+mts_Status mts_exchange_deliver_message(mts_Call *call, int first);
 
 /*
 ** Gives the results of the call, from the index first on, to its sink.
@@ -135,7 +137,7 @@ static inline MTS_ALWAYS_INLINE mts_Status mts_exchange_deliver(mts_Call *call,
   const int count = call->top - first + 1;
   int pushed;
   if (!sink.L)
-    return MTS_OK;
+    return sink.message ? mts_exchange_deliver_message(call, first) : MTS_OK;
   if (!mts_protect_grow(sink.L, MTS_CALL_SLOTS, count + MTS_CALL_SLOTS))
     return MTS_NO_MEMORY;
   pushed = mts_transfer_push_plain(sink.L, call->callee, first, count);

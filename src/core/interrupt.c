@@ -178,10 +178,14 @@ static void watch_state(mts_State *s)
     mts_state_release(s);
 }
 
-mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
+/*
+** Stores the level and reaches the thread that holds s.
+** Returns: as mts_interrupt_request; *is_sent: as reach_holder.
+*/
+static mts_Status send_level(mts_State *s, mts_Interrupt level, bool *is_sent)
 {
   mts_Status status = MTS_OK;
-  bool is_sent = false;
+  *is_sent = false;
   if (atomic_load(&s->lock.holder_wants_mutex)) /* it goes first */
     mts_clock_pause();
   mts_mutex_lock(&s->lock.mutex);
@@ -194,9 +198,22 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
     if (atomic_load(&s->interrupt.level) != MTS_INTERRUPT_ALWAYS)
       atomic_store(&s->interrupt.level, level);
     atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
-    is_sent = reach_holder(s, false);
+    *is_sent = reach_holder(s, false);
   }
   mts_mutex_unlock(&s->lock.mutex);
+  return status;
+}
+
+void mts_interrupt_post(mts_State *s, mts_Interrupt level)
+{
+  bool is_sent;
+  (void)send_level(s, level, &is_sent);
+}
+
+mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
+{
+  bool is_sent;
+  mts_Status status = send_level(s, level, &is_sent);
   if (is_sent) {
     await_hook(s);
     if (is_pending(s))

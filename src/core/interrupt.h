@@ -28,6 +28,12 @@ bool mts_interrupt_open(void);
 */
 mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 
+/*
+** The same, but does not wait and does not care whether the signal gets lost.
+** Locks: takes s->lock.mutex and with it that of mts_signal_send.
+*/
+void mts_interrupt_post(mts_State *s, mts_Interrupt level);
+
 /* Part of mts_interrupt_check. */
 void mts_interrupt_obey(mts_State *s);
 

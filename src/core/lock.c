@@ -16,6 +16,8 @@
 **   thread CONTENDED CLOSING  held; the thread closes the lock when it leaves
 **   CLOSED                    closed for good
 **
+** A word that names a thread can have REQUESTED, too: see mts_lock_request.
+**
 ** Transitions; all but the first two under the mutex:
 **
 **   enter           free to held; CONTENDED stays.  This is barging: a running
@@ -27,6 +29,7 @@
 **                   or to held by the first waiter.  The last is a hand-off:
 **                   the lock is not free in between.  With CLOSING: to CLOSED.
 **   pin             held to held CONTENDED.
+**   request         held to held CONTENDED REQUESTED.  Each release ends that.
 **   back-off        held CONTENDED to held, by the first waiter.
 **   close           free to CLOSED.
 **   deferred close  held to held CONTENDED CLOSING.
@@ -47,6 +50,7 @@
 #include "core/lock.h"
 
 #include "core/lockqueue.h"
+#include "core/thread.h"
 #include "core/waitgraph.h"
 
 /* How often a thread tries to get in before it sleeps. */
@@ -103,7 +107,13 @@ mts_Status mts_lock_enter_slow(mts_Lock *lock, uintptr_t thread,
     mts_spin_pause();
     status = mts_lockword_take(&lock->word, thread);
   }
-  return status == MTS_BUSY ? wait_to_enter(lock, thread, timeout) : status;
+  if (status != MTS_BUSY)
+    return status;
+  if (!mts_thread_begin_wait())
+    return MTS_NO_MEMORY;
+  status = wait_to_enter(lock, thread, timeout);
+  mts_thread_end_wait();
+  return status;
 }
 
 void mts_lock_acquire_mutex(mts_Lock *lock)
@@ -113,21 +123,37 @@ void mts_lock_acquire_mutex(mts_Lock *lock)
   atomic_store(&lock->holder_wants_mutex, false);
 }
 
-bool mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread)
+mts_LockLeft mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread)
 {
   uintptr_t word = thread;
-  bool is_ending;
+  mts_LockLeft left = MTS_LOCK_LEFT;
   if (!atomic_load(&lock->is_backing_off) &&
       atomic_compare_exchange_strong(&lock->word, &word, 0))
-    return true;
+    return MTS_LOCK_LEFT;
   mts_lock_acquire_mutex(lock);
-  is_ending = mts_lockword_is_ending(atomic_load(&lock->word));
-  if (is_ending)
+  word = atomic_load(&lock->word);
+  if (mts_lockword_is_ending(word)) {
     atomic_store(&lock->word, MTS_WORD_CLOSED);
-  else
+    left = MTS_LOCK_LEFT_CLOSED;
+  }
+  else {
     mts_lockqueue_release(lock);
+    if (word & MTS_WORD_REQUESTED)
+      left = MTS_LOCK_LEFT_REQUESTED;
+  }
   mts_mutex_unlock(&lock->mutex);
-  return !is_ending;
+  return left;
+}
+
+bool mts_lock_request(mts_Lock *lock)
+{
+  bool is_held;
+  mts_mutex_lock(&lock->mutex);
+  is_held = mts_lock_pin(lock) != 0;
+  if (is_held)
+    atomic_fetch_or(&lock->word, MTS_WORD_REQUESTED);
+  mts_mutex_unlock(&lock->mutex);
+  return is_held;
 }
 
 /* ======================================================================= */
@@ -142,26 +168,53 @@ static mts_Status close_if_free(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
   return status;
 }
 
-mts_Status mts_lock_close(mts_Lock *lock)
+/*
+** The same, but with MTS_BUSY the thread that holds the lock is pinned:
+** *holder.
+*/
+static mts_Status close_or_pin(mts_Lock *lock, uintptr_t *holder)
+    MTS_REQUIRES(lock->mutex)
 {
   mts_Status status;
+  *holder = 0;
+  do { /* again if the holder leaves in between */
+    status = close_if_free(lock);
+  } while (status == MTS_BUSY && (*holder = mts_lock_pin(lock)) == 0);
+  return status;
+}
+
+static void defer_close(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+{
+  atomic_fetch_or(&lock->word, MTS_WORD_CLOSING);
+  mts_lockqueue_wake_all(lock);
+}
+
+mts_Status mts_lock_close(mts_Lock *lock, bool *is_deferred)
+{
+  uintptr_t holder;
+  mts_Status status;
   mts_mutex_lock(&lock->mutex);
-  status = close_if_free(lock);
+  status = close_or_pin(lock, &holder);
+  *is_deferred =
+      status == MTS_BUSY && holder != mts_thread_id() &&
+      atomic_load(&((const mts_Thread *)holder)->served) == (void *)lock;
+  if (*is_deferred) {
+    status =
+        mts_lockword_is_ending(atomic_load(&lock->word)) ? MTS_CLOSED : MTS_OK;
+    defer_close(lock);
+  }
   mts_mutex_unlock(&lock->mutex);
   return status;
 }
 
 bool mts_lock_close_deferred(mts_Lock *lock)
 {
+  uintptr_t holder;
   mts_Status status;
   mts_mutex_lock(&lock->mutex);
-  do { /* again if the holder leaves in between */
-    status = close_if_free(lock);
-  } while (status == MTS_BUSY && mts_lock_pin(lock) == 0);
-  if (status == MTS_BUSY) {
-    atomic_fetch_or(&lock->word, MTS_WORD_CLOSING);
-    mts_lockqueue_wake_all(lock);
-  }
+  status = close_or_pin(lock, &holder);
+  if (status == MTS_BUSY)
+    defer_close(lock);
   mts_mutex_unlock(&lock->mutex);
   return status == MTS_OK;
 }

@@ -37,16 +37,24 @@ typedef struct mts_Lock {
 void mts_lock_init(mts_Lock *lock, uintptr_t thread);
 void mts_lock_destroy(mts_Lock *lock);
 
+/* What has become of a lock that was left. */
+typedef enum mts_LockLeft {
+  MTS_LOCK_LEFT,
+  MTS_LOCK_LEFT_REQUESTED, /* mts_lock_request has asked to report that */
+  MTS_LOCK_LEFT_CLOSED     /* it is closed now */
+} mts_LockLeft;
+
 /* What is left to do if the swaps below fail. */
 mts_Status mts_lock_enter_slow(mts_Lock *lock, uintptr_t thread,
                                double timeout);
-bool mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread);
+mts_LockLeft mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread);
 
 /*
 ** Takes the lock, which this thread does not hold, waiting up to timeout
 ** seconds (0 or less: not at all; MTS_FOREVER).
 ** Locks: takes lock->mutex to wait.
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_DEADLOCK; MTS_NO_MEMORY if the
+** thread is a worker and nothing can take its place while it waits.
 */
 static inline mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread,
                                         double timeout)
@@ -60,10 +68,10 @@ static inline mts_Status mts_lock_enter(mts_Lock *lock, uintptr_t thread,
 /*
 ** Hands the lock to a waiting thread, or frees it.
 ** Locks: takes lock->mutex if threads wait or the lock is closing.
-** Returns: false if the lock was closing, or has been closed by the thread
-** itself: then it is closed now.
+** Returns: MTS_LOCK_LEFT_CLOSED if the lock was closing, or has been closed by
+** the thread itself.
 */
-static inline bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
+static inline mts_LockLeft mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 {
   uintptr_t word = thread;
   unsigned calls =
@@ -71,17 +79,25 @@ static inline bool mts_lock_leave(mts_Lock *lock, uintptr_t thread)
   atomic_store_explicit(&lock->calls, calls, memory_order_relaxed);
   if (calls % MTS_LOCK_LOOK != 0 &&
       atomic_compare_exchange_strong(&lock->word, &word, 0))
-    return true;
+    return MTS_LOCK_LEFT;
   return mts_lock_leave_slow(lock, thread);
 }
 
 /*
-** Closes the lock if no thread holds it: from then on no thread gets in, and
-** waiting threads get MTS_CLOSED.
+** Has the thread that holds the lock report when it leaves it.
 ** Locks: takes lock->mutex.
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (before).
+** Returns: false if no thread holds it.
 */
-mts_Status mts_lock_close(mts_Lock *lock);
+bool mts_lock_request(mts_Lock *lock);
+
+/*
+** Closes the lock if no thread holds it: from then on no thread gets in, and
+** waiting threads get MTS_CLOSED.  If another thread holds it that serves
+** requests (see thread.h), the lock is closing, as below.
+** Locks: takes lock->mutex.
+** Returns: MTS_OK, with *is_deferred set; MTS_BUSY, MTS_CLOSED (before).
+*/
+mts_Status mts_lock_close(mts_Lock *lock, bool *is_deferred);
 
 /*
 ** The same, but if a thread holds the lock, the lock is closing: no other

@@ -7,6 +7,8 @@
 **
 ** CONTENDED  The thread that leaves has to take the mutex of the lock and look
 **            at the queue.  Set and cleared under the mutex.
+** REQUESTED  The thread that leaves has to report that.  Set under the mutex,
+**            while a thread holds the lock; cleared by leaving.
 ** CLOSING    The close is deferred: the thread that leaves has to close the
 **            lock.  Set under the mutex, while a thread holds the lock; final
 **            but for CLOSED, which follows.
@@ -32,7 +34,8 @@ typedef atomic_uintptr_t mts_LockWord;
 #define MTS_WORD_CONTENDED ((uintptr_t)1)
 #define MTS_WORD_CLOSING ((uintptr_t)2)
 #define MTS_WORD_CLOSED ((uintptr_t)4)
-#define MTS_WORD_FLAGS ((uintptr_t)7)
+#define MTS_WORD_REQUESTED ((uintptr_t)8)
+#define MTS_WORD_FLAGS ((uintptr_t)15)
 
 /* What threads have to be aligned to. */
 #define MTS_WORD_ALIGNMENT (MTS_WORD_FLAGS + 1)

@@ -155,6 +155,7 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
+  s->queue_limit = setup->queue_limit;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
   L = luaL_newstate();

@@ -2,17 +2,21 @@
 ** registry.c - the open states of the process, their owners, singletons
 **
 ** A state is in the table of open states (statetable.c) from the end of its
-** setup until it is closed or has lost its last owner.  The number of owners
-** changes from and to zero in one step with adding and removing.
+** setup until it is closed or has lost its last owner; if it has requests
+** then, until they are done.  The number of owners becomes zero in one step
+** with removing the state, or with telling the scheduler to do that.
 **
 ** A singleton that is being created is in a list of its own, which reserves
 ** its name.  Other threads that want the same name sleep until that list
 ** changes.  In the wait graph they wait for the word `creator` of the state.
 **
+** Threads that look a state up and can wait for it sleep until one is added to
+** the table.
+**
 ** Invariants:
 **
-** 1. A state that is found in the table has an owner, hence is alive, and a
-**    reference to it can be taken.
+** 1. A state that is found in the table has an owner, or requests, hence is
+**    alive, and a reference to it can be taken.
 ** 2. One state at most reserves a name, and no open state had it then.
 ** 3. One mutex guards all but the next id.  While it is held: memory, the wait
 **    graph, and closing a call lock; never Lua.
@@ -33,6 +37,11 @@ static mts_StateTable open_states MTS_GUARDED_BY(registry_mutex) =
     MTS_STATETABLE_INIT(open_states);
 static mts_State *first_reserved MTS_GUARDED_BY(registry_mutex);
 
+/* Of threads that wait for a state to be published; made by the first. */
+static unsigned publication_waits MTS_GUARDED_BY(registry_mutex);
+static bool has_publication MTS_GUARDED_BY(registry_mutex);
+static mts_Cond publication;
+
 static atomic_llong next_id = FIRST_ID;
 
 mts_Status mts_registry_new_state(const char *name, size_t length,
@@ -48,18 +57,6 @@ mts_Status mts_registry_new_state(const char *name, size_t length,
 /* Look-up                                                                 */
 /* ======================================================================= */
 
-mts_Status mts_registry_find_id(lua_Integer id, mts_State **found)
-{
-  mts_State *s;
-  mts_mutex_lock(&registry_mutex);
-  s = mts_statetable_find_id(&open_states, id);
-  if (s)
-    mts_state_retain(s);
-  mts_mutex_unlock(&registry_mutex);
-  *found = s;
-  return s ? MTS_OK : MTS_UNKNOWN;
-}
-
 /* Returns: MTS_OK with a reference in *found, MTS_UNKNOWN, MTS_AMBIGUOUS. */
 static mts_Status find_open(const char *name, size_t length, size_t hash,
                             mts_State **found) MTS_REQUIRES(registry_mutex)
@@ -74,15 +71,75 @@ static mts_Status find_open(const char *name, size_t length, size_t hash,
   return MTS_OK;
 }
 
-mts_Status mts_registry_find_name(const char *name, size_t length,
-                                  mts_State **found)
+/* What a state is looked up by: its name or, without one, its id. */
+typedef struct Key {
+  const char *name;
+  size_t length, hash;
+  lua_Integer id;
+} Key;
+
+static mts_Status find_open_key(const Key *key, mts_State **found)
+    MTS_REQUIRES(registry_mutex)
 {
-  size_t hash = mts_util_hash(name, length);
+  if (key->name)
+    return find_open(key->name, key->length, key->hash, found);
+  *found = mts_statetable_find_id(&open_states, key->id);
+  if (!*found)
+    return MTS_UNKNOWN;
+  mts_state_retain(*found);
+  return MTS_OK;
+}
+
+/*
+** Sleeps until a state may have been published.
+** Returns: MTS_OK; MTS_BUSY if the deadline has passed; MTS_NO_MEMORY.
+*/
+static mts_Status wait_for_publication(double deadline)
+    MTS_REQUIRES(registry_mutex)
+{
+  bool is_in_time;
+  if (!mts_thread_begin_wait())
+    return MTS_NO_MEMORY;
+  if (!has_publication) {
+    mts_cond_init(&publication);
+    has_publication = true;
+  }
+  publication_waits++;
+  is_in_time = mts_cond_wait_until(&publication, &registry_mutex, deadline);
+  publication_waits--;
+  mts_thread_end_wait();
+  return is_in_time ? MTS_OK : MTS_BUSY;
+}
+
+/* Finds the state, also if it is published when the deadline has passed. */
+static inline mts_Status find_until(const Key *key, double deadline,
+                                    mts_State **found)
+{
+  mts_Status wait = MTS_OK;
   mts_Status status;
+  *found = NULL;
   mts_mutex_lock(&registry_mutex);
-  status = find_open(name, length, hash, found);
+  status = find_open_key(key, found);
+  while (status == MTS_UNKNOWN && deadline > 0 && wait == MTS_OK) {
+    wait = wait_for_publication(deadline);
+    status = find_open_key(key, found);
+  }
   mts_mutex_unlock(&registry_mutex);
-  return status;
+  return status == MTS_UNKNOWN && wait == MTS_NO_MEMORY ? wait : status;
+}
+
+mts_Status mts_registry_find_id(lua_Integer id, double deadline,
+                                mts_State **found)
+{
+  const Key key = {.id = id};
+  return find_until(&key, deadline, found);
+}
+
+mts_Status mts_registry_find_name(const char *name, size_t length,
+                                  double deadline, mts_State **found)
+{
+  const Key key = {name, length, mts_util_hash(name, length), 0};
+  return find_until(&key, deadline, found);
 }
 
 /* ======================================================================= */
@@ -99,23 +156,30 @@ static mts_State *find_reserved(const char *name, size_t length, size_t hash)
   return s;
 }
 
-/* Sleeps until some reservation ends.  Returns: MTS_OK, MTS_DEADLOCK. */
+/* Sleeps until some reservation ends.  Returns: MTS_OK, MTS_DEADLOCK,
+** MTS_NO_MEMORY. */
 static mts_Status wait_for_creation(mts_State *reserved)
     MTS_REQUIRES(registry_mutex)
 {
   mts_Wait wait;
   if (!mts_waitgraph_add(&wait, mts_thread_id(), &reserved->registry.creator))
     return MTS_DEADLOCK;
+  if (!mts_thread_begin_wait()) {
+    mts_waitgraph_remove(&wait);
+    return MTS_NO_MEMORY;
+  }
   mts_state_retain(reserved);
   mts_cond_wait(&reservation_ended, &registry_mutex);
   mts_waitgraph_remove(&wait);
   mts_state_release(reserved);
+  mts_thread_end_wait();
   return MTS_OK;
 }
 
 /*
 ** Finds an open state and makes the caller an owner; waits while the state is
-** being created.  Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS, MTS_DEADLOCK.
+** being created.  Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS, MTS_DEADLOCK,
+** MTS_NO_MEMORY.
 */
 static mts_Status find_or_wait(const char *name, size_t length, size_t hash,
                                mts_State **found) MTS_REQUIRES(registry_mutex)
@@ -130,8 +194,9 @@ static mts_Status find_or_wait(const char *name, size_t length, size_t hash,
     reserved = find_reserved(name, length, hash);
     if (!reserved)
       return MTS_UNKNOWN;
-    if (wait_for_creation(reserved) != MTS_OK)
-      return MTS_DEADLOCK;
+    status = wait_for_creation(reserved);
+    if (status != MTS_OK)
+      return status;
   }
 }
 
@@ -177,6 +242,8 @@ void mts_registry_publish(mts_State *s)
   s->registry.owners = 1;
   mts_statetable_add(&open_states, s);
   end_reservation(s);
+  if (publication_waits > 0)
+    mts_cond_broadcast(&publication);
   mts_mutex_unlock(&registry_mutex);
 }
 
@@ -200,31 +267,64 @@ mts_Status mts_registry_add_owner(mts_State *s)
   return status;
 }
 
+mts_Status mts_registry_count_owners(const mts_State *s, size_t *owners)
+{
+  mts_Status status = MTS_CLOSED;
+  mts_mutex_lock(&registry_mutex);
+  if (s->registry.is_registered) {
+    *owners = s->registry.owners;
+    status = MTS_OK;
+  }
+  mts_mutex_unlock(&registry_mutex);
+  return status;
+}
+
 /* ======================================================================= */
 /* End                                                                     */
 /* ======================================================================= */
 
+/* Whether a state without owners has no requests; it takes none then. */
+static bool is_idle(mts_State *s) MTS_REQUIRES(registry_mutex)
+{
+  return !atomic_load(&s->queue) || !mts_upcalls.owners_gone(s);
+}
+
 void mts_registry_drop_owner(mts_State *s)
 {
-  bool is_last;
+  bool closes;
   mts_mutex_lock(&registry_mutex);
-  is_last = --s->registry.owners == 0;
-  if (is_last)
+  closes = --s->registry.owners == 0 && is_idle(s);
+  if (closes)
     mts_statetable_remove(&open_states, s);
   mts_mutex_unlock(&registry_mutex);
-  if (is_last)
+  if (closes)
+    mts_state_close_when_free(s);
+}
+
+void mts_registry_close_unowned(mts_State *s)
+{
+  bool closes;
+  mts_mutex_lock(&registry_mutex);
+  closes = s->registry.is_registered && s->registry.owners == 0 && is_idle(s);
+  if (closes)
+    mts_statetable_remove(&open_states, s);
+  mts_mutex_unlock(&registry_mutex);
+  if (closes)
     mts_state_close_when_free(s);
 }
 
 mts_Status mts_registry_close(mts_State *s)
 {
   mts_Status status;
+  bool is_deferred;
   mts_mutex_lock(&registry_mutex);
-  status = mts_state_begin_close(s);
+  status = mts_lock_close(&s->lock, &is_deferred);
   if (status == MTS_OK)
     mts_statetable_remove(&open_states, s);
   mts_mutex_unlock(&registry_mutex);
-  if (status == MTS_OK)
+  if (is_deferred)
+    mts_state_fail_requests(s);
+  else if (status == MTS_OK)
     mts_state_finish_close(s);
   return status == MTS_BUSY ? MTS_BUSY : MTS_OK;
 }

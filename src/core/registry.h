@@ -21,19 +21,23 @@ mts_Status mts_registry_new_state(const char *name, size_t length,
                                   mts_State **created);
 
 /*
-** The open state with that id or name.
-** Owns: with MTS_OK, *found is a reference.
-** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS.
+** The open state with that id or name.  If there is none, waits for one until
+** the deadline (a point of the clock; 0: not at all).
+** Owns: with MTS_OK, *found is a reference; otherwise it is NULL.
+** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS; MTS_NO_MEMORY if no other
+** thread can take the place of a worker that waits.
 */
-mts_Status mts_registry_find_id(lua_Integer id, mts_State **found);
+mts_Status mts_registry_find_id(lua_Integer id, double deadline,
+                                mts_State **found);
 mts_Status mts_registry_find_name(const char *name, size_t length,
-                                  mts_State **found);
+                                  double deadline, mts_State **found);
 
 /*
 ** The open state with that name, with one more owner.  Waits while another
 ** thread creates it.
 ** Owns: with MTS_OK, *found is a reference.
-** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS, MTS_DEADLOCK.
+** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS, MTS_DEADLOCK; MTS_NO_MEMORY if
+** no other thread can take the place of a worker that waits.
 */
 mts_Status mts_registry_find_singleton(const char *name, size_t length,
                                        mts_State **found);
@@ -61,11 +65,25 @@ void mts_registry_give_up(mts_State *s);
 mts_Status mts_registry_add_owner(mts_State *s);
 
 /*
+** How many owners the state has.
+** Returns: MTS_OK, MTS_CLOSED (also: is not found any more).
+*/
+mts_Status mts_registry_count_owners(const mts_State *s, size_t *owners);
+
+/*
 ** One owner less.  Without owners the state is closed, now or as soon as the
-** call in progress returns.
+** call in progress returns; if it has requests, when these are done.
 ** Locks: no mutex may be held.
 */
 void mts_registry_drop_owner(mts_State *s);
+
+/*
+** The requests of s, which has lost its owners, are done: closes the state,
+** unless there is an owner again, or another request.
+** Owns: the caller has a reference.
+** Locks: no mutex may be held.
+*/
+void mts_registry_close_unowned(mts_State *s);
 
 /*
 ** Closes the state, which is not found any more.

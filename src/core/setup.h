@@ -30,7 +30,8 @@ typedef struct mts_Setup {
   const char *cpath;
   lua_CFunction open_module; /* opens this module, for require */
   bool with_libs;
-  bool is_service; /* it was made with an options table */
+  bool is_service;    /* it was made with an options table */
+  size_t queue_limit; /* requests that may wait, or MTS_STATE_NO_LIMIT */
 } mts_Setup;
 
 MTS_END_HIDDEN

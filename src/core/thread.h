@@ -12,11 +12,10 @@
 
 #include "core/lockword.h"
 #include "core/signal.h"
+#include "core/upcalls.h"
 #include "luaapi/compat.h"
 
 MTS_BEGIN_HIDDEN
-
-typedef struct mts_State mts_State;
 
 /* As deep as Lua lets its own C calls nest. */
 #define MTS_THREAD_MAX_NESTING 200
@@ -38,6 +37,10 @@ typedef struct mts_Thread {
 
   unsigned closing; /* levels of lua_close that it is in */
   mts_SignalTarget signal;
+
+  /* Of a worker (see sched/worker.c): */
+  struct mts_Worker *worker; /* NULL: it is none */
+  void *_Atomic served; /* the lock that it takes, or has, to run requests */
 } mts_Thread;
 
 extern MTS_THREAD_LOCAL mts_Thread mts_self;
@@ -55,6 +58,23 @@ static inline uintptr_t mts_thread_id(void)
   if (!mts_self.is_ready)
     mts_thread_make_ready();
   return (uintptr_t)&mts_self;
+}
+
+/*
+** To be called around each wait inside the module: if the thread is a worker,
+** another one takes its place meanwhile.
+** Locks: no mutex but that of the registry may be held.
+** Returns: false if there can be no other one; then the thread must not wait.
+*/
+static inline bool mts_thread_begin_wait(void)
+{
+  return !mts_self.worker || mts_upcalls.begin_wait();
+}
+
+static inline void mts_thread_end_wait(void)
+{
+  if (mts_self.worker)
+    mts_upcalls.end_wait();
 }
 
 /*

@@ -89,6 +89,15 @@ static bool start_watcher(void) MTS_REQUIRES(watch_mutex)
   return watcher.has_thread;
 }
 
+bool mts_watch_open(void)
+{
+  bool has_thread;
+  mts_mutex_lock(&watch_mutex);
+  has_thread = start_watcher();
+  mts_mutex_unlock(&watch_mutex);
+  return has_thread;
+}
+
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
                      double seconds)
 {
@@ -108,6 +117,15 @@ bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
   }
   mts_mutex_unlock(&watch_mutex);
   return is_new;
+}
+
+bool mts_watch_is_on(const mts_Watch *watch)
+{
+  bool is_on;
+  mts_mutex_lock(&watch_mutex);
+  is_on = watch->is_on;
+  mts_mutex_unlock(&watch_mutex);
+  return is_on;
 }
 
 void mts_watch_before_fork(void) MTS_UNCHECKED

@@ -30,6 +30,14 @@ struct mts_Watch {
 };
 
 /*
+** Starts the watcher thread, if it is not there: from then on nothing that is
+** started is lost.
+** Locks: takes the mutex of the watcher.
+** Returns: false if there are no resources for a thread.
+*/
+bool mts_watch_open(void);
+
+/*
 ** Has try_again called after that many seconds, and then again as it says
 ** itself.  If the watch is on already, the next try is made after that many
 ** seconds, or earlier.  Without resources for a thread nothing is tried again.
@@ -39,6 +47,9 @@ struct mts_Watch {
 */
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
                      double seconds);
+
+/* Whether it is on.  Locks: takes the mutex of the watcher. */
+bool mts_watch_is_on(const mts_Watch *watch);
 
 /*
 ** To be called around fork.  The child keeps the watches, but has no watcher

@@ -11,7 +11,6 @@
 #include "core/interrupt.h"
 #include "error.h"
 #include "lua/userdata.h"
-#include "value/encode.h"
 
 #define MESSAGE_CLASS "mtstates.message"
 
@@ -56,11 +55,17 @@ mts_Message *mts_arguments_push(lua_State *L)
   return message;
 }
 
-static int raise_argument(lua_State *L, int index, const mts_Misfit *misfit)
+/* As mts_encode; the message is freed unless that returns MTS_ENCODED. */
+static mts_Encoding encode_values(lua_State *L, const mts_Encodable *values,
+                                  mts_Message *message, mts_Misfit *misfit)
 {
-  lua_pushfstring(L, "%s%s%s cannot be transferred to another state",
-                  misfit->way, *misfit->way != '\0' ? ": " : "", misfit->what);
-  return luaL_argerror(L, index, lua_tostring(L, -1));
+  mts_State *host_state = mts_userdata_context(L)->host_state;
+  lua_State *outer = mts_interrupt_switch(host_state, L);
+  const mts_Encoding encoding = mts_encode(values, message, misfit);
+  if (encoding != MTS_ENCODED)
+    mts_codec_free(message);
+  mts_interrupt_switch(host_state, outer);
+  return encoding;
 }
 
 void mts_arguments_encode(lua_State *L, int first, int count,
@@ -71,23 +76,33 @@ void mts_arguments_encode(lua_State *L, int first, int count,
                                    .count = count,
                                    .style = MTS_WAY_OF_ARGUMENT,
                                    .holds_strings = true};
-  mts_State *host_state = mts_userdata_context(L)->host_state;
-  lua_State *outer = mts_interrupt_switch(host_state, L);
   mts_Misfit misfit;
-  const mts_Encoding encoding = mts_encode(&arguments, message, &misfit);
+  const mts_Encoding encoding = encode_values(L, &arguments, message, &misfit);
   if (encoding != MTS_ENCODED)
-    mts_codec_free(message);
-  mts_interrupt_switch(host_state, outer);
-  switch (encoding) {
-  case MTS_ENCODED:
-    break;
-  case MTS_ENCODING_MISFIT:
-    raise_argument(L, first + misfit.number - 1, &misfit);
-    break;
-  case MTS_ENCODING_NO_MEMORY:
-    mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
-    break;
-  case MTS_ENCODING_RAISED:
-    lua_error(L);
-  }
+    mts_arguments_raise(L, first, encoding, &misfit);
+}
+
+mts_Encoding mts_arguments_try(lua_State *L, int first, int count,
+                               mts_Message *message, mts_Misfit *misfit)
+{
+  const mts_Encodable arguments = {
+      .L = L, .first = first, .count = count, .style = MTS_WAY_OF_ARGUMENT};
+  return encode_values(L, &arguments, message, misfit);
+}
+
+static int raise_argument(lua_State *L, int index, const mts_Misfit *misfit)
+{
+  lua_pushfstring(L, "%s%s%s cannot be transferred to another state",
+                  misfit->way, *misfit->way != '\0' ? ": " : "", misfit->what);
+  return luaL_argerror(L, index, lua_tostring(L, -1));
+}
+
+int mts_arguments_raise(lua_State *L, int first, mts_Encoding encoding,
+                        const mts_Misfit *misfit)
+{
+  if (encoding == MTS_ENCODING_MISFIT)
+    return raise_argument(L, first + misfit->number - 1, misfit);
+  if (encoding == MTS_ENCODING_NO_MEMORY)
+    return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
+  return lua_error(L);
 }

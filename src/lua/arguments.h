@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 #include "luaapi/compat.h"
 #include "value/codec.h"
+#include "value/encode.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -33,6 +34,22 @@ mts_Message *mts_arguments_push(lua_State *L);
 */
 void mts_arguments_encode(lua_State *L, int first, int count,
                           mts_Message *message);
+
+/*
+** The same in two steps, for a caller that holds something meanwhile: the
+** first never raises, and the message has copies of all strings.  If it does
+** not return MTS_ENCODED, the message is free, and the second raises why.
+** Stack: [-0, +(0|1), -]
+*/
+mts_Encoding mts_arguments_try(lua_State *L, int first, int count,
+                               mts_Message *message, mts_Misfit *misfit);
+
+/*
+** Returns: never.
+** Stack: [-0, +n, v]
+*/
+int mts_arguments_raise(lua_State *L, int first, mts_Encoding encoding,
+                        const mts_Misfit *misfit);
 
 /* Frees the message.  Runs in a function of the module. */
 void mts_arguments_free(lua_State *L, mts_Message *message);

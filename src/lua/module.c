@@ -1,9 +1,8 @@
 /*
 ** module.c - the functions of the module
 **
-** As in stateobject.c, nothing is held when an error is raised.  The calling
-** thread holds a new state from create_state to run_setup or discard; nothing
-** in between raises an error.
+** Those that make states are in creation.c, those about workers in
+** modulework.c.  As in stateobject.c, nothing is held when an error is raised.
 **
 ** Takes no locks of its own.
 */
@@ -12,177 +11,18 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "core/interrupt.h"
-#include "core/newstate.h"
 #include "core/registry.h"
 #include "error.h"
 #include "lua/arguments.h"
-#include "lua/options.h"
+#include "lua/creation.h"
+#include "lua/futurehandle.h"
+#include "lua/futureobject.h"
+#include "lua/modulework.h"
+#include "lua/numbers.h"
 #include "lua/statehandle.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
 #include "value/classes.h"
-
-/* ======================================================================= */
-/* Creation                                                                */
-/* ======================================================================= */
-
-/* As mts_options_read, and sets open_module. */
-static int read_setup(lua_State *L, int first, mts_Setup *setup)
-{
-  setup->open_module = mts_userdata_context(L)->open_module;
-  return mts_options_read(L, first, setup);
-}
-
-/* Gives the object a new state; the calling thread holds it. */
-static void create_state(lua_State *L, mts_StateObject *object,
-                         const char *name, size_t length)
-{
-  mts_Status status;
-  mts_gcpressure_tell(&mts_userdata_context(L)->pressure, L);
-  status = mts_registry_new_state(name, length, &object->state);
-  if (status != MTS_OK)
-    mts_error_raise_status(L, status, "new state");
-}
-
-/* Ends a state that is not published. */
-static void discard(mts_State *s)
-{
-  mts_state_close_when_free(s);
-  mts_state_leave(s);
-}
-
-/*
-** Runs the setup in the new state of the object and publishes the state; or
-** ends it, if that fails.  An error is on the stack then, if it is MTS_RAISED.
-*/
-static mts_Status run_setup(lua_State *L, mts_StateObject *object,
-                            const mts_Setup *setup, mts_Failure *failure)
-{
-  mts_State *s = object->state;
-  lua_State *outer = mts_interrupt_switch(object->host_state, L);
-  mts_Status status;
-  object->calls++; /* os.exit in the setup can finalize the object */
-  status = mts_newstate_run(s, setup, failure);
-  object->calls--;
-  if (status == MTS_OK) {
-    object->kb = lua_gc(s->L, LUA_GCCOUNT, 0);
-    mts_gcpressure_add(&mts_userdata_context(L)->pressure, object->kb);
-    mts_registry_publish(s);
-    object->is_owner = true;
-    mts_state_leave(s);
-  }
-  else {
-    mts_registry_give_up(s);
-    discard(s);
-  }
-  if (status == MTS_RAISED)
-    mts_failure_push(L, failure);
-  if (setup->message)
-    mts_codec_free(setup->message);
-  mts_interrupt_switch(object->host_state, outer);
-  return status;
-}
-
-/*
-** Opens the new state of the object, which is on top of the stack.  index: of
-** the setup among the arguments.  Returns how many values are to be returned
-** to Lua: the object and further results of the setup.
-*/
-static int open_state(lua_State *L, mts_StateObject *object,
-                      const mts_Setup *setup, int index)
-{
-  mts_Failure failure;
-  int top = lua_gettop(L);
-  mts_Status status;
-  mts_failure_open(&failure);
-  status = run_setup(L, object, setup, &failure);
-  if (status == MTS_OK)
-    return lua_gettop(L) - top + 1;
-  if (status == MTS_RAISED)
-    return lua_error(L);
-  if (status != MTS_SYNTAX)
-    return mts_error_raise_about(L, status, object->state);
-  if (!mts_error_push_message(L, &failure.text))
-    return lua_error(L);
-  return luaL_argerror(L, index, lua_tostring(L, -1));
-}
-
-/* mtstates.newstate([name,] [libs or options,] setup, ...) */
-static int module_newstate(lua_State *L)
-{
-  const char *name = NULL;
-  size_t length = 0;
-  int first = 1;
-  int index;
-  mts_Setup setup;
-  mts_StateObject *object;
-  if (lua_isnil(L, 1) ||
-      (lua_type(L, 1) == LUA_TSTRING && lua_gettop(L) > 1)) {
-    name = lua_tolstring(L, 1, &length); /* NULL for nil */
-    first = 2;
-  }
-  index = read_setup(L, first, &setup);
-  object = mts_stateobject_push(L);
-  create_state(L, object, name, length);
-  return open_state(L, object, &setup, index);
-}
-
-static int raise_name_error(lua_State *L, mts_Status status, const char *name,
-                            size_t length)
-{
-  char quoted[MTS_QUOTED_SIZE];
-  mts_util_quote(quoted, name, length);
-  lua_pushfstring(L, "name %s", quoted);
-  return mts_error_raise_status(L, status, lua_tostring(L, -1));
-}
-
-/* Another thread has been faster: its state takes the place of the new one. */
-static void take_found_state(mts_StateObject *object, mts_State *found)
-{
-  discard(object->state);
-  mts_state_release(object->state);
-  object->state = found;
-}
-
-/* mtstates.singleton(name, [libs or options,] setup, ...) */
-static int module_singleton(lua_State *L)
-{
-  const char *name;
-  size_t length;
-  mts_Setup setup;
-  mts_State *found;
-  mts_Status status;
-  mts_StateObject *object;
-  int index;
-  if (lua_type(L, 1) != LUA_TSTRING)
-    luaL_typeerror(L, 1, "string");
-  name = lua_tolstring(L, 1, &length);
-
-  object = mts_stateobject_push(L);
-  status = mts_registry_find_singleton(name, length, &object->state);
-  if (status == MTS_UNKNOWN) {
-    lua_pop(L, 1); /* where the arguments end */
-    index = read_setup(L, 2, &setup);
-    object = mts_stateobject_push(L);
-    create_state(L, object, name, length);
-    status = mts_registry_reserve(object->state, &found);
-    if (status == MTS_UNKNOWN)
-      return open_state(L, object, &setup, index);
-    if (status == MTS_OK)
-      take_found_state(object, found);
-    else
-      discard(object->state);
-  }
-  if (status != MTS_OK)
-    return raise_name_error(L, status, name, length);
-  object->is_owner = true;
-  return 1;
-}
-
-/* ======================================================================= */
-/* Look-up                                                                 */
-/* ======================================================================= */
 
 /* The id in the first argument, which is a number. */
 static lua_Integer check_id(lua_State *L)
@@ -198,22 +38,23 @@ static lua_Integer check_id(lua_State *L)
   return (lua_Integer)n;
 }
 
-static int find_state_by_name(lua_State *L)
+static int find_state_by_name(lua_State *L, double deadline)
 {
   size_t length;
   const char *name = lua_tolstring(L, 1, &length);
   mts_StateObject *object = mts_stateobject_push(L);
-  mts_Status status = mts_registry_find_name(name, length, &object->state);
+  mts_Status status =
+      mts_registry_find_name(name, length, deadline, &object->state);
   if (status != MTS_OK)
-    return raise_name_error(L, status, name, length);
+    return mts_creation_raise_name(L, status, name, length);
   return 1;
 }
 
-static int find_state_by_id(lua_State *L)
+static int find_state_by_id(lua_State *L, double deadline)
 {
   lua_Integer id = check_id(L);
   mts_StateObject *object = mts_stateobject_push(L);
-  mts_Status status = mts_registry_find_id(id, &object->state);
+  mts_Status status = mts_registry_find_id(id, deadline, &object->state);
   if (status != MTS_OK) {
     char what[32];
     snprintf(what, sizeof(what), "id %lld", (long long)id);
@@ -222,17 +63,18 @@ static int find_state_by_id(lua_State *L)
   return 1;
 }
 
-/* mtstates.state(id | name) */
+/* mtstates.state(id or name [, timeout]) */
 static int module_state(lua_State *L)
 {
-  switch (lua_type(L, 1)) {
-  case LUA_TSTRING:
-    return find_state_by_name(L);
-  case LUA_TNUMBER:
-    return find_state_by_id(L);
-  default:
-    return luaL_typeerror(L, 1, "integer or string");
-  }
+  const int type = lua_type(L, 1);
+  double deadline = 0;
+  if (type != LUA_TSTRING && type != LUA_TNUMBER)
+    luaL_typeerror(L, 1, "integer or string");
+  if (lua_gettop(L) > 1 && !lua_isnil(L, 2))
+    deadline = mts_numbers_deadline(mts_numbers_check_seconds(L, 2));
+  if (type == LUA_TSTRING)
+    return find_state_by_name(L, deadline);
+  return find_state_by_id(L, deadline);
 }
 
 /* mtstates.id() */
@@ -278,19 +120,27 @@ static int module_class(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg module_functions[] = {{"newstate", module_newstate},
-                                            {"state", module_state},
-                                            {"singleton", module_singleton},
-                                            {"id", module_id},
-                                            {"type", module_type},
-                                            {"class", module_class},
-                                            {NULL, NULL}};
+static const luaL_Reg module_functions[] = {
+    {"newstate", mts_creation_newstate},
+    {"state", module_state},
+    {"singleton", mts_creation_singleton},
+    {"id", module_id},
+    {"type", module_type},
+    {"class", module_class},
+    {"workers", mts_modulework_workers},
+    {"logger", mts_modulework_logger},
+    {"sleep", mts_modulework_sleep},
+    {"now", mts_modulework_now},
+    {"stats", mts_modulework_stats},
+    {NULL, NULL}};
 
 void mts_module_open(lua_State *L)
 {
   mts_statehandle_register(
       ((const mts_Context *)lua_touserdata(L, -1))->open_module);
+  mts_futurehandle_register();
   mts_arguments_open(L);
+  mts_futureobject_open(L);
   mts_stateobject_push_class(L);
   lua_pushvalue(L, -3); /* the module */
   mts_userdata_set_functions(L, module_functions);

@@ -10,9 +10,8 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Adds the functions newstate, state, singleton, id, type and class to the
-** module, and makes the class of state objects.  The stack has the module
-** below and the context on top.
+** Adds the functions of the module, and makes the classes of states and
+** futures.  The stack has the module below and the context on top.
 ** Stack: [-0, +0, m]
 */
 void mts_module_open(lua_State *L);

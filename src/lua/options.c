@@ -14,10 +14,13 @@
 */
 #include "lua/options.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "lua/arguments.h"
+#include "lua/numbers.h"
 #include "luaapi/keytext.h"
+#include "state.h"
 
 /* ======================================================================= */
 /* Options                                                                 */
@@ -31,22 +34,42 @@ static int setup_index(lua_State *L, int index)
   return is_given ? index + 1 : index;
 }
 
-/* Gets the value, which has the right type, on top of the stack. */
-typedef void (*OptionReader)(lua_State *L, mts_Setup *setup);
+/*
+** Stores the value on top of the stack, which has the right type.  Returns
+** whether it can be the value of that option.
+*/
+typedef bool (*OptionReader)(lua_State *L, mts_Setup *setup);
 
 typedef struct Option {
   const char *name;
   int type;
+  const char *expected; /* in errors */
   OptionReader read;
 } Option;
 
-static void read_libs(lua_State *L, mts_Setup *setup)
+static bool read_libs(lua_State *L, mts_Setup *setup)
 {
   setup->with_libs = lua_toboolean(L, -1);
+  return true;
 }
 
-static const Option known_options[] = {{"libs", LUA_TBOOLEAN, read_libs},
-                                       {NULL, LUA_TNONE, NULL}};
+/* What is more than a size_t can count is no limit. */
+static bool read_queue(lua_State *L, mts_Setup *setup)
+{
+  const lua_Number limit = lua_tonumber(L, -1);
+  if (limit >= (lua_Number)(SIZE_MAX / 2))
+    setup->queue_limit = MTS_STATE_NO_LIMIT;
+  else if (limit >= 1)
+    setup->queue_limit = (size_t)limit;
+  else
+    setup->queue_limit = 1;
+  return limit > 0;
+}
+
+static const Option known_options[] = {
+    {"libs", LUA_TBOOLEAN, "boolean", read_libs},
+    {"queue", LUA_TNUMBER, "positive number", read_queue},
+    {NULL, LUA_TNONE, NULL, NULL}};
 
 /* The option whose name is at index, or NULL. */
 static const Option *find_option(lua_State *L, int index)
@@ -63,6 +86,14 @@ static const Option *find_option(lua_State *L, int index)
   return option->name ? option : NULL;
 }
 
+static void refuse_value(lua_State *L, int table, const Option *option,
+                         const char *got)
+{
+  lua_pushfstring(L, "option '%s': %s expected, got %s", option->name,
+                  option->expected, got);
+  luaL_argerror(L, table, lua_tostring(L, -1));
+}
+
 /* Reads the option whose key and value are on top of the stack. */
 static void read_option(lua_State *L, int table, mts_Setup *setup)
 {
@@ -71,19 +102,17 @@ static void read_option(lua_State *L, int table, mts_Setup *setup)
     lua_pushfstring(L, "option %s is unknown", mts_keytext_push(L, -2));
     luaL_argerror(L, table, lua_tostring(L, -1));
   }
-  else if (lua_type(L, -1) != option->type) {
-    lua_pushfstring(L, "option '%s': %s expected, got %s", option->name,
-                    lua_typename(L, option->type), luaL_typename(L, -1));
-    luaL_argerror(L, table, lua_tostring(L, -1));
-  }
-  else
-    option->read(L, setup);
+  else if (lua_type(L, -1) != option->type)
+    refuse_value(L, table, option, luaL_typename(L, -1));
+  else if (!option->read(L, setup))
+    refuse_value(L, table, option, mts_numbers_push_got(L, -1));
 }
 
 /* Reads libs, or the options, if one is at index. */
 static void read_options(lua_State *L, int index, mts_Setup *setup)
 {
   setup->with_libs = !lua_isboolean(L, index) || lua_toboolean(L, index);
+  setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   setup->is_service = lua_istable(L, index);
   if (!setup->is_service)
     return;
@@ -234,6 +263,13 @@ static const char *push_package_field(lua_State *L, const char *field)
   return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
+/* Where the new state finds modules: as its creator does. */
+static void read_paths(lua_State *L, mts_Setup *setup)
+{
+  setup->path = push_package_field(L, "path");
+  setup->cpath = push_package_field(L, "cpath");
+}
+
 int mts_options_read(lua_State *L, int first, mts_Setup *setup)
 {
   int index = setup_index(L, first);
@@ -243,7 +279,22 @@ int mts_options_read(lua_State *L, int first, mts_Setup *setup)
     read_service(L, index, setup);
   else
     read_classic(L, index, setup);
-  setup->path = push_package_field(L, "path");
-  setup->cpath = push_package_field(L, "cpath");
+  read_paths(L, setup);
   return index;
+}
+
+void mts_options_read_callback(lua_State *L, int index, mts_Setup *setup)
+{
+  static const char code[] = "return ...";
+  mts_Message *message = mts_arguments_push(L);
+  mts_arguments_encode(L, index, 1, message);
+  mts_transfer_scan_range(&setup->args, L, index, 0);
+  setup->code = code;
+  setup->length = sizeof(code) - 1;
+  setup->message = message;
+  setup->skipped = index - 1;
+  setup->with_libs = true;
+  setup->is_service = true;
+  setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
+  read_paths(L, setup);
 }

@@ -19,6 +19,14 @@ MTS_BEGIN_HIDDEN
 */
 int mts_options_read(lua_State *L, int first, mts_Setup *setup);
 
+/*
+** The same for a service whose callback is a copy of the function at index, an
+** argument of the running function.
+** Stack: [-0, +n, e]
+** Errors: argument errors.
+*/
+void mts_options_read_callback(lua_State *L, int index, mts_Setup *setup);
+
 MTS_END_HIDDEN
 
 #endif

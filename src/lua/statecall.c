@@ -8,13 +8,12 @@
 */
 #include "lua/statecall.h"
 
-#include <math.h>
-
 #include "core/call.h"
 #include "core/deep.h"
 #include "core/interrupt.h"
 #include "error.h"
 #include "lua/arguments.h"
+#include "lua/numbers.h"
 #include "lua/stateobject.h"
 #include "value/decode.h"
 
@@ -74,6 +73,8 @@ static int call_examined(lua_State *L, mts_StateObject *object,
   char space[SHORT_MESSAGE];
   if (!object->state->is_service) {
     mts_transfer_examine_args(args);
+    if (object->is_finalized) /* by a finalizer that the collector has run */
+      mts_stateobject_raise_finalized(L);
     return call_state(L, object, args, NULL, timeout);
   }
   mts_buffer_start(&message.bytes, space, sizeof(space));
@@ -107,8 +108,7 @@ int mts_statecall_tcall(lua_State *L)
   mts_transfer_scan(&args, L, 3);
   object = mts_stateobject_check_live(L);
   lua_pop(L, 1);
-  timeout = luaL_checknumber(L, 2);
-  luaL_argcheck(L, !isnan(timeout), 2, "number expected, got nan");
+  timeout = mts_numbers_check_seconds(L, 2);
   lua_pushboolean(L, true);
   if (args.need == MTS_NEED_EXAMINATION)
     results = call_examined(L, object, &args, timeout);

@@ -41,27 +41,22 @@ static void unhold_state(void *object, bool is_kept_open)
   mts_state_release(s);
 }
 
-/*
-** Pushes the metatable of state objects, and loads the module before if that
-** has not been done.
-** Stack: [-0, +1, e]
-*/
-static void push_class(lua_State *L)
+void mts_statehandle_push_class(lua_State *L, const char *name)
 {
-  luaL_getmetatable(L, MTS_STATE_CLASS);
+  luaL_getmetatable(L, name);
   if (!lua_isnil(L, -1))
     return;
   lua_pop(L, 1);
   luaL_requiref(L, "mtstates", (lua_CFunction)atomic_load(&opener), 0);
   lua_pop(L, 1);
-  luaL_getmetatable(L, MTS_STATE_CLASS);
+  luaL_getmetatable(L, name);
 }
 
 static void push_state(lua_State *L, void *object)
 {
   mts_StateObject *reference;
   mts_State *host_state = mts_anchor_find_state(L);
-  push_class(L);
+  mts_statehandle_push_class(L, MTS_STATE_CLASS);
   reference = lua_newuserdatauv(L, sizeof(*reference), 0);
   *reference = (mts_StateObject){.host_state = host_state};
   lua_insert(L, -2);

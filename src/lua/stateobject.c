@@ -17,6 +17,7 @@
 #include "core/registry.h"
 #include "error.h"
 #include "lua/statecall.h"
+#include "lua/staterequest.h"
 #include "lua/userdata.h"
 
 /* ======================================================================= */
@@ -161,9 +162,15 @@ static const luaL_Reg state_methods[] = {{"id", state_id},
                                          {"isowner", state_isowner},
                                          {"call", mts_statecall_call},
                                          {"tcall", mts_statecall_tcall},
+                                         {"send", mts_staterequest_send},
+                                         {"tsend", mts_staterequest_tsend},
+                                         {"async", mts_staterequest_async},
+                                         {"await", mts_staterequest_await},
+                                         {"tawait", mts_staterequest_tawait},
                                          {"interrupt", state_interrupt},
                                          {"close", state_close},
                                          {"own", state_own},
+                                         {"stats", mts_staterequest_stats},
                                          {NULL, NULL}};
 
 /* ======================================================================= */
@@ -204,12 +211,16 @@ static int state_gc(lua_State *L)
   return 0;
 }
 
-/* The end of the scope of a to-be-closed variable. */
+/*
+** The end of the scope of a to-be-closed variable.  A state that is in use, or
+** has requests, is closed when it is not any more and has no other owner.
+*/
 static int state_end_of_scope(lua_State *L)
 {
   mts_StateObject *object = mts_stateobject_check(L);
-  if (object->is_owner && close_state(L, object) != MTS_OK)
-    disown(L, object); /* it closes when the call in progress returns */
+  if (object->is_owner &&
+      (mts_state_has_work(object->state) || close_state(L, object) != MTS_OK))
+    disown(L, object);
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "lua/userdata.h"
 
 #include "core/anchor.h"
+#include "value/classes.h"
 
 void mts_userdata_push_context(lua_State *L, lua_CFunction open_module)
 {
@@ -21,15 +22,27 @@ void mts_userdata_set_functions(lua_State *L, const luaL_Reg *functions)
   luaL_setfuncs(L, functions, 2);
 }
 
+/* The one that is registered under the name, or a new one, which is not. */
+static void push_metatable(lua_State *L, const char *name)
+{
+  luaL_getmetatable(L, name);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, MTS_NAME_KEY);
+  }
+}
+
 void mts_userdata_push_class(lua_State *L, const char *name,
                              const luaL_Reg *methods,
                              const luaL_Reg *metamethods)
 {
-  luaL_newmetatable(L, name);
+  push_metatable(L, name);
   lua_newtable(L);
   mts_userdata_set_functions(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, -1);
   mts_userdata_set_functions(L, metamethods);
-  lua_pop(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, name);
 }

@@ -48,7 +48,8 @@ void mts_userdata_push_context(lua_State *L, lua_CFunction open_module);
 /*
 ** Pushes the metatable of a class, with the metamethods and, as __index, a
 ** table of the methods.  The context is on top of the stack.  Can be done
-** again after it has raised an error.
+** again, after it has raised an error, too: the class is registered when it is
+** complete, since who finds it there uses it (statehandle.c).
 ** Stack: [-0, +1, m]
 */
 void mts_userdata_push_class(lua_State *L, const char *name,

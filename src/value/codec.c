@@ -48,6 +48,11 @@ static bool append_counted(mts_Message *message, mts_Tag tag, const void *data,
   return true;
 }
 
+bool mts_codec_add_nil(mts_Message *message)
+{
+  return append_value(message, MTS_TAG_NIL, NULL, 0);
+}
+
 bool mts_codec_add_boolean(mts_Message *message, bool value)
 {
   return append_value(message, value ? MTS_TAG_TRUE : MTS_TAG_BOOLEAN, NULL,
@@ -97,12 +102,18 @@ void *mts_codec_add_array(mts_Message *message, carray_type type, size_t count)
 
 bool mts_codec_add_plain(mts_Message *message, lua_State *L, int index)
 {
+  return mts_codec_add_typed(message, L, index, lua_type(L, index));
+}
+
+bool mts_codec_add_typed(mts_Message *message, lua_State *L, int index,
+                         int type)
+{
   const char *string;
   size_t length;
   void *pointer;
-  switch (mts_kind_of(L, index, lua_type(L, index))) {
+  switch (mts_kind_of(L, index, type)) {
   case MTS_KIND_NIL:
-    return append_value(message, MTS_TAG_NIL, NULL, 0);
+    return mts_codec_add_nil(message);
   case MTS_KIND_BOOLEAN:
     return mts_codec_add_boolean(message, lua_toboolean(L, index));
   case MTS_KIND_INTEGER:
@@ -127,15 +138,23 @@ bool mts_codec_add_plain(mts_Message *message, lua_State *L, int index)
   return false;
 }
 
+const char *mts_codec_read_string(const mts_Message *message, size_t *position,
+                                  size_t *length)
+{
+  const char *string = message->bytes.data + *position + 1 + sizeof(*length);
+  memcpy(length, string - sizeof(*length), sizeof(*length));
+  *position += 1 + sizeof(*length) + *length;
+  return string;
+}
+
 void mts_codec_clear(mts_Message *message)
 {
   message->bytes.length = 0;
   message->count = 0;
 }
 
-void mts_codec_free(mts_Message *message)
+void mts_codec_free_memory(mts_Message *message)
 {
   mts_handle_release(&message->handles);
   mts_buffer_free(&message->bytes);
-  *message = (mts_Message){0};
 }

@@ -33,6 +33,7 @@ typedef struct mts_Message {
 ** Each of these adds a value.
 ** Returns: false, with the message unchanged, if there is no room.
 */
+bool mts_codec_add_nil(mts_Message *message);
 bool mts_codec_add_boolean(mts_Message *message, bool value);
 bool mts_codec_add_integer(mts_Message *message, lua_Integer value);
 bool mts_codec_add_number(mts_Message *message, lua_Number value);
@@ -59,14 +60,34 @@ void *mts_codec_add_array(mts_Message *message, carray_type type,
 */
 bool mts_codec_add_plain(mts_Message *message, lua_State *L, int index);
 
+/* The same for a value of that Lua type. */
+bool mts_codec_add_typed(mts_Message *message, lua_State *L, int index,
+                         int type);
+
+/*
+** Reads a string that mts_codec_add_string has added.
+** position: of its first byte in the message; then that behind the string.
+** Returns: the string, in the message.
+*/
+const char *mts_codec_read_string(const mts_Message *message, size_t *position,
+                                  size_t *length);
+
 /* Removes all values; there are no handles. */
 void mts_codec_clear(mts_Message *message);
+
+/* Part of mts_codec_free. */
+void mts_codec_free_memory(mts_Message *message);
 
 /*
 ** Frees all that the message holds; it is empty then.
 ** Locks: no mutex may be held: states can be closed.
 */
-void mts_codec_free(mts_Message *message);
+static inline void mts_codec_free(mts_Message *message)
+{
+  if (message->handles || !message->bytes.is_borrowed)
+    mts_codec_free_memory(message);
+  *message = (mts_Message){0};
+}
 
 MTS_END_HIDDEN
 

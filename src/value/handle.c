@@ -14,7 +14,7 @@
 #include "value/classes.h"
 
 /* All that there can be. */
-static const char *const class_names[] = {MTS_STATE_CLASS};
+static const char *const class_names[] = {MTS_STATE_CLASS, MTS_FUTURE_CLASS};
 
 #define CLASSES (sizeof(class_names) / sizeof(*class_names))
 

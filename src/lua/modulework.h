@@ -1,0 +1,29 @@
+/*
+** modulework.h - the functions of the module about workers, time, and logging
+*/
+#ifndef MTS_MODULEWORK_H
+#define MTS_MODULEWORK_H
+
+#include "base/compiler.h"
+#include "luaapi/compat.h"
+
+MTS_BEGIN_HIDDEN
+
+/* mtstates.workers([n]) */
+int mts_modulework_workers(lua_State *L);
+
+/* mtstates.logger([state or function]) */
+int mts_modulework_logger(lua_State *L);
+
+/* mtstates.sleep(seconds) */
+int mts_modulework_sleep(lua_State *L);
+
+/* mtstates.now() */
+int mts_modulework_now(lua_State *L);
+
+/* mtstates.stats() */
+int mts_modulework_stats(lua_State *L);
+
+MTS_END_HIDDEN
+
+#endif

@@ -1,0 +1,33 @@
+/*
+** queuelist.h - all queues that there are
+**
+** Locks: all functions take a mutex that is before those of queues and locks.
+*/
+#ifndef MTS_QUEUELIST_H
+#define MTS_QUEUELIST_H
+
+#include "base/compiler.h"
+
+#include "sched/queue.h"
+
+MTS_BEGIN_HIDDEN
+
+/* A queue is in the list until its state is freed. */
+void mts_queuelist_add(mts_Queue *queue);
+void mts_queuelist_remove(mts_Queue *queue);
+
+/* Wakes all senders that have got room. */
+void mts_queuelist_wake_senders(void);
+
+/*
+** Interrupts all states that serve a request, but for those that the calling
+** thread holds; waits for nothing.
+*/
+void mts_queuelist_interrupt(void);
+
+/* Returns: how many requests wait or are under way. */
+size_t mts_queuelist_count(void);
+
+MTS_END_HIDDEN
+
+#endif
