@@ -3,10 +3,10 @@
 **
 ** `make model` tries all interleavings of three threads.  Each does anything
 ** in any order and as often as it likes: enter (for ever, with a deadline, or
-** without waiting), leave, close, close deferred, close held, interrupt.  It
-** stops at any moment when it does not hold the lock.  A signal arrives at any
-** moment after it was sent; the hook that its handler sets can get lost; the
-** watcher tries again.
+** without waiting), leave, close, close deferred, close held, interrupt, and
+** a limited number of times, request.  It stops at any moment when it does not
+** hold the lock.  A signal arrives at any moment after it was sent; the hook
+** that its handler sets can get lost; the watcher tries again.
 **
 ** The inlines have the names of functions in src/core/lockword.h, lock.c,
 ** lockqueue.c and interrupt.c, without mts_, and are to be read side by side
@@ -27,10 +27,11 @@
 **   is closed, which happens once; a pinned thread stays inside while the
 **   mutex is held; no interrupt is lost: if there is a level, the thread that
 **   runs Lua code has the hook, or will get a signal, or is watched, or a
-**   thread has the mutex; signals go to threads that hold the state; if the
-**   first in the queue sleeps, not backing off, while the mutex is free, a
-**   thread is inside and CONTENDED is set; at the end no thread is queued or
-**   inside, the mutex is free, and no flag but CONTENDED or CLOSED is left;
+**   thread has the mutex; signals go to threads that hold the state; what was
+**   requested is reported, once; if the first in the queue sleeps, not backing
+**   off, while the mutex is free, a thread is inside and CONTENDED is set; at
+**   the end no thread is queued or inside, the mutex is free, and no flag but
+**   CONTENDED or CLOSED is left;
 ** - that nothing ends before all threads have stopped: no wake-up is lost and
 **   no waiter is left behind.  This is not hidden by the other threads, since
 **   they can stop at any moment, nor by spurious wake-ups, which are limited;
@@ -54,6 +55,7 @@
 #define CONTENDED 4
 #define CLOSING 8
 #define CLOSED 16
+#define REQUESTED 32
 
 /* As mts_Status. */
 #define OK 0
@@ -66,6 +68,14 @@ byte mutex; /* the thread that has it */
 chan queue = [THREADS] of {byte};
 bool holder_wants_mutex;
 bool is_backing_off;
+
+/* How often somebody requests that leaving is reported.  There is one such
+** request at a time, as the queue of the state is blocked then. */
+#ifndef REQUESTS
+#define REQUESTS 0
+#endif
+byte requests = REQUESTS;
+bool is_report_due;
 
 /* Interrupts that may still be requested, if their number is limited. */
 #ifndef INTERRUPTS
@@ -400,6 +410,16 @@ inline lock_enter()
   fi
 }
 
+/* state_left in serve.c or, if the lock is closed, state_closed. */
+inline report()
+{
+  d_step {
+    assert(is_report_due);
+    is_report_due = false;
+    is_requested = false
+  }
+}
+
 inline lock_acquire_mutex()
 {
   holder_wants_mutex = true;
@@ -420,17 +440,40 @@ inline lock_leave()
      old = 0;
      lock_acquire_mutex();
      is_ending = (word & (CLOSING | CLOSED)) != 0;
+     is_requested = (word & REQUESTED) != 0;
      if
      :: is_ending -> word = CLOSED
      :: !is_ending -> lockqueue_release()
      fi;
      mutex_unlock();
      if
+     :: is_requested -> report()
+     :: !is_requested
+     fi;
+     if
      :: is_ending -> finish_close()
      :: !is_ending
      fi;
      is_ending = false
   fi
+}
+
+/* Of a thread that has found the lock held, as a rule. */
+inline lock_request()
+{
+  mutex_lock();
+  lockword_pin();
+  if
+  :: pinned != NOBODY ->
+     pinned = NOBODY;
+     d_step {
+       assert(word & HOLDER);
+       word = word | REQUESTED;
+       is_report_due = true
+     }
+  :: pinned == NOBODY
+  fi;
+  mutex_unlock()
 }
 
 /* ======================================================================= */
@@ -498,6 +541,7 @@ inline lock_close_held()
 {
   mutex_lock();
   atomic {
+    is_report_due = is_report_due && !(word & REQUESTED); /* state_closed */
     word = CLOSED;
     is_inside = false;
     is_running = false;
@@ -584,7 +628,7 @@ active [THREADS] proctype thread_that_calls()
   byte self = _pid + 1;
   byte old, status, thread, pinned;
   bool is_swapped, is_first, is_inside, is_running, is_sent;
-  bool can_wait, has_deadline, is_in_time, is_ending;
+  bool can_wait, has_deadline, is_in_time, is_ending, is_requested;
 progress:
   do
   :: !is_inside ->
@@ -646,6 +690,8 @@ next: skip
        fi
      }
      interrupt_request()
+  :: atomic { !is_inside && requests > 0 && !is_report_due -> requests-- }
+     lock_request()
   :: !is_inside -> break
   od;
   atomic {
@@ -655,6 +701,7 @@ next: skip
        assert(empty(queue) && (mutex == NOBODY || mutex == WATCHER) &&
               inside == 0);
        assert((word & ~CONTENDED) == 0 || word == CLOSED);
+       assert(!is_report_due);
        assert(is_lua_closed == (word == CLOSED))
     :: else
     fi
