@@ -50,6 +50,11 @@ function crew.has_two_cores()
   return #cores >= 2
 end
 
+-- The number of the i-th core that this process could use when it began.
+function crew.core(i)
+  return cores[i]
+end
+
 -- Runs code in threads, thread i on core i mod cores with states[i], or with
 -- the last state if there are more threads.
 function crew.run(seconds, number, states, code)

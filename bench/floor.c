@@ -39,20 +39,34 @@ static int floor_clock(lua_State *L)
 }
 
 /*
-** Keeps this thread on the core it is on, so that no round pays for a move.
-** Returns the number of the core, or nil if the system does not let us.
+** pin([core, ...]): keeps this thread on these cores, else on the one that it
+** is on, so that no round pays for a move.  Threads that it makes from now on
+** stay there, too.  Returns the number of the core that it is on, or nil if
+** the system does not let us.
 */
 static int floor_pin(lua_State *L)
 {
-  int core = sched_getcpu();
+  int number = lua_gettop(L), i;
   cpu_set_t cores;
   CPU_ZERO(&cores);
-  if (core < 0 || core >= CPU_SETSIZE)
-    return 0;
-  CPU_SET(core, &cores);
+  for (i = 1; i <= number; i++)
+    CPU_SET((size_t)luaL_checkinteger(L, i), &cores);
+  if (number == 0 && sched_getcpu() >= 0)
+    CPU_SET((size_t)sched_getcpu(), &cores);
   if (sched_setaffinity(0, sizeof(cores), &cores) != 0)
     return 0;
-  lua_pushinteger(L, core);
+  lua_pushinteger(L, sched_getcpu());
+  return 1;
+}
+
+/*
+** heap(): bytes that malloc has given out, in all threads, to the byte but for
+** its own rounding and what threads keep to be used again.
+*/
+static int floor_heap(lua_State *L)
+{
+  struct mallinfo2 heap = mallinfo2(); /* NOLINT(concurrency-mt-unsafe) */
+  lua_pushnumber(L, (lua_Number)(heap.uordblks + heap.hblkhd));
   return 1;
 }
 
@@ -275,6 +289,7 @@ int luaopen_floor(lua_State *L)
   static const luaL_Reg functions[] = {
       {"clock", floor_clock},
       {"pin", floor_pin},
+      {"heap", floor_heap},
       {"keep_memory", floor_keep_memory},
       {"copy_twice", floor_copy_twice},
       {"open_and_close", floor_open_and_close},

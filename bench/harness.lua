@@ -7,6 +7,9 @@
 -- median of the rounds' ratios, and next to it stand the lowest and the
 -- highest: if they are far apart, the machine was not quiet.
 --
+-- Time is that of the thread, so that other programs don't count.  Where other
+-- threads work, or the thread waits, it is that of the wall clock.
+--
 -- A program runs in a process of its own and tells its results with
 -- `harness.compare` or `harness.report`.  What it is started with says how:
 --   nothing                   prints them for a reader
@@ -54,7 +57,8 @@ end
 
 -- How many digits to show of a number with this unit.
 local DIGITS = {
-  ns = 0, ms = 2, ["K/s"] = 0, ["1/s"] = 0, KB = 2, cores = 2,
+  ns = 0, ms = 2, ["M/s"] = 2, ["K/s"] = 0, ["1/s"] = 0, KB = 2, bytes = 0,
+  cores = 2, threads = 0,
 }
 
 function harness.show(number, unit)
@@ -69,6 +73,10 @@ local function print_row(row)
     line[#line + 1] = row.compared_with
     line[#line + 1] = harness.show(harness.median(row.base), row.unit)
     line[#line + 1] = ("ratio %.2f (%.2f-%.2f)"):format(harness.median(ratios))
+  end
+  if row.floor then
+    line[#line + 1] = "floor"
+    line[#line + 1] = harness.show(harness.median(row.floor), row.unit)
   end
   print(table.concat(line, "  "))
 end
@@ -91,25 +99,27 @@ function harness.report(row)
 end
 
 -- Each side pays for all of its garbage, and for none that was there before.
-local function seconds_for(fn, n, collect)
+local function seconds_for(fn, n, row)
+  local collect = row.collect or collectgarbage
+  local clock = row.clock or floor.clock
   collect()
-  local start = floor.clock()
+  local start = clock()
   fn(n)
   collect()
-  return floor.clock() - start
+  return clock() - start
 end
 
 -- How many repetitions last long enough, and how many turns of them a round
 -- has; this is the warm-up, too.  All sides get the same number of
 -- repetitions: the cost of garbage grows with it.
-local function calibrate(sides, collect)
+local function calibrate(sides, row)
   local n = LEAST_REPETITIONS / 2
   local seconds
   repeat
     n = n * 2
     seconds = 0
     for _, fn in pairs(sides) do
-      seconds = seconds + seconds_for(fn, n, collect)
+      seconds = seconds + seconds_for(fn, n, row)
     end
   until seconds >= SECONDS_A_TURN
   return n, math.max(LEAST_TURNS, math.min(TURNS_A_ROUND,
@@ -121,11 +131,10 @@ local function nothing() end
 -- What it takes to look at the clock and to collect no garbage counts for
 -- nobody: it is measured as one more side, and so is what is around the work.
 local function measure(row)
-  local collect = row.collect or collectgarbage
   local sides = {
     work = row.work, base = row.base, floor = row.floor, around = row.around,
   }
-  local n, turns = calibrate(sides, collect)
+  local n, turns = calibrate(sides, row)
   sides.nothing = nothing
   local samples = {
     work = {}, base = row.base and {}, floor = row.floor and {},
@@ -134,7 +143,7 @@ local function measure(row)
     local fastest = {}
     for _ = 1, turns do
       for side, fn in pairs(sides) do
-        local seconds = seconds_for(fn, n, collect)
+        local seconds = seconds_for(fn, n, row)
         fastest[side] = math.min(fastest[side] or seconds, seconds)
       end
     end
@@ -147,12 +156,14 @@ local function measure(row)
   return samples
 end
 
--- work, base, floor: functions that do it n times in this thread; else as in
+-- work, base, floor: functions that do it n times; else as in
 -- report, and each of these can be missing:
 --   around              the part of work that does not count, n times
 --   parts               how many things work and base do; a time is for one
 --   collect             instead of collectgarbage, where other states have
 --                       garbage of the work
+--   clock               instead of floor.clock, where it is not this thread
+--                       that works: the wall clock, threads.clock
 --   prepare             is called before
 --   count_instructions  whether the table is to have their numbers
 function harness.compare(row)

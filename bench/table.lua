@@ -132,7 +132,8 @@ local function evaluate(module, row)
     result.ratio = ratios(samples.work, samples.base)
   end
   if #samples.floor > 0 then
-    result.floor = ratios(samples.floor, samples.base)
+    result.floor = result.base and ratios(samples.floor, samples.base)
+      or summary(samples.floor)
   end
   if row.at_most or row.at_least then result.is_met = is_met(row, result) end
   if row.count_instructions then
@@ -176,7 +177,14 @@ local function range(x)
   return ("(%.2f-%.2f)"):format(x.lowest, x.highest)
 end
 
-local LAYOUT = "%-42s %10s  %-28s %10s %5s %-13s %-14s %-4s %6s  %s"
+-- The floor as the goal: as a ratio, or by itself.
+local function floor_of(row, result)
+  if not result.floor then return "" end
+  return result.base and ("%.2f"):format(result.floor.median)
+    or harness.show(result.floor.median, row.unit)
+end
+
+local LAYOUT = "%-42s %10s  %-28s %10s %5s %-13s %-17s %-4s %8s  %s"
 
 local function print_result(row, name, result)
   local count = result.instructions
@@ -188,7 +196,7 @@ local function print_result(row, name, result)
     result.ratio and range(result.ratio) or "",
     goal_of(row),
     result.is_met == nil and "" or result.is_met and "yes" or "NO",
-    result.floor and ("%.2f"):format(result.floor.median) or "",
+    floor_of(row, result),
     count and ("%s / %s / %s"):format(count.work or "-", count.base or "-",
       count.floor or "-") or "")
     :gsub("%s+$", "")))

@@ -4,7 +4,8 @@
 ** The module `threads` of the benchmarks.  `threads.run` starts threads that
 ** have a Lua state each and call a Lua function again and again.  They wait
 ** for one another at the start; after some seconds what they have done is
-** read, all at the same moment, and they are stopped.
+** read, all at the same moment, and they are stopped.  The other functions are
+** for threads that somebody else has started.
 **
 ** A thread has to stay on one core: a virtual machine's kernel may well leave
 ** two busy threads on one and the same for seconds while another core is idle.
@@ -13,6 +14,7 @@
 
 #include "luaapi/compat.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -244,12 +246,66 @@ static int threads_clock(lua_State *L)
   return 1;
 }
 
+/* sleep(seconds): the thread does, and lets nobody know. */
+static int threads_sleep(lua_State *L)
+{
+  sleep_for(luaL_checknumber(L, 1));
+  return 0;
+}
+
+/* meet(number): returns in as many threads at once. */
+static int threads_meet(lua_State *L)
+{
+  static atomic_int arrived;
+  int number = (int)luaL_checkinteger(L, 1);
+  int mine = atomic_fetch_add(&arrived, 1);
+  while (atomic_load(&arrived) < (mine / number + 1) * number)
+    sched_yield();
+  return 0;
+}
+
+static bool has_name(const char *thread, const char *start)
+{
+  char name[300];
+  FILE *file;
+  bool is_same;
+  snprintf(name, sizeof(name), "/proc/self/task/%s/comm", thread);
+  file = fopen(name, "r");
+  if (!file) /* it has just ended */
+    return false;
+  is_same = fgets(name, sizeof(name), file) &&
+            strncmp(name, start, strlen(start)) == 0;
+  fclose(file);
+  return is_same;
+}
+
+/* count(start): how many threads there are whose names start so. */
+static int threads_count(lua_State *L)
+{
+  const char *start = luaL_checkstring(L, 1);
+  DIR *threads = opendir("/proc/self/task");
+  struct dirent *thread;
+  int count = 0;
+  if (!threads)
+    return luaL_error(L, "this system does not list threads");
+  while ((thread = readdir(threads)) != NULL) { /* NOLINT(*-mt-unsafe) */
+    if (thread->d_name[0] != '.' && has_name(thread->d_name, start))
+      count++;
+  }
+  closedir(threads);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
 int luaopen_threads(lua_State *L)
 {
   static const luaL_Reg functions[] = {
       {"run", threads_run},
       {"cores", threads_cores},
       {"clock", threads_clock},
+      {"sleep", threads_sleep},
+      {"meet", threads_meet},
+      {"count", threads_count},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);
