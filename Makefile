@@ -141,5 +141,5 @@ help: ## list the targets
 	@echo '  PREFIX DESTDIR INST_LIBDIR INST_INCDIR INST_DATADIR'
 	@echo '  SPECS (options of busted)'
 
-include mk/test.mk mk/sanitizers.mk mk/checks.mk mk/model.mk mk/sweep.mk \
-  mk/bench.mk
+include mk/test.mk mk/sanitizers.mk mk/checks.mk mk/model.mk mk/mutants.mk \
+  mk/sweep.mk mk/bench.mk
