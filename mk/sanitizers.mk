@@ -32,12 +32,14 @@ $(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
 	  $$(ls $(LUA_SOURCE)/*.c | grep -v luac) -Wl,-E -lm
 
 asan: $(LUA_SOURCE)/lua.h ## run the specs: address, leaks, undefined
-	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN),--exclude-tags=fork)
+	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN), \
+	  $(addprefix --exclude-tags=,fork threadless))
 
 # Undefined behaviour traps, since only address reports go to files.  A signal
 # handler on a stack of its own would confuse the check for use after return.
 # Left out is what forks while threads run: a lock of the sanitizer's own
-# allocator can stay held in the child.
+# allocator can stay held in the child; and what has no memory for a thread: the
+# sanitizer itself has none then.
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
              -fsanitize-undefined-trap-on-error
 ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
@@ -46,7 +48,7 @@ ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
 
 tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
-	  race read unjoined fork stack))
+	  race read unjoined fork stack count))
 
 # ThreadSanitizer hands a signal to its handler when the thread does something
 # that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
@@ -54,8 +56,9 @@ tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 # And gcc 12 does not know _longjmp: each error would leave calls on its shadow
 # stack until that overflows into other memory.  Left out is what sets a hook
 # from outside on purpose, a read that waits: no signal would get through, a
-# process that luv ends while another thread runs, threads after fork, and what
-# has to do with a small C stack, as its frames are much larger.
+# process that luv ends while another thread runs, threads after fork, what has
+# to do with a small C stack, as its frames are much larger, and what counts
+# threads, as it has one of its own, or makes a thousand of them.
 TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
              -D_longjmp=longjmp
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \

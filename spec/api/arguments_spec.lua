@@ -181,7 +181,8 @@ describe("wrong arguments", function()
 
   describe("as self of", function()
     local methods = {
-      "id", "name", "call", "tcall", "interrupt", "isowner", "close"
+      "id", "name", "call", "tcall", "interrupt", "isowner", "close", "own",
+      "send", "tsend", "async", "await", "tawait", "stats"
     }
 
     -- A call with the method's name in it, for the message.

@@ -3,9 +3,9 @@ local helpers = require "helpers"
 local mtstates = require "mtstates"
 
 local names = {
-  "ambiguous_name", "concurrent_access", "deadlock", "interrupted",
-  "invoking_state", "object_closed", "out_of_memory", "state_result",
-  "unknown_class", "unknown_object"
+  "ambiguous_name", "cancelled", "concurrent_access", "deadlock",
+  "interrupted", "invoking_state", "object_closed", "out_of_memory",
+  "state_result", "unknown_class", "unknown_object"
 }
 
 describe("errors", function()
@@ -564,10 +564,10 @@ describe("mtstates.error(err)", function()
               return {}
             elseif id == "wrap" then
               return coroutine.wrap(function(...)
-                mt.state(...):call(select(2, ...))
+                mt.state((...)):call(select(2, ...))
               end)(...)
             elseif id == "again" then
-              local s = mt.state(...)
+              local s = mt.state((...))
               local _, err = pcall(s.call, s, select(2, ...))
               error(err)
             end

@@ -52,7 +52,7 @@ describe("an options table", function()
   it("with an unknown key is an argument error that names it", function()
     for key, text in pairs({
       memroy = "option 'memroy' is unknown",
-      queue = "option 'queue' is unknown",
+      queues = "option 'queues' is unknown",
       Libs = "option 'Libs' is unknown",
       ["libs\0"] = "option 'libs' is unknown",
       [""] = "option '' is unknown",
@@ -82,6 +82,24 @@ describe("an options table", function()
         "option 'libs': boolean expected, got " .. type(value),
         function()
           mtstates.newstate({libs = value}, LIBS)
+        end)
+    end
+  end)
+
+  it("has the option queue, a positive number", function()
+    for _, value in ipairs({1, 1000, 1.5, 1e-300, 1e300, math.huge}) do
+      local s = mtstates.newstate({queue = value}, LIBS)
+      assert.equals("libs", s:call())
+    end
+    for text, value in pairs({
+      ["0"] = helpers.compile("return 0")(), ["-1"] = -1,
+      [tostring(-math.huge)] = -math.huge, nan = 0 / 0, string = "5",
+      boolean = true, table = {}
+    }) do
+      bad(2, "singleton",
+        "option 'queue': positive number expected, got " .. text,
+        function()
+          mtstates.singleton("options, queue", {queue = value}, LIBS)
         end)
     end
   end)

@@ -119,7 +119,8 @@ describe("the examples", function()
     describe("with " .. library, function()
       for _, name in ipairs {
         "call_from_thread", "more_states_than_threads", "singleton_cache",
-        "timeout_and_interrupt", "errors", "service", "native_notify",
+        "timeout_and_interrupt", "errors", "service", "requests",
+        "native_notify",
       } do
         it("print what they promise: " .. name, function()
           local path = "examples/" .. name .. ".lua"

@@ -7,6 +7,10 @@
 ** or starts a thread with, gets its memory. Growing a block is an allocation,
 ** shrinking is not: Lua relies on it that this does not fail.
 **
+** To start a thread is one more thing that fails, as one allocation does. What
+** the C library allocates for it is nobody's business, since it keeps that for
+** threads to be.
+**
 ** Each block has a head before it, and those that are watched are a list. So
 ** a leak is not a difference of two sums: the block itself can be shown.
 */
@@ -19,6 +23,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,6 +50,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Head list = {.next = &list, .previous = &list};
 static long alive;
 static struct {
+  failmalloc_Kind kind;
   long first, count; /* what is to fail */
   long number;       /* of the last allocation */
   long failed;
@@ -52,6 +58,14 @@ static struct {
 
 /* In a library that is preloaded this needs no memory. */
 static _Thread_local failmalloc_Role role;
+
+static atomic_int strangers = FAILMALLOC_OTHERS;
+
+static failmalloc_Role current_role(void)
+{
+  return role != FAILMALLOC_NONE ? role
+                                 : (failmalloc_Role)atomic_load(&strangers);
+}
 
 /* ------------------------------------------------- the real malloc -- */
 
@@ -94,10 +108,14 @@ static void unlink_locked(Head *head)
   alive--;
 }
 
-/* Numbers an allocation of the plan; 0: it is to fail. */
-static long next_number(void)
+/* Numbers what is of the plan's kind; 0: it is to fail. */
+static long next_number(failmalloc_Kind kind)
 {
   pthread_mutex_lock(&lock);
+  if (plan.kind == FAILMALLOC_THREADS && kind != FAILMALLOC_THREADS) {
+    pthread_mutex_unlock(&lock);
+    return 1;
+  }
   long number = ++plan.number;
   if (number >= plan.first && number - plan.first < plan.count) {
     plan.failed++;
@@ -109,9 +127,10 @@ static long next_number(void)
 
 static void *new_block(size_t alignment, size_t size, void *caller)
 {
+  const failmalloc_Role own = current_role();
   long number = 0;
-  if (role == FAILMALLOC_ARMED) {
-    number = next_number();
+  if (own == FAILMALLOC_ARMED) {
+    number = next_number(FAILMALLOC_ALL);
     if (number == 0) {
       errno = ENOMEM;
       return NULL;
@@ -135,7 +154,7 @@ static void *new_block(size_t alignment, size_t size, void *caller)
                  .caller = caller,
                  .size = size,
                  .number = (size_t)number};
-  if (role != FAILMALLOC_OTHERS) {
+  if (own != FAILMALLOC_OTHERS) {
     pthread_mutex_lock(&lock);
     link_locked(head);
     pthread_mutex_unlock(&lock);
@@ -226,14 +245,40 @@ EXPORT size_t malloc_usable_size(void *block)
   return block != NULL ? ((Head *)block - 1)->size : 0;
 }
 
+/* ---------------------------------------------------------- threads -- */
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *arg)
+{
+  int (*real_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+                     void *);
+  *(void **)&real_create = real("pthread_create");
+  if (current_role() == FAILMALLOC_ARMED &&
+      next_number(FAILMALLOC_THREADS) == 0) {
+    return EAGAIN;
+  }
+  failmalloc_Role before = failmalloc_role(FAILMALLOC_OTHERS);
+  int result = real_create(thread, attributes, function, arg);
+  failmalloc_role(before);
+  return result;
+}
+
 /* ---------------------------------------------------------- control -- */
 
-void failmalloc_plan(long first, long count)
+void failmalloc_plan(failmalloc_Kind kind, long first, long count)
 {
   pthread_mutex_lock(&lock);
+  plan.kind = kind;
   plan.first = first;
   plan.count = count;
   plan.number = plan.failed = 0;
+  pthread_mutex_unlock(&lock);
+}
+
+void failmalloc_relent(void)
+{
+  pthread_mutex_lock(&lock);
+  plan.count = 0;
   pthread_mutex_unlock(&lock);
 }
 
@@ -250,6 +295,11 @@ failmalloc_Role failmalloc_role(failmalloc_Role new_role)
   failmalloc_Role before = role;
   role = new_role;
   return before;
+}
+
+void failmalloc_strangers(failmalloc_Role new_role)
+{
+  atomic_store(&strangers, (int)new_role);
 }
 
 long failmalloc_alive(void)

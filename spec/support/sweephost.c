@@ -9,6 +9,9 @@
 ** until it has joined: so allocations are numbered in one order always. The
 ** callbacks that such a thread runs can tell that they are entered, and hold
 ** their state until the other thread sleeps.
+**
+** Threads that the module has started are armed, too, for some steps. What
+** they do has come to its end when they all sleep.
 */
 #define _GNU_SOURCE
 
@@ -17,9 +20,11 @@
 #include "failmalloc.h"
 #include "support.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +34,100 @@ SUPPORT_EXPORT int luaopen_sweephost(lua_State *L);
 
 #define SCENARIO "spec.scenario"
 #define NO_MEMORY 6 /* of the Receiver C API */
+
+/* -------------------------------------------------------- the gate -- */
+
+/* Where a request can be held; guarded by its mutex. */
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  int is_open, has_visitor;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 1, 0};
+
+static void set_gate(int is_open)
+{
+  pthread_mutex_lock(&gate.lock);
+  gate.is_open = is_open;
+  gate.has_visitor = 0;
+  pthread_cond_broadcast(&gate.changed);
+  pthread_mutex_unlock(&gate.lock);
+}
+
+/* sweephost.shut(), sweephost.open(): the end of a step opens it, too. */
+static int shut_gate(lua_State *L)
+{
+  (void)L;
+  set_gate(0);
+  return 0;
+}
+
+static int open_gate(lua_State *L)
+{
+  (void)L;
+  set_gate(1);
+  return 0;
+}
+
+/* sweephost.pass(): waits until the gate is open. */
+static int pass(lua_State *L)
+{
+  (void)L;
+  pthread_mutex_lock(&gate.lock);
+  gate.has_visitor = 1;
+  while (!gate.is_open) {
+    pthread_cond_wait(&gate.changed, &gate.lock);
+  }
+  pthread_mutex_unlock(&gate.lock);
+  return 0;
+}
+
+/* sweephost.has_visitor(): waits a moment, then whether one is there. */
+static int has_visitor(lua_State *L)
+{
+  const struct timespec pause = {0, 200000};
+  nanosleep(&pause, NULL);
+  pthread_mutex_lock(&gate.lock);
+  lua_pushboolean(L, gate.has_visitor);
+  pthread_mutex_unlock(&gate.lock);
+  return 1;
+}
+
+/* ---------------------------------------------------------- stderr -- */
+
+static int captured = -1, real_stderr = -1;
+
+/* sweephost.capture(): what is written to stderr from now on is kept. */
+static int capture(lua_State *L)
+{
+  if (captured < 0) {
+    captured = memfd_create("stderr", MFD_CLOEXEC);
+    real_stderr = dup(STDERR_FILENO);
+    if (captured < 0 || real_stderr < 0 || dup2(captured, STDERR_FILENO) < 0) {
+      return luaL_error(L, "cannot capture stderr");
+    }
+  }
+  return 0;
+}
+
+static void end_capture(void)
+{
+  if (captured >= 0) {
+    dup2(real_stderr, STDERR_FILENO);
+    close(real_stderr);
+    close(captured);
+    captured = real_stderr = -1;
+  }
+}
+
+/* sweephost.captured(): that text; from now on it is written again. */
+static int push_captured(lua_State *L)
+{
+  char text[20000];
+  ssize_t length = captured >= 0 ? pread(captured, text, sizeof(text), 0) : 0;
+  end_capture();
+  lua_pushlstring(L, text, length > 0 ? (size_t)length : 0);
+  return 1;
+}
 
 /* ---------------------------------------------------- the scenario -- */
 
@@ -89,25 +188,68 @@ static int call_function(lua_State *scenario, const char *name, int step,
   return lua_pcall(scenario, count + 1, LUA_MULTRET, 0);
 }
 
+/* Whether all other threads of the process sleep. */
+static int has_only_sleepers(void)
+{
+  DIR *tasks = opendir("/proc/self/task");
+  const struct dirent *entry;
+  const long own = syscall(SYS_gettid);
+  int result = 1;
+  if (!tasks)
+    return 0;
+  while (result && (entry = readdir(tasks)) != NULL) {
+    const long tid = atol(entry->d_name);
+    result = tid == 0 || tid == own || support_thread_status(tid) == 'S';
+  }
+  closedir(tasks);
+  return result;
+}
+
+/* Seen several times in a row. */
+static void wait_for_sleepers(void)
+{
+  const struct timespec pause = {0, 500000};
+  int seen = 0;
+  while (seen < 4) {
+    nanosleep(&pause, NULL);
+    seen = has_only_sleepers() ? seen + 1 : 0;
+  }
+}
+
 /*
-** scenario:run(step [, first, count]): runs the step, armed if there is a
-** plan, then without failures the check of its results. True, or false and
-** the error, then how many allocations have failed.
+** scenario:run(step, everywhere [, kind, first, count]): runs the step, armed
+** if there is a plan ("all" or "threads"), everywhere: and so are the threads
+** that the module has started; then without failures the check of its results.
+** True, or false and the error, then how many allocations have failed.
 */
 static int run_step(lua_State *L)
 {
+  static const char *const kinds[] = {"all", "threads", NULL};
   lua_State *scenario = *check_scenario(L);
   int step = (int)luaL_checknumber(L, 2);
-  long first = (long)luaL_optnumber(L, 3, 0);
+  int is_everywhere = lua_toboolean(L, 3);
+  int kind = luaL_checkoption(L, 4, "all", kinds);
+  long first = (long)luaL_optnumber(L, 5, 0);
+  long count = (long)luaL_optnumber(L, 6, 0);
+  const failmalloc_Role armed =
+      first > 0 ? FAILMALLOC_ARMED : FAILMALLOC_WATCHED;
   failmalloc_role(FAILMALLOC_WATCHED);
   lua_settop(scenario, 1);
   lua_gc(scenario, LUA_GCCOLLECT, 0);
   lua_getfield(scenario, 1, "run");
   lua_pushinteger(scenario, step);
-  failmalloc_plan(first, (long)luaL_optnumber(L, 4, 0));
-  failmalloc_role(first > 0 ? FAILMALLOC_ARMED : FAILMALLOC_WATCHED);
+  failmalloc_plan((failmalloc_Kind)kind, first, count);
+  failmalloc_role(armed);
+  if (is_everywhere) {
+    failmalloc_strangers(armed);
+  }
   int result = lua_pcall(scenario, 1, LUA_MULTRET, 0);
   failmalloc_role(FAILMALLOC_WATCHED);
+  set_gate(1);
+  if (is_everywhere) {
+    wait_for_sleepers();
+    failmalloc_strangers(FAILMALLOC_WATCHED);
+  }
   if (result == 0) {
     luaL_checkstack(scenario, LUA_MINSTACK, "results");
     result = call_function(scenario, "check", step, lua_gettop(scenario) - 1);
@@ -174,6 +316,14 @@ static int list_blocks(lua_State *L)
 }
 
 /* ------------------------------------------------------- processes -- */
+
+/* sweephost.complain(text): writes to stderr, the real one. */
+static int complain(lua_State *L)
+{
+  end_capture();
+  fprintf(stderr, "%s\n", luaL_checkstring(L, 1));
+  return 0;
+}
 
 /* sweephost.fork(seconds): 0 in the child, which has that much time. */
 static int fork_process(lua_State *L)
@@ -467,6 +617,23 @@ static int collect(lua_State *L)
   return 0;
 }
 
+/* sweephost.spare(f, ...): calls f without failures in this thread. */
+static int spare(lua_State *L)
+{
+  failmalloc_Role role = failmalloc_role(FAILMALLOC_WATCHED);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  failmalloc_role(role);
+  return lua_gettop(L);
+}
+
+/* sweephost.relent(): nothing fails any more in this step. */
+static int relent(lua_State *L)
+{
+  (void)L;
+  failmalloc_relent();
+  return 0;
+}
+
 /* sweephost.pointer(): a light userdata, always the same. */
 static int pointer(lua_State *L)
 {
@@ -474,19 +641,18 @@ static int pointer(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"load", load_scenario},
-                                     {"list", list_blocks},
-                                     {"fork", fork_process},
-                                     {"wait", wait_process},
-                                     {"exit", exit_process},
-                                     {"start", start_job},
-                                     {"join", join_job},
-                                     {"enter", enter},
-                                     {"wait_entered", wait_entered},
-                                     {"hold", hold},
-                                     {"collect", collect},
-                                     {"pointer", pointer},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"load", load_scenario}, {"list", list_blocks},
+    {"complain", complain},  {"fork", fork_process},
+    {"wait", wait_process},  {"exit", exit_process},
+    {"start", start_job},    {"join", join_job},
+    {"enter", enter},        {"wait_entered", wait_entered},
+    {"hold", hold},          {"collect", collect},
+    {"spare", spare},        {"relent", relent},
+    {"shut", shut_gate},     {"open", open_gate},
+    {"pass", pass},          {"has_visitor", has_visitor},
+    {"capture", capture},    {"captured", push_captured},
+    {"pointer", pointer},    {NULL, NULL}};
 
 static const luaL_Reg scenario_methods[] = {{"run", run_step},
                                             {"call", call_scenario},
@@ -495,8 +661,14 @@ static const luaL_Reg scenario_methods[] = {{"run", run_step},
 
 int luaopen_sweephost(lua_State *L)
 {
+  static int is_known;
   if (failmalloc_plan == NULL) {
     return luaL_error(L, "sweephost: failmalloc is not preloaded");
+  }
+  if (!is_known) { /* by the driver, before anybody else */
+    failmalloc_role(FAILMALLOC_OTHERS);
+    failmalloc_strangers(FAILMALLOC_WATCHED);
+    is_known = 1;
   }
   support_pin(L, &lock);
   support_new_class(L, SCENARIO, scenario_methods);

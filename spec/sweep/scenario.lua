@@ -5,7 +5,9 @@
 -- A step runs with failures, its check afterwards without. The check raises
 -- what the step raised because memory was out, and an error that begins with
 -- "wrong" if a result is not exactly what it has to be. A step can be run
--- again after it failed. What only prepares is not swept: `prepare`.
+-- again after it failed. What only prepares is not swept: `prepare`. A step
+-- `everywhere` is swept in the threads of the module, too, and what it logs is
+-- examined.
 
 local host = require "sweephost"
 local carray = require "carray"
@@ -70,6 +72,34 @@ local function raises(...)
   end
 end
 
+-- What the last step everywhere has written to stderr: entries as
+-- "error: text". Each has to be about memory, or to have the text `expected`.
+local log, expected_log = {}, nil
+
+local function take_log()
+  local output = host.captured():gsub("mtstates: (%a+: )", "\1%1")
+  log = {}
+  for entry in output:gmatch("\1([^\1]+)") do
+    log[#log + 1] = entry
+    if not entry:find("not enough memory", 1, true)
+        and not (expected_log and entry:find(expected_log, 1, true)) then
+      wrong("it was logged: %s", entry)
+    end
+  end
+end
+
+local function everywhere(name, run, check, expected)
+  step(name, function()
+    expected_log = expected
+    host.capture()
+    return run()
+  end, function(...)
+    take_log()
+    check(...)
+  end)
+  steps[#steps].everywhere = true
+end
+
 local NO_MEMORY = 6 -- a code of the Receiver C API
 
 -- A check of what join gave: the thread has done what it had to.
@@ -127,10 +157,13 @@ local function check_echo(s)
   is_done(host.join())
 end
 
+local serves = false -- whether there have been requests
+
 local names = {"first", "second", "single", "late", "common", "waited"}
 
 -- All that has to be true whatever has failed before.
 local function check_all()
+  take_log()
   host.join() -- what a failed step has left
   if states["creator"] then
     states["creator"]:call("drop")
@@ -146,6 +179,9 @@ local function check_all()
   end
   for key, s in pairs(states) do
     if key:find("echo", 1, true) then
+      if serves then
+        gives("probe", nil, 2)(s:await("probe", nil, 2))
+      end
       check_echo(s)
     end
   end
@@ -241,8 +277,14 @@ prepare(function()
 end)
 
 step("newstate, options", function()
-  return mtstates.newstate({libs = false}, ECHO .. ", ...", text)
+  return mtstates.newstate({libs = false, queue = 9}, ECHO .. ", ...",
+    text)
 end, opens("service echo", nil, text))
+
+step("newstate, wrong option", function()
+  return pcall(mtstates.newstate, {queue = -1.5}, ECHO)
+end, raises("bad argument #1 to ",
+  "option 'queue': positive number expected, got -1.5"))
 
 step("newstate, unknown option", function()
   return pcall(mtstates.newstate, {[1.5] = true}, ECHO)
@@ -643,6 +685,10 @@ end, gives("first", false, text))
 step("state, unknown id", function()
   return pcall(mtstates.state, 5)
 end, raises("mtstates.error.unknown_object: id 5"))
+
+step("state, nobody in time", function()
+  return pcall(mtstates.state, "nobody", 0.001)
+end, raises("mtstates.error.unknown_object: name \"nobody\": "))
 
 step("state, unknown name", function()
   return pcall(mtstates.state, "nobody\n")
@@ -1070,15 +1116,332 @@ if close_variable then
   end)
 end
 
+-- ------------------------------------------------------------ requests --
+
+-- A service for what requests do.
+local function relay_setup()
+  local h = require "sweephost"
+  return function(job, ...)
+    local target = ...
+    if job == "hold" then
+      h.pass()
+    elseif job == "await" then
+      return target:await(select(2, ...))
+    elseif job == "send" then
+      target:send(select(2, ...))
+    else
+      return job, ...
+    end
+  end
+end
+
+-- Counts what it gets, and says how much that was, once.
+local function counter_setup()
+  local count = 0
+  return function(job)
+    if job == "count" then
+      local before = count
+      count = 0
+      return before
+    end
+    count = count + 1
+  end
+end
+
+local relay, echo
+
+prepare(function()
+  opens("relay echo", nil)(mtstates.newstate({}, relay_setup))
+  opens("second relay echo", nil)(mtstates.newstate({}, relay_setup))
+  opens("counter", nil)(mtstates.newstate({}, counter_setup))
+  opens("logger", nil)(mtstates.newstate({}, counter_setup))
+  relay, echo = states["relay echo"], states["echo"]
+  mtstates.workers(1)
+end)
+
+-- Has a worker run s until the gate is opened, or the request has failed.
+local function hold(s)
+  host.shut()
+  local future = s:async("hold")
+  repeat until host.has_visitor() or future:ready()
+  return future
+end
+
+-- If there is no thread for it, a request is served as soon as there is one.
+local function await_in_time(future)
+  if not future:tawait(0.3) then
+    host.relent()
+    if not future:tawait(3) then
+      return "nobody serves it"
+    end
+  end
+  return future:await()
+end
+
+-- From here on there are workers, which a fork does not copy.
+everywhere("first requests, one of them stuck", function()
+  local held = hold(relay)
+  local result = await_in_time(echo:async("first"))
+  host.open()
+  held:await()
+  return result
+end, function(...)
+  serves = true
+  gives("first")(...)
+end)
+steps[#steps].starts_threads = true
+
+everywhere("await in a request", function()
+  return relay:await("await", echo, text, 1)
+end, gives(text, 1))
+
+everywhere("await in a request that is awaited", function()
+  return relay:await("await", states["second relay echo"], "await", echo, text)
+end, gives(text))
+
+everywhere("workers, more", function()
+  mtstates.workers(3)
+  local a, b = relay:async(1, text), echo:async(text)
+  return a:await(), b:await()
+end, function(...)
+  mtstates.workers(1)
+  gives(1, text)(...)
+end)
+
+-- A request that follows another one begins when that has ended.
+local function settle(s)
+  gives("settled")(s:await("settled"))
+end
+
+-- A check: what was sent to the counter has got there, or a failure was
+-- logged, once.
+local function is_sent(ok, err)
+  local received = states["counter"]:call("count")
+  local sum = received + #log
+  if sum > 1 or ok and sum == 0 then
+    wrong("it was received %d times and logged %d times", received, #log)
+  elseif not ok then
+    error(err, 0)
+  end
+end
+
+everywhere("send", function()
+  return pcall(states["counter"].send, states["counter"], 1, text, nil, "x")
+end, is_sent)
+
+everywhere("tsend", function()
+  return states["echo"]:tsend(1, text)
+end, function(...)
+  gives(true)(...)
+  settle(states["echo"])
+end)
+
+everywhere("send, deep values", function()
+  return pcall(states["counter"].send, states["counter"], {text, {1}})
+end, is_sent)
+
+everywhere("send in a request", function()
+  return pcall(relay.await, relay, "send", states["counter"], text)
+end, is_sent)
+
+local narrow -- has room for one request
+
+prepare(function()
+  opens("narrow echo", nil)(mtstates.newstate({queue = 1}, relay_setup))
+  narrow = states["narrow echo"]
+end)
+
+everywhere("send in a request waits for room", function()
+  local held = hold(narrow)
+  local first = narrow:async(1)
+  local future = relay:async("send", narrow, text)
+  mtstates.sleep(0.002)
+  host.open()
+  held:await()
+  return first:await(), future:await()
+end, function(...)
+  settle(narrow)
+  gives(1)(...)
+end)
+
+everywhere("send, error, stderr", function()
+  return pcall(states["worker"].send, states["worker"], "raise", text)
+end, is_sent, text)
+
+prepare(function()
+  mtstates.logger(states["logger"])
+end)
+
+-- What the logger does not get goes to stderr.
+everywhere("send, error, logger state", function()
+  return pcall(states["worker"].send, states["worker"], "raise", text)
+end, function(ok, err)
+  local received = states["logger"]:call("count")
+  local sum = received + #log
+  if sum ~= (ok and 1 or 0) then
+    wrong("logged %d times, %d times to stderr", received, #log)
+  elseif not ok then
+    error(err, 0)
+  end
+end, text)
+
+prepare(function()
+  mtstates.logger(nil)
+  states["logger"]:call("count")
+end)
+
+everywhere("await, plain values", function()
+  return states["echo"]:await(1, text, nil, 2.5)
+end, gives(1, text, nil, 2.5))
+
+everywhere("await, deep values", function()
+  local a, b = deep:await({text, {1}}, setmetatable({1, "x"}, Box))
+  return a[1], a[2][1], b[1], b[2]
+end, gives(text, 1, 1, "x"))
+
+everywhere("tawait", function()
+  return states["echo"]:tawait(100, text)
+end, gives(true, text))
+
+everywhere("tawait, it has begun", function()
+  host.shut()
+  local in_time = relay:tawait(0.02, "hold")
+  host.open()
+  return in_time, relay:await(text)
+end, gives(false, text))
+
+everywhere("tawait, it has not begun", function()
+  local held = hold(relay)
+  local in_time = relay:tawait(0.002, text)
+  host.open()
+  held:await()
+  return in_time
+end, gives(false))
+
+-- The results of an await that may fail because the state was closed.
+local function is_closed(ok, err)
+  if not ok and not tostring(err):find("object_closed", 1, true) then
+    error(err, 0)
+  end
+  return not ok
+end
+
+everywhere("close, requests wait", function()
+  local s = host.spare(mtstates.newstate, {}, relay_setup)
+  local held = hold(s)
+  local first = s:async(1)
+  s:send(2)
+  local last = s:async(text)
+  s:close()
+  host.open()
+  local ok, err = pcall(held.await, held)
+  local first_ok, first_err = pcall(first.await, first)
+  return ok, err, first_ok, first_err, pcall(last.await, last)
+end, function(ok, err, first_ok, first_err, last_ok, last_err)
+  local first_closed = is_closed(first_ok, first_err)
+  local last_closed = is_closed(last_ok, last_err)
+  if not ok then
+    error(err, 0)
+  elseif not first_closed or not last_closed or #log ~= 1 then
+    wrong("%s, %s, logged %d times", first_err, last_err, #log)
+  end
+end, "was closed: 3 requests failed")
+
+everywhere("last owner goes, requests wait", function()
+  local s = host.spare(mtstates.newstate, {}, relay_setup)
+  local id = s:id()
+  local held = hold(s)
+  local future = s:async(text)
+  s = nil
+  host.collect()
+  host.open()
+  held:await()
+  return s, id, future:await()
+end, function(_, id, ...)
+  gives(text)(...)
+  raises("mtstates.error.unknown_object: id ")(pcall(mtstates.state, id))
+end)
+
+step("tawait, nothing begins", function()
+  return states["echo"]:tawait(0, text)
+end, gives(false))
+
+step("await, wrong argument", function()
+  return pcall(function()
+    states["echo"]:await(1, {}) -- no tail call, which has no name
+  end)
+end, raises("bad argument #2 to ", "table cannot be transferred"))
+
+everywhere("await, unknown class", function()
+  return pcall(deep.await, deep, "unknown")
+end, raises("mtstates.error.unknown_class: state(", "'nowhere else'"))
+
+everywhere("await, error", function()
+  return pcall(states["worker"].await, states["worker"], "raise", text)
+end, raises("mtstates.error.invoking_state: state(id=", text,
+  "\nstack traceback:\n\t", "in function "))
+
+everywhere("await, error value", function()
+  local ok, err = pcall(deep.await, deep, "raise", {code = text})
+  if type(err) ~= "table" then
+    return ok, err
+  end
+  return ok, err.code
+end, function(ok, code)
+  if code ~= text then
+    error(code, 0)
+  end
+  gives(false)(ok)
+end)
+
+everywhere("async", function()
+  local future = states["echo"]:async(text, 1)
+  local a = future:await()
+  return a, select("#", future:tawait(1)), future:ready(),
+    tostring(future) ~= "", future == future
+end, gives(text, 3, true, true, true))
+
+everywhere("future that crosses", function()
+  local future = deep:async({1, text})
+  local same = deep:await({future})[1]
+  return same == future, same:await()[2]
+end, gives(true, text))
+
+step("stats of a state", function()
+  local stats = states["first echo"]:stats()
+  return stats.id == states["first echo"]:id(), stats.name, stats.owners,
+    stats.queue, stats.tasks
+end, gives(true, "first", 1, 0, 0))
+
+step("stats of the module", function()
+  return mtstates.stats().workers, mtstates.workers(1)
+end, gives(1, 1))
+
+step("time", function()
+  local before = mtstates.now()
+  mtstates.sleep(0.0001)
+  return mtstates.now() > before
+end, gives(true))
+
+step("logger, function", function()
+  return mtstates.logger(function() end)
+end, function(...)
+  gives()(...)
+  mtstates.logger(nil)
+end)
+
 -- ---------------------------------------------------------- the driver --
 
 local scenario = {}
 
--- A line for each step: + if it is swept, - if not, and its name.
+-- A line for each step: + if it is swept, - if not, * if it starts threads
+-- that stay, ! if it is swept in all threads; and its name.
 function scenario.names()
   local lines = {}
   for i = 1, #steps do
-    lines[i] = (steps[i].is_swept and "+" or "-") .. steps[i].name
+    lines[i] = (steps[i].is_swept and "+" or "-")
+      .. (steps[i].starts_threads and "*" or "")
+      .. (steps[i].everywhere and "!" or "") .. " " .. steps[i].name
   end
   return table.concat(lines, "\n")
 end

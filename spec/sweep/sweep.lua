@@ -6,9 +6,19 @@
 -- The n-th allocation of a step fails, for n = 1, 2, 3 ... until the step
 -- passes untouched. The modes: in "one" only that allocation fails; in "two"
 -- the next one, too (Lua collects garbage and tries again); in "all" so does
--- every later one, until the step has ended.
+-- every later one, until the step has ended; in "threads" no thread can be
+-- started from the n-th on, while there is memory.
 --
--- Each n has a process of its own, forked when all steps before have been run.
+-- The allocations are those of the thread that runs the step; of some steps
+-- also those of the threads that the module has started, in the order in which
+-- they are made. As threads run at the same time, n is not always the same one
+-- there.
+--
+-- STEP is the name of one, or "everywhere" for all those.
+--
+-- Each n has a process of its own, forked when all steps before have been run;
+-- but before the step that starts workers, which a fork does not copy: steps
+-- after that are run in the process itself.
 -- There the step runs; what it raises has to be an error for memory. Then,
 -- with memory, all other states have to work, the step has to pass when it is
 -- run again, and so do all steps after it. In the end all is closed, and no
@@ -25,7 +35,8 @@ local TIME_LIMIT = 30 -- seconds for one process
 local MANY = 4 -- failures of a step in a mode, then it is given up
 
 local modes = {{name = "one", count = 1}, {name = "two", count = 2},
-               {name = "all", count = 1000000000}}
+               {name = "all", count = 1000000000},
+               {name = "threads", kind = "threads", count = 1000000000}}
 
 -- What can come of a step with a failure: what a process ends with.
 local kinds = {"untouched", "absorbed", "out_of_memory", "invoking_state",
@@ -58,12 +69,16 @@ end
 
 local scenario = host.load("spec/sweep/scenario.lua")
 local steps = {}
-for flag, name in scenario:call("names"):gmatch("([+-])([^\n]+)") do
-  steps[#steps + 1] = {name = name, is_swept = flag == "+", kinds = {}}
+for flags, name in scenario:call("names"):gmatch("(%S+) ([^\n]+)") do
+  steps[#steps + 1] = {name = name, is_swept = flags:find("+", 1, true),
+                       starts_threads = flags:find("*", 1, true),
+                       everywhere = flags:find("!", 1, true), kinds = {}}
 end
 
+local done = 0 -- steps that this process has run, and those forked from it
+
 local function run_untouched(i)
-  local ok, err = scenario:run(i)
+  local ok, err = scenario:run(i, steps[i].everywhere)
   if not ok then
     error(("step '%s' without failures: %s"):format(steps[i].name, err), 0)
   end
@@ -84,7 +99,7 @@ local function spawn(f)
   if pid == 0 then
     local ok, result = pcall(f)
     if not ok then
-      io.stderr:write(tostring(result), "\n")
+      host.complain(tostring(result))
     end
     host.exit(ok and result or FAILED)
   end
@@ -103,7 +118,11 @@ end
 
 -- In a process of its own: what becomes of the step, an index of kinds.
 local function attempt(i, mode, n)
-  local ok, err, failed = scenario:run(i, n, mode.count)
+  for k = done + 1, i - 1 do
+    run_untouched(k)
+  end
+  local ok, err, failed =
+    scenario:run(i, steps[i].everywhere, mode.kind, n, mode.count)
   local kind = failed == 0 and "untouched" or "absorbed"
   if not ok then
     kind = failed > 0 and kind_of(err)
@@ -180,9 +199,11 @@ local total, failures = 0, 0
 local started = os.time()
 for i = 1, #steps do
   local step = steps[i]
-  if step.is_swept and (not ONLY_STEP or ONLY_STEP == step.name) then
+  if step.is_swept and (not ONLY_STEP or ONLY_STEP == step.name
+      or ONLY_STEP == "everywhere" and step.everywhere) then
     for _, mode in ipairs(modes) do
-      if not ONLY_MODE or ONLY_MODE == mode.name then
+      if ONLY_MODE == mode.name
+          or not ONLY_MODE and (step.everywhere or not mode.kind) then
         failures = failures + sweep_step(i, mode)
       end
     end
@@ -192,7 +213,10 @@ for i = 1, #steps do
     print(("%-36s %s"):format(step.name, summary(step)))
     io.stdout:flush()
   end
-  run_untouched(i)
+  if done == i - 1 and not step.starts_threads then
+    run_untouched(i)
+    done = i
+  end
 end
 print(("%d failing allocations, %d findings, %d blocks left each time, %d s")
   :format(total, failures, left_untouched, os.time() - started))

@@ -1,0 +1,57 @@
+-- When senders that wait for room are let in, and when they are told, while
+-- the state has a request that takes long.
+
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+local requests = require "requests"
+local threads = require "threads"
+
+describe("a sender that waits for room", function()
+  before_each(helpers.watch("room"))
+  after_each(helpers.unwatch)
+
+  -- A thread that waits for room; the gate stands at 2 when it has got that.
+  local function start_sender(s, gate)
+    return threads.waiting(gate, function(g, id)
+      local r = require "mtstates".state(id)
+      require "handoff".add(g)
+      r:send()
+      require "handoff".add(g)
+    end, gate, s:id())
+  end
+
+  it("gets that of a request that is withdrawn", function()
+    local s = mtstates.newstate({queue = 1}, helpers.gated)
+    local release = requests.hold(s)
+    local patient = threads.start(function(id)
+      return require "mtstates".state(id):tawait(0.2)
+    end, s:id())
+    helpers.wait_until(function() return s:stats().queue == 1 end)
+    local gate = handoff.unique()
+    local sender = start_sender(s, gate)
+    assert.is_false(patient:results())
+    handoff.wait(gate, 2)
+    assert.equals(1, s:stats().queue)
+    release()
+    sender:results()
+  end)
+
+  it("is told, though the queue is nearly full", function()
+    local s = mtstates.newstate({queue = 4}, helpers.gated)
+    local release = requests.hold(s)
+    local entered, leave = handoff.unique(), handoff.unique()
+    s:send(entered, leave)
+    for _ = 1, 3 do
+      s:send()
+    end
+    local gate = handoff.unique()
+    local sender = start_sender(s, gate)
+    release()
+    handoff.wait(entered, 1)
+    handoff.wait(gate, 2)
+    assert.equals(4, s:stats().queue)
+    handoff.set(leave, 1)
+    sender:results()
+  end)
+end)

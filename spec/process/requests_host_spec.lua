@@ -1,0 +1,217 @@
+-- Hosts in C that close Lua states with requests, or fork.
+
+local helpers = require "helpers"
+
+local function run(program, expected, status)
+  local output, ended = helpers.run_program(program, "MTSTATES_WORKERS=2", 30)
+  assert.same({expected, status or 0}, {output, ended})
+end
+
+describe("a host in C", function()
+  before_each(helpers.watch("hosts with requests"))
+  after_each(helpers.unwatch)
+
+  it("closes a Lua state whose requests are done nevertheless", function()
+    run([[
+      local handoff, host = require "handoff", require "host"
+      local lua = host.open()
+      assert(host.run(lua, [=[
+        local mtstates = require "mtstates"
+        s = mtstates.newstate({}, function()
+          local gates = require "handoff"
+          guard = require "on_collect"(function() gates.add("closed") end)
+          return function(wait)
+            if wait then
+              gates.add("entered")
+              gates.wait("leave", 1)
+            end
+            gates.add("done")
+          end
+        end)
+        future = s:async(true)
+        for i = 1, 10 do
+          s:send()
+        end
+        require "handoff".wait("entered", 1)
+      ]=]))
+      host.close(lua)
+      assert(host.is_loaded("/mtstates.so"))
+      assert(handoff.get("closed") == 0)
+      handoff.set("leave", 1)
+      handoff.wait("closed", 1)
+      print(handoff.get("done") == 11)
+    ]], "true\n")
+  end)
+
+  it("opens and closes Lua states with requests again and again", function()
+    run([[
+      local handoff, host = require "handoff", require "host"
+      for i = 1, 50 do
+        local lua = host.open()
+        assert(host.run(lua, [=[
+          local mtstates = require "mtstates"
+          s = mtstates.newstate({}, function()
+            local gates = require "handoff"
+            return function() gates.add("done") end
+          end)
+          for i = 1, 10 do
+            s:send()
+          end
+          futures = {s:async(), s:async()}
+        ]=]))
+        host.close(lua)
+      end
+      handoff.wait("done", 600)
+      local mtstates = require "mtstates"
+      while mtstates.stats().requests > 0 do -- the last one is just ending
+        handoff.breathe()
+      end
+      print(handoff.get("done") == 600)
+    ]], "true\n")
+  end)
+
+  it("ends threads whose requests go on", function()
+    run([[
+      local handoff, host = require "handoff", require "host"
+      local threads = {}
+      for i = 1, 20 do
+        threads[i] = host.start([=[
+          local mtstates = require "mtstates"
+          local s = mtstates.newstate({}, function()
+            local gates = require "handoff"
+            return function() gates.add("done") end
+          end)
+          for i = 1, 10 do
+            s:send()
+            s:async()
+          end
+          s:await()
+        ]=])
+        if i % 2 == 0 then
+          host.join(threads[i])
+        end
+      end
+      for i = 1, 20, 2 do
+        host.join(threads[i])
+      end
+      handoff.wait("done", 420)
+      local mtstates = require "mtstates"
+      while mtstates.stats().requests > 0 do -- the last one is just ending
+        handoff.breathe()
+      end
+      print(handoff.get("done") == 420)
+    ]], "true\n")
+  end)
+end)
+
+describe("a child process after requests #fork", function()
+  before_each(helpers.watch("fork with requests"))
+  after_each(helpers.unwatch)
+
+  local prelude = [==[
+    io.stdout:setvbuf("no")
+    local handoff, signals = require "handoff", require "signals"
+    local mtstates = require "mtstates"
+    local TEXT = "mtstates: this process was made by fork and has no workers"
+    local s = mtstates.newstate({}, "return function(...) return ... end")
+    local held = mtstates.newstate({}, function()
+      local gates = require "handoff"
+      return function()
+        gates.add("entered")
+        gates.wait("leave", 1)
+      end
+    end)
+    local function refused(f, ...)
+      local ok, err = pcall(f, ...)
+      if ok or not tostring(err):find(TEXT, 1, true) then
+        io.stderr:write("child: ", tostring(err), "\n")
+        os.exit(9)
+      end
+    end
+  ]==]
+
+  it("has no workers, and says so", function()
+    run(prelude .. [[
+      assert(s:await(1) == 1)
+      local answered = s:async("before")
+      answered:await()
+      held:send()
+      handoff.wait("entered", 1)
+      local pending = s:async(2)
+      pending:await()
+      local unanswered = held:async()
+      local status = signals.fork()
+      if not status then
+        handoff.watchdog(20, "child")
+        refused(s.send, s)
+        refused(s.tsend, s, 0)
+        refused(s.async, s)
+        refused(s.await, s)
+        refused(s.tawait, s, 1)
+        refused(held.send, held)
+        assert(s:call(7) == 7)
+        assert(answered:await() == "before")
+        assert(not unanswered:ready())
+        refused(unanswered.await, unanswered)
+        refused(unanswered.tawait, unanswered, 1)
+        assert(held:stats().queue == 0 and mtstates.workers() == 0)
+        local own = mtstates.newstate({}, "return function() return 5 end")
+        assert(own:call() == 5)
+        refused(own.await, own)
+        own:close()
+        os.exit(4, true)
+      end
+      print(("%.0f"):format(status))
+      assert(s:await(3) == 3)
+      handoff.set("leave", 1)
+      held:await()
+    ]], "4\n")
+  end)
+
+  it("ends although states were busy or had requests at the fork", function()
+    run(prelude .. [[
+      held:send()
+      handoff.wait("entered", 1)
+      for i = 1, 5 do
+        held:send()
+      end
+      local looping = mtstates.newstate({}, [=[
+        return function()
+          require "handoff".add("looping")
+          while true do end
+        end
+      ]=])
+      looping:send()
+      handoff.wait("looping", 1)
+      for _, code in ipairs({"os.exit(4)", "os.exit(4, true)"}) do
+        local status = signals.fork()
+        if not status then
+          handoff.watchdog(20, "child")
+          assert((loadstring or load)(code))()
+        end
+        print(("%.0f"):format(status))
+      end
+      os.exit(0)
+    ]], "4\n4\nmtstates: 7 requests were lost at the end of the process; " ..
+      "see mtstates.shutdown\n")
+  end)
+
+  it("of a request ends, too", function()
+    run(prelude .. [[
+      local forking = mtstates.newstate({}, function()
+        local signals = require "signals"
+        local mtstates = require "mtstates"
+        return function(id)
+          local status = signals.fork()
+          if not status then
+            local ok, err = pcall(function() mtstates.state(id):await() end)
+            local found = err:find("has no workers", 1, true)
+            os.exit(not ok and found and 4 or 9)
+          end
+          return status
+        end
+      end)
+      print(("%.0f"):format(forking:await(s:id())))
+    ]], "4\n")
+  end)
+end)
