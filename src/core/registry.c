@@ -71,23 +71,14 @@ static mts_Status find_open(const char *name, size_t length, size_t hash,
   return MTS_OK;
 }
 
-/* What a state is looked up by: its name or, without one, its id. */
-typedef struct Key {
-  const char *name;
-  size_t length, hash;
-  lua_Integer id;
-} Key;
-
-static mts_Status find_open_key(const Key *key, mts_State **found)
+static mts_Status find_open_id(lua_Integer id, mts_State **found)
     MTS_REQUIRES(registry_mutex)
 {
-  if (key->name)
-    return find_open(key->name, key->length, key->hash, found);
-  *found = mts_statetable_find_id(&open_states, key->id);
-  if (!*found)
-    return MTS_UNKNOWN;
-  mts_state_retain(*found);
-  return MTS_OK;
+  mts_State *s = mts_statetable_find_id(&open_states, id);
+  if (s)
+    mts_state_retain(s);
+  *found = s;
+  return s ? MTS_OK : MTS_UNKNOWN;
 }
 
 /*
@@ -111,35 +102,44 @@ static mts_Status wait_for_publication(double deadline)
   return is_in_time ? MTS_OK : MTS_BUSY;
 }
 
-/* Finds the state, also if it is published when the deadline has passed. */
-static inline mts_Status find_until(const Key *key, double deadline,
-                                    mts_State **found)
+/*
+** Whether to look again: true each time that a state has been published until
+** the deadline, and once more afterwards.  *wait: MTS_OK at first.
+*/
+static bool may_be_published(double deadline, mts_Status *wait)
+    MTS_REQUIRES(registry_mutex)
 {
-  mts_Status wait = MTS_OK;
-  mts_Status status;
-  *found = NULL;
-  mts_mutex_lock(&registry_mutex);
-  status = find_open_key(key, found);
-  while (status == MTS_UNKNOWN && deadline > 0 && wait == MTS_OK) {
-    wait = wait_for_publication(deadline);
-    status = find_open_key(key, found);
-  }
-  mts_mutex_unlock(&registry_mutex);
-  return status == MTS_UNKNOWN && wait == MTS_NO_MEMORY ? wait : status;
+  if (deadline <= 0 || *wait != MTS_OK)
+    return false;
+  *wait = wait_for_publication(deadline);
+  return true;
 }
 
 mts_Status mts_registry_find_id(lua_Integer id, double deadline,
                                 mts_State **found)
 {
-  const Key key = {.id = id};
-  return find_until(&key, deadline, found);
+  mts_Status wait = MTS_OK;
+  mts_Status status;
+  mts_mutex_lock(&registry_mutex);
+  do {
+    status = find_open_id(id, found);
+  } while (status == MTS_UNKNOWN && may_be_published(deadline, &wait));
+  mts_mutex_unlock(&registry_mutex);
+  return status == MTS_UNKNOWN && wait == MTS_NO_MEMORY ? wait : status;
 }
 
 mts_Status mts_registry_find_name(const char *name, size_t length,
                                   double deadline, mts_State **found)
 {
-  const Key key = {name, length, mts_util_hash(name, length), 0};
-  return find_until(&key, deadline, found);
+  const size_t hash = mts_util_hash(name, length);
+  mts_Status wait = MTS_OK;
+  mts_Status status;
+  mts_mutex_lock(&registry_mutex);
+  do {
+    status = find_open(name, length, hash, found);
+  } while (status == MTS_UNKNOWN && may_be_published(deadline, &wait));
+  mts_mutex_unlock(&registry_mutex);
+  return status == MTS_UNKNOWN && wait == MTS_NO_MEMORY ? wait : status;
 }
 
 /* ======================================================================= */
