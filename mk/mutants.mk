@@ -1,5 +1,6 @@
 # Part of "Prove": whether the specs find mistakes that were planted.
 
+DEV_PACKAGES += procps
 .PHONY: mutants build-specs
 
 MUTANT_TREE = build/mutants/tree
