@@ -128,6 +128,14 @@ add {
   specs = "032", filter = "surplus", seconds = 4,
 }
 add {
+  name = "slot-always-first",
+  says = "The queue in the slot of a worker always has the next turn.",
+  file = "src/sched/workerthread.c",
+  old = "if (again && mts_pool.idle >= 0 && !mts_pool.is_ending)",
+  new = "if (mts_pool.idle >= 0 && !mts_pool.is_ending)",
+  specs = "033",
+}
+add {
   name = "park-still-searches",
   says = "A worker that parks at once goes on to count as the searcher.",
   file = "src/sched/workerthread.c",

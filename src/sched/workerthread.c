@@ -187,8 +187,8 @@ static mts_Queue *find_work(mts_Worker *worker, mts_Queue *again)
   worker->is_serving = false;
   if (again)
     mts_pool_push(again);
-  if (mts_pool.idle >= 0 && !mts_pool.is_ending)
-    queue = take_slot(worker);
+  if (again && mts_pool.idle >= 0 && !mts_pool.is_ending)
+    queue = take_slot(worker); /* else that was tried */
   mts_pool_flush(worker);
   if (!queue)
     queue = take_work(worker);
