@@ -8,11 +8,23 @@ DEV_PACKAGES += spin
 # leaving that is requested.  The requests of a state: each run without some of
 # the threads.  Workers: two tokens; one, and a start of a thread that fails;
 # one, when no thread can be started any more; items that compute for long; two
-# that are stuck; another number of workers; and cycles.  pan ends with 0 even
-# if it has found an error.
+# that are stuck; another number of workers; and cycles.  Waits: two cancels; a
+# cancel and closing; promises.  Tasks: one cancel; two; a cancel and closing;
+# closing and timers; what closes when all is done; room, and one task at once.
+# Timers: one worker, that ends or does not; two.  Closing: by the thread of the
+# state; by a worker, with two closers, or an owner, too; and without a last
+# function.  Notices: of one state; of two.  pan ends with 0 even if it has
+# found an error.
 MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-requests-,room close workers alone progress) \
-         $(addprefix model-park-,two one out compute stuck count cycles)
+         $(addprefix model-park-,two one out compute stuck count cycles) \
+         $(addprefix model-wait-,cancel close promise) \
+         $(addprefix model-task-,cancel cancels close closing finish unowned \
+           room limit) \
+         $(addprefix model-timer-,one kept two) \
+         $(addprefix model-close-,own owned closers worker plain) \
+         $(addprefix model-here-,polls waits both) \
+         $(addprefix model-notices-,one two) model-waitgraph-all
 .PHONY: model $(MODELS)
 
 model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
@@ -61,3 +73,44 @@ model-park-stuck: ; $(call CHECK_ALL,-DWANTED=1 -DWAITS=0 -DSTICKS=2,-DSAFETY)
 model-park-count:
 	$(call CHECK_ALL,-DTHREADS=2 -DWANTED=1 -DCHANGES=1,-DSAFETY)
 model-park-cycles: ; $(call CHECK_ALL,-DWANTED=1,-DNP,-l)
+
+model-wait-cancel:
+	$(call CHECK_ALL,-DCANCELS=2 -DPROMISES=1 -DPROMISE_CANCELS=0 -DWAITERS=0 \
+	  -DCLOSERS=0,-DSAFETY)
+model-wait-close:
+	$(call CHECK_ALL,-DCANCELS=1 -DPROMISES=1 -DPROMISE_CANCELS=0 \
+	  -DWAITERS=0,-DSAFETY)
+model-wait-promise:
+	$(call CHECK_ALL,-DCANCELS=0 -DCLOSERS=0 -DOPERATIONS=1,-DSAFETY)
+
+model-task-cancel: ; $(call CHECK_ALL,,-DSAFETY)
+model-task-cancels:
+	$(call CHECK_ALL,-DCANCELS=2 -DDEADLINES=0 -DOPERATIONS=1,-DSAFETY)
+model-task-close: ; $(call CHECK_ALL,-DCLOSERS=1 -DOPERATIONS=1,-DSAFETY)
+model-task-closing: ; $(call CHECK_ALL,-DCLOSERS=1 -DCANCELS=0,-DSAFETY)
+model-task-finish:
+	$(call CHECK_ALL,-DFINISHERS=1 -DCANCELS=0 -DDEADLINES=0,-DSAFETY)
+model-task-unowned:
+	$(call CHECK_ALL,-DOWNERS=1 -DCANCELS=0 -DDEADLINES=0,-DSAFETY)
+model-task-room: ; $(call CHECK_ALL,-DROOM=2 -DCANCELS=0,-DSAFETY)
+model-task-limit: ; $(call CHECK_ALL,-DLIMIT=1 -DDEADLINES=0,-DSAFETY)
+
+model-timer-one: ; $(call CHECK_ALL,-DWORKERS=1,-DSAFETY)
+model-timer-kept: ; $(call CHECK_ALL,-DWORKERS=1 -DENDS=0,-DSAFETY)
+model-timer-two: ; $(call CHECK_ALL,-DADDERS=0,-DSAFETY)
+
+model-close-own: ; $(call CHECK_ALL,-DOWN=1 -DOWNERS=0,-DSAFETY)
+model-close-owned: ; $(call CHECK_ALL,-DOWN=1 -DCLOSERS=1,-DSAFETY)
+model-close-closers: ; $(call CHECK_ALL,-DOWNERS=0 -DSENDS=1,-DSAFETY)
+model-close-worker: ; $(call CHECK_ALL,-DCLOSERS=1,-DSAFETY)
+model-close-plain: ; $(call CHECK_ALL,-DLAST=0 -DCLOSERS=1,-DSAFETY)
+
+model-here-polls: ; $(call CHECK_ALL,-DWAITS=0,-DSAFETY)
+model-here-waits: ; $(call CHECK_ALL,-DPOLLS=0,-DSAFETY)
+model-here-both: ; $(call CHECK_ALL,-DSENDERS=3,-DSAFETY)
+
+model-notices-one: ; $(call CHECK_ALL,-DSTATES=1,-DSAFETY)
+model-notices-two:
+	$(call CHECK_ALL,-DNOTIFIERS=3 -DNOTICES=1 -DWORKERS=1,-DSAFETY)
+
+model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)
