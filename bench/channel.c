@@ -4,9 +4,11 @@
 ** The module `channel` of the benchmarks: floors in bare C for requests.
 **
 ** A partner is a thread that answers by waking who woke it, and knows of no
-** values.  A channel is a ring of messages with a mutex and two conditions,
-** and a thread that calls a Lua function with each of them.  Messages have a
-** fixed size and are an integer, a float and a short string, nothing else.
+** values.  A looker does the same, but both sides look for a while before they
+** sleep, so that nobody has to be woken if the other one is fast.  A channel
+** is a ring of messages with a mutex and two conditions, and a thread that
+** calls a Lua function with each of them.  Messages have a fixed size and are
+** an integer, a float and a short string, nothing else.
 **
 ** Both threads stay on the core that is asked for, and live until the process
 ** ends.
@@ -127,6 +129,76 @@ static int partner_wake(lua_State *L)
     unsigned answers = atomic_load(&partner->answers);
     advance(&partner->questions);
     sleep_while(&partner->answers, answers);
+  }
+  return 0;
+}
+
+/* ======================================================================= */
+/* Lookers                                                                 */
+/* ======================================================================= */
+
+enum { LOOKS = 20000 }; /* some 50 microseconds, as own threads have */
+
+typedef struct Side {
+  _Alignas(128) atomic_uint count; /* written by the other side */
+  atomic_bool is_asleep;
+} Side;
+
+typedef struct Looker {
+  Side asked, asking;
+} Looker;
+
+static void tell(Side *side)
+{
+  atomic_fetch_add(&side->count, 1);
+  if (atomic_load(&side->is_asleep))
+    syscall(SYS_futex, &side->count, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void look_while(Side *side, unsigned value)
+{
+  int i;
+  for (i = 0; i < LOOKS; i++) {
+    if (atomic_load(&side->count) != value)
+      return;
+  }
+  atomic_store(&side->is_asleep, true);
+  sleep_while(&side->count, value);
+  atomic_store(&side->is_asleep, false);
+}
+
+static void *look_for_all(void *data)
+{
+  Looker *looker = data;
+  unsigned answered;
+  for (answered = 0;; answered++) {
+    look_while(&looker->asked, answered);
+    tell(&looker->asking);
+  }
+  return NULL;
+}
+
+/* looker(core) */
+static int channel_looker(lua_State *L)
+{
+  int core = (int)luaL_checkinteger(L, 1);
+  Looker *looker =
+      check_memory(L, aligned_alloc(_Alignof(Looker), sizeof(Looker)));
+  memset(looker, 0, sizeof(*looker));
+  start(look_for_all, looker, core);
+  push_object(L, looker);
+  return 1;
+}
+
+/* looker:ask(n): n times there and back. */
+static int looker_ask(lua_State *L)
+{
+  Looker *looker = check_object(L);
+  lua_Integer n;
+  for (n = luaL_checkinteger(L, 2); n > 0; n--) {
+    unsigned answers = atomic_load(&looker->asking.count);
+    tell(&looker->asked);
+    look_while(&looker->asking, answers);
   }
   return 0;
 }
@@ -283,6 +355,9 @@ int luaopen_channel(lua_State *L)
   lua_newtable(L);
   add_method(L, "wake", partner_wake);
   add_maker(L, "partner", channel_partner);
+  lua_newtable(L);
+  add_method(L, "ask", looker_ask);
+  add_maker(L, "looker", channel_looker);
   lua_newtable(L);
   add_method(L, "send", channel_send);
   add_method(L, "drain", channel_drain);

@@ -174,6 +174,41 @@ static int callee_call(lua_State *L)
   return count;
 }
 
+/* The values on top of co become arguments; the results take their place. */
+static int answer(Callee *callee, lua_State *co, int count)
+{
+  lua_State *to = callee->L;
+  luaL_checkstack(to, count + 1, NULL);
+  lua_pushvalue(to, CALLBACK);
+  copy(to, co, lua_gettop(co) - count + 1);
+  lua_pop(co, count);
+  if (lua_pcall(to, count, LUA_MULTRET, HANDLER) != LUA_OK)
+    return luaL_error(co, "%s", lua_tostring(to, -1));
+  count = lua_gettop(to) - CALLBACK;
+  luaL_checkstack(co, count, NULL);
+  copy(co, to, CALLBACK + 1);
+  lua_settop(to, CALLBACK);
+  return count;
+}
+
+/*
+** callee:serve(f, ...): runs f(...) in a coroutine.  What that yields are
+** arguments for the callback; it is resumed with the results.
+*/
+static int callee_serve(lua_State *L)
+{
+  Callee *callee = check_callee(L);
+  lua_State *co = lua_newthread(L);
+  int count = lua_gettop(L) - 3, status, results;
+  lua_insert(L, 2);
+  lua_xmove(L, co, count + 1);
+  while ((status = lua_resume(co, L, count, &results)) == LUA_YIELD)
+    count = answer(callee, co, results);
+  if (status != LUA_OK)
+    return luaL_error(L, "%s", lua_tostring(co, -1));
+  return 0;
+}
+
 /* keep_memory(flag): whether malloc keeps large blocks that are freed. */
 static int floor_keep_memory(lua_State *L)
 {
@@ -268,18 +303,15 @@ static int floor_open(lua_State *L)
 
 /* Adds a function to the table on top that has its metatable as an upvalue. */
 static void add_maker(lua_State *L, const char *name, lua_CFunction maker,
-                      lua_CFunction gc, lua_CFunction call)
+                      lua_CFunction gc, const luaL_Reg *methods)
 {
   lua_newtable(L);
   lua_pushcfunction(L, gc);
   lua_setfield(L, -2, "__gc");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
-  if (call) {
-    lua_pushvalue(L, -1);
-    lua_pushcclosure(L, call, 1);
-    lua_setfield(L, -2, "call");
-  }
+  lua_pushvalue(L, -1);
+  luaL_setfuncs(L, methods, 1);
   lua_pushcclosure(L, maker, 1);
   lua_setfield(L, -2, name);
 }
@@ -296,8 +328,14 @@ int luaopen_floor(lua_State *L)
       {"open", floor_open},
       {NULL, NULL},
   };
+  static const luaL_Reg callee_methods[] = {
+      {"call", callee_call},
+      {"serve", callee_serve},
+      {NULL, NULL},
+  };
+  static const luaL_Reg object_methods[] = {{NULL, NULL}};
   luaL_newlib(L, functions);
-  add_maker(L, "callee", floor_callee, callee_gc, callee_call);
-  add_maker(L, "object", floor_object, object_gc, NULL);
+  add_maker(L, "callee", floor_callee, callee_gc, callee_methods);
+  add_maker(L, "object", floor_object, object_gc, object_methods);
   return 1;
 }

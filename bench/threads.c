@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 int luaopen_threads(lua_State *L);
@@ -253,6 +254,20 @@ static int threads_sleep(lua_State *L)
   return 0;
 }
 
+/*
+** sleep_until(time): of the clock, with no more slack than workers have.  When
+** it is over it returns at once.
+*/
+static int threads_sleep_until(lua_State *L)
+{
+  double time = luaL_checknumber(L, 1);
+  struct timespec t = {.tv_sec = (time_t)time};
+  t.tv_nsec = (long)((time - (double)t.tv_sec) * 1e9);
+  prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0); /* nanoseconds */
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+  return 0;
+}
+
 /* meet(number): returns in as many threads at once. */
 static int threads_meet(lua_State *L)
 {
@@ -304,6 +319,7 @@ int luaopen_threads(lua_State *L)
       {"cores", threads_cores},
       {"clock", threads_clock},
       {"sleep", threads_sleep},
+      {"sleep_until", threads_sleep_until},
       {"meet", threads_meet},
       {"count", threads_count},
       {NULL, NULL},
