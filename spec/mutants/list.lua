@@ -43,8 +43,8 @@ add {
 add {
   name = "queue-schedules-blocked",
   says = "A request makes a blocked queue count as scheduled.",
-  file = "src/sched/queue.c",
-  old = "if (*is_runnable)\n    queue->status = MTS_QUEUE_SCHEDULED;",
+  file = "src/sched/queue.h",
+  old = "if (was_idle)\n    queue->status = MTS_QUEUE_SCHEDULED;",
   new = "queue->status = MTS_QUEUE_SCHEDULED;",
   specs = "requests_spec", filter = "waits while a call runs",
 }
@@ -52,8 +52,8 @@ add {
   name = "queue-blind-turn-end",
   says = "The end of a turn does not look whether there are more requests.",
   file = "src/sched/queue.c",
-  old = "if (!queue->first) {\n    queue->status = MTS_QUEUE_IDLE;",
-  new = "if (true) {\n    queue->status = MTS_QUEUE_IDLE;",
+  old = "if (!has_something_to_run(queue) ||\n      ((queue",
+  new = "if (mts_queue_notices(queue) == 0 ||\n      ((queue",
   specs = "requests_spec",
 }
 add {
@@ -68,7 +68,7 @@ add {
 add {
   name = "queue-close-forgets-senders",
   says = "Closing leaves senders that wait for room.",
-  file = "src/sched/queue.c",
+  file = "src/sched/queueclose.c",
   old = "  mts_room_dismiss(queue);\n",
   new = "",
   specs = "queue_spec", filter = "that is closed",
@@ -76,8 +76,8 @@ add {
 add {
   name = "queue-unowned-under-way",
   says = "A state without owners is closed though a request is under way.",
-  file = "src/sched/queue.c",
-  old = "is_busy = queue->status != MTS_QUEUE_IDLE;",
+  file = "src/sched/queueclose.c",
+  old = "is_busy = mts_queue_is_busy(queue);",
   new = "is_busy = queue->first != NULL;",
   specs = "requests_close",
 }
@@ -85,14 +85,14 @@ add {
   name = "queue-self-waits",
   says = "A state that sends to itself needs room.",
   file = "src/sched/queue.c",
-  old = "request->is_counted = sender != s;",
-  new = "request->is_counted = true || sender == s;",
+  old = "request->is_counted = sender != s && !request->is_call;",
+  new = "request->is_counted = sender != s || !request->is_call;",
   specs = "queue_spec", filter = "sends to itself",
 }
 add {
   name = "queue-close-is-silent",
   says = "Nobody is warned of sent requests that fail.",
-  file = "src/sched/queue.c",
+  file = "src/sched/queueclose.c",
   old = "has_send |= request->is_send;",
   new = "has_send &= request->is_send;",
   specs = "logger_spec", filter = "gets a warning",
@@ -139,8 +139,8 @@ add {
   name = "park-still-searches",
   says = "A worker that parks at once goes on to count as the searcher.",
   file = "src/sched/workerthread.c",
-  old = "bool is_woken = false;\n  end_search(worker);",
-  new = "bool is_woken = false;",
+  old = "end_search(worker);\n  mts_pool_give_token(worker);",
+  new = "mts_pool_give_token(worker);",
   specs = "032", filter = "does not search",
 }
 add {
@@ -237,8 +237,8 @@ add {
   name = "serve-turn-without-end",
   says = "A turn goes on as long as there are requests.",
   file = "src/sched/serve.c",
-  old = "while (count < MTS_TURN_REQUESTS && !is_over(&clock, count) &&",
-  new = "while (!(is_over(&clock, count) && false) &&",
+  old = "count < limit.most &&\n           !is_over(&clock, count) &&",
+  new = "\n           !(is_over(&clock, count) && false) &&",
   specs = "fairness", filter = "sends to itself",
 }
 
@@ -247,27 +247,29 @@ add {
 -------------------------------------------------------------------------------
 
 add {
-  name = "future-answers-silently",
-  says = "Threads that wait are not woken by the answer.",
-  file = "src/sched/future.c",
-  old = "for (i = 0; i < count; i++)\n      mts_event_wake(events[i]);",
-  new = "for (i = 0; i < count; i++)\n      (void)events[i];",
+  name = "wait-wakes-nobody",
+  says = "Threads that wait are not woken by what they wait for.",
+  file = "src/core/wait.c",
+  old = "for (i = 0; i < wakes->count; i++)\n" ..
+    "    mts_event_wake(wakes->events[i]);",
+  new = "for (i = 0; i < wakes->count; i++)\n    (void)wakes->events[i];",
   specs = "futures_spec",
 }
 add {
   name = "future-hides-error",
   says = "An error that nobody has read is not logged.",
   file = "src/sched/future.c",
-  old = "if (is_unseen_error(future))",
-  new = "if (is_unseen_error(future) && !future->state)",
+  old = "if (text)\n    mts_log_error(",
+  new = "if (text && !future->state)\n    mts_log_error(",
   specs = "futures_unread",
 }
 add {
   name = "future-logs-read-error",
   says = "An error that somebody has read is logged, too.",
-  file = "src/lua/futureobject.c",
-  old = "  mts_future_note_read(future);\n",
-  new = "",
+  file = "src/sched/future.c",
+  old = "  atomic_store_explicit(&future->is_read, true, " ..
+    "memory_order_relaxed);\n  return future;",
+  new = "  return future;",
   specs = "futures_unread",
 }
 add {
@@ -287,12 +289,243 @@ add {
   specs = "requests_timeout",
 }
 add {
-  name = "close-leaves-request",
-  says = "The end of a future's scope does not keep it from beginning.",
+  name = "scope-leaves-request",
+  says = "The end of a future's scope does not cancel it.",
   file = "src/lua/futureobject.c",
-  old = "if (mts_future_withdraw(future))",
-  new = "if (!future)",
+  old = "  if (future)\n    (void)cancel_future(L, future);",
+  new = "",
   specs = "futures_spec",
+}
+
+-------------------------------------------------------------------------------
+-- Waits, cancel, deadlocks
+-------------------------------------------------------------------------------
+
+add {
+  name = "aim-at-any-task",
+  says = "Who cancels a request hits whatever the state runs.",
+  file = "src/core/interrupt.c",
+  old = "is_running = atomic_load(&s->interrupt.task) == task;",
+  new = "is_running = task != NULL;",
+  specs = "cancel_storm", seconds = 60,
+}
+add {
+  name = "aim-outlives-task",
+  says = "A cancel that was not noticed hits the next request.",
+  file = "src/core/interrupt.c",
+  old = "  atomic_store(&s->interrupt.task, NULL);\n  if (is_aimed(s)) {",
+  new = "  atomic_store(&s->interrupt.task, NULL);\n  if (!s) {",
+  specs = "cancel_storm", seconds = 60,
+}
+add {
+  name = "hook-hits-nested-call",
+  says = "A cancelled request is hit inside a call that is nested in it.",
+  file = "src/core/hook.c",
+  old = "(before & MTS_INTERRUPT_AIMED) && s->depth == 1",
+  new = "(before & MTS_INTERRUPT_AIMED) && s->depth > 0",
+  specs = "cancel_calls",
+}
+add {
+  name = "hook-spares-for-good",
+  says = "The hook is not set again after a nested call that it has spared.",
+  file = "src/state.c",
+  old = "  mts_interrupt_check(s);\n",
+  new = "  (void)s;\n",
+  specs = "cancel_calls",
+}
+add {
+  name = "cancel-leaves-wait",
+  says = "Cancel does not end the wait of the request.",
+  file = "src/core/interrupt.c",
+  old = "if (cancel_wait(s->interrupt.wait, &wakes))",
+  new = "if (cancel_wait(NULL, &wakes))",
+  specs = "cancel_waits",
+}
+add {
+  name = "wait-ends-anyway",
+  says = "A thread whose time is over does not see that it has what it wants.",
+  file = "src/core/wait.c",
+  old = "  if (mts_wait_decide(&wait->wait, reason))\n    return reason;",
+  new = "  if (mts_wait_decide(&wait->wait, reason) || " ..
+    "reason == MTS_BUSY)\n    return reason;",
+  specs = "room_spec",
+}
+add {
+  name = "wait-ignores-closing",
+  says = "Closing a state does not end the wait of its request.",
+  file = "src/core/interrupt.c",
+  old = "mts_wait_finish(s->interrupt.wait, MTS_ENDING, &wakes);",
+  new = "mts_wakes_wake(&wakes);",
+  specs = "close_timeout",
+}
+add {
+  name = "edge-never-added",
+  says = "Awaits are not in the graph of waits.",
+  file = "src/core/wait.c",
+  old = "= s && patience->deadline == MTS_FOREVER;",
+  new = "= s && patience->deadline < 0;",
+  specs = "deadlock_requests",
+}
+add {
+  name = "edge-without-outcome",
+  says = "A wait that is over, and has not noticed, counts as one.",
+  file = "src/core/waitgraph.c",
+  old = "atomic_load(edge->outcome) != MTS_WAIT_OPEN)",
+  new = "atomic_load(edge->outcome) < MTS_WAIT_OPEN)",
+  specs = "deadlock_races", seconds = 60,
+}
+
+-------------------------------------------------------------------------------
+-- Promises
+-------------------------------------------------------------------------------
+
+add {
+  name = "promise-first-abandons",
+  says = "The first promise that is dropped abandons the future.",
+  file = "src/sched/promise.c",
+  old = "memory_order_acq_rel) == 1;",
+  new = "memory_order_acq_rel) >= 1;",
+  specs = "promise_crossing",
+}
+add {
+  name = "promise-never-abandons",
+  says = "When the last promise is dropped nothing happens.",
+  file = "src/sched/promise.c",
+  old = "memory_order_acq_rel) == 1;",
+  new = "memory_order_acq_rel) == 0;",
+  specs = "promise_crossing",
+}
+add {
+  name = "queue-request-runs-later",
+  says = "A request that was taken counts as running only when it has ended.",
+  file = "src/sched/queue.h",
+  old = "  mts_queue_note_run(queue);\n  atomic_store_explicit(count,",
+  new = "  atomic_store_explicit(count,",
+  specs = "036", filter = "closed behind that", seconds = 10,
+}
+add {
+  name = "queue-never-pauses",
+  says = "Calls of an own thread count what has ended as running.",
+  file = "src/sched/queue.h",
+  old = "  mts_queue_note_pause(queue);\n  if (is_fork)",
+  new = "  if (is_fork)",
+  specs = "036", filter = "lets the next call in",
+}
+add {
+  name = "opening-error-is-callbacks",
+  says = "What arguments do not find is told as an error of the callback.",
+  file = "src/core/taskcall.c",
+  old = "if (stretch->opening && !*is_idle) {",
+  new = "if (stretch->opening && *is_idle) {",
+  specs = "requests_errors",
+}
+add {
+  name = "promise-answers-twice",
+  says = "A promise can be answered again.",
+  file = "src/sched/promise.c",
+  old = "!atomic_exchange(&mts_request_asked(future)->is_claimed, true);",
+  new = "!atomic_load(&mts_request_asked(future)->is_claimed);",
+  specs = "promise_spec",
+}
+add {
+  name = "promise-abandoned-unlogged",
+  says = "It is not logged that a promise was dropped.",
+  file = "src/sched/future.c",
+  old = "else if (future->status == MTS_ABANDONED)",
+  new = "else if (future->status == MTS_UNKNOWN)",
+  specs = "promise_crossing", filter = "is logged",
+}
+
+-------------------------------------------------------------------------------
+-- Own threads, closing
+-------------------------------------------------------------------------------
+
+add {
+  name = "own-thread-not-woken",
+  says = "The thread of a state is not told that the state is closed.",
+  file = "src/sched/queueclose.c",
+  old = "  if (queue->has_own_thread)\n    mts_ownthread_wake(queue);\n",
+  new = "",
+  specs = "own_thread_spec",
+}
+add {
+  name = "own-thread-keeps-lock",
+  says = "The thread of a state does not close what it was handed.",
+  file = "src/sched/ownthread.c",
+  old = "mts_lock_is_held(&s->lock, mts_thread_id()))",
+  new = "mts_lock_is_held(&s->lock, 0))",
+  specs = "own_thread_spec",
+}
+add {
+  name = "last-not-by-request",
+  says = "__close does not run where a request was under way.",
+  file = "src/core/lock.c",
+  old = "if (!lock->is_kept && !atomic_load(&lock->quits)) {",
+  new = "if (!atomic_load(&lock->quits)) {",
+  specs = "close_function",
+}
+add {
+  name = "last-again-and-again",
+  says = "__close runs each time that the lock is left.",
+  file = "src/core/call.c",
+  old = "  s->last_ref = LUA_NOREF;\n",
+  new = "  mts_lock_keep_for_closing(&s->lock);\n",
+  specs = "close_function",
+}
+add {
+  name = "quit-leaves-at-once",
+  says = "Code that has quit leaves the state as if it had not.",
+  file = "src/core/lock.c",
+  old = "  atomic_fetch_or(&lock->word, MTS_WORD_REQUESTED);" ..
+    " /* not left at once */\n",
+  new = "",
+  specs = "quit_spec",
+}
+add {
+  name = "close-accepts-requests",
+  says = "A state that is about to be closed takes requests.",
+  file = "src/sched/queue.c",
+  old = "if (atomic_load(&queue->is_closed) || queue->closers > 0)",
+  new = "if (atomic_load(&queue->is_closed))",
+  specs = "close_timeout",
+}
+add {
+  name = "close-not-told",
+  says = "Who waits to close a state is not told that it is idle.",
+  file = "src/sched/queue.c",
+  old = "has_closers = queue->closing.first && !has_work_left(queue);",
+  new = "has_closers = false;",
+  specs = "close_timeout",
+}
+
+-------------------------------------------------------------------------------
+-- Notices
+-------------------------------------------------------------------------------
+
+add {
+  name = "notice-takes-all",
+  says = "One run of the callback takes all notices.",
+  file = "src/sched/notices.h",
+  old = "notices - MTS_NOTICE))",
+  new = "notices % MTS_NOTICE))",
+  specs = "requests_notify",
+}
+add {
+  name = "notice-never-first",
+  says = "The first notice does not have the queue served.",
+  file = "src/sched/notices.c",
+  old = "if (notices == 0) {",
+  new = "if (notices == MTS_NOTICE) {",
+  specs = "requests_notify",
+}
+add {
+  name = "notice-enlists-once",
+  says = "A queue that was in the watcher's list is never in it again.",
+  file = "src/sched/notices.c",
+  old = "    atomic_store(&queue->is_noticed, false); " ..
+    "/* it may be added again */\n",
+  new = "",
+  specs = "requests_notify",
 }
 
 -------------------------------------------------------------------------------
@@ -367,6 +600,179 @@ add {
   old = "  free_batch(own->first);\n",
   new = "",
   specs = "blocks",
+}
+
+-------------------------------------------------------------------------------
+-- Tasks
+-------------------------------------------------------------------------------
+
+add {
+  name = "task-aim-stays",
+  says = "Cancel of a suspended task does not end its wait.",
+  file = "src/sched/task.c",
+  old = "           !mts_wait_finish(&task->wait, MTS_CANCELLED, &wakes))",
+  new = "           !task)",
+  specs = "task_cancel_spec", seconds = 60,
+}
+add {
+  name = "task-timer-stays",
+  says = "A wait that was answered leaves its timer in the heap.",
+  file = "src/sched/task.c",
+  old = "outcome != MTS_BUSY)\n    mts_timer_stop(&task->timer);",
+  new = "outcome == MTS_ENDING)\n    mts_timer_stop(&task->timer);",
+  specs = "timer_spec", seconds = 60,
+}
+add {
+  name = "task-wait-stays",
+  says = "A wait that timed out stays in the list of its future.",
+  file = "src/sched/task.c",
+  old = "  if (pending->future && outcome != MTS_OK)",
+  new = "  if (pending->future && outcome == MTS_ENDING)",
+  specs = "task.*_spec", seconds = 120,
+}
+add {
+  name = "task-room-begins",
+  says = "Requests begin while a task of the state waits for room.",
+  file = "src/sched/queue.h",
+  old = "  return queue->tasks.room_waits == 0 &&\n         ",
+  new = "  return ",
+  specs = "task_room", seconds = 60,
+}
+add {
+  name = "task-one-leaves",
+  says = "With tasks = 1 the state is left while its task waits.",
+  file = "src/sched/queue.h",
+  old = "  return queue->tasks.limit == 1 && atomic_load",
+  new = "  return queue->tasks.limit == 0 && atomic_load",
+  specs = "tasks_one", seconds = 60,
+}
+add {
+  name = "task-deadlock-unseen",
+  says = "A suspended task does not look whether it waits for itself.",
+  file = "src/sched/task.c",
+  old = "  if (pending->deadline != MTS_FOREVER)\n    return true;",
+  new = "  if (pending->deadline > 0)\n    return true;",
+  specs = "task_deadlock", seconds = 60,
+}
+add {
+  name = "task-not-closed",
+  says = "Tasks of a state that is closed are dropped, not closed.",
+  file = "src/sched/taskrun.c",
+  old = "    mts_taskcall_close(&stretch);\n",
+  new = "",
+  specs = "task_variables", seconds = 60,
+}
+add {
+  name = "timer-early",
+  says = "Timers are run before they are due.",
+  file = "src/sched/timer.c",
+  old = "mts_clock_now();\n  while (run_some(now))",
+  new = "mts_clock_now() + 0.002;\n  while (run_some(now))",
+  specs = "timer_spec", seconds = 60,
+}
+add {
+  name = "deferral-not-cancelled",
+  says = "Cancel does not reach a request whose answer is deferred.",
+  file = "src/sched/deferral.c",
+  old = "request->is_deferred && mts_wait_decide(wait_of(request), MTS_CAN",
+  new = "!queue && mts_wait_decide(wait_of(request), MTS_CAN",
+  specs = "deferred", seconds = 60,
+}
+add {
+  name = "resume-what-waits",
+  says = "A coroutine that waits in a task can be resumed by others.",
+  file = "src/core/coroutine.c",
+  old = "  return lua_status(co) == LUA_YIELD && !is_waiting(co);",
+  new = "  return lua_status(co) == LUA_YIELD;",
+  specs = "task_library", seconds = 60,
+}
+add {
+  name = "here-wait-not-disturbed",
+  says = "A wait of a main program does not look whether there is something "
+    .. "to run already.",
+  file = "src/sched/host.c",
+  old = "  if (wait && has_something_to_do(queue))",
+  new = "  if (wait && !wait->list && queue->is_shut)",
+  specs = "here_spec", seconds = 60,
+}
+add {
+  name = "here-descriptor-stale",
+  says = "The descriptor stays readable when there is nothing more to do.",
+  file = "src/sched/host.c",
+  old = "!queue->host_runs && has_something_to_do(queue));",
+  new = "true);",
+  specs = "here_fd", seconds = 60,
+}
+add {
+  name = "here-descriptor-once",
+  says = "What a turn has left does not make the descriptor readable.",
+  file = "src/sched/host.c",
+  old = "  return queue->status == MTS_QUEUE_SCHEDULED ||\n         mts_lock",
+  new = "  return queue->first ||\n         mts_lock",
+  specs = "here_fd", seconds = 60,
+}
+add {
+  name = "here-closed-by-others",
+  says = "The thread that closes the state of a main program touches its "
+    .. "Lua state.",
+  file = "src/state.c",
+  old = "  if (s->is_host)\n    return mts_lock_parker(&s->lock);",
+  new = "  if (s->is_host)\n    return mts_thread_id();",
+  specs = "here_close", seconds = 60,
+}
+add {
+  name = "here-nests-on-suspended",
+  says = "Nobody notes which coroutine of a main program calls others.",
+  file = "src/lua/stateobject.h",
+  old = "  return mts_userdata_state(L);\n}",
+  new = "  return NULL;\n}",
+  specs = "here_calls", seconds = 60,
+}
+add {
+  name = "here-runs-on",
+  says = "run goes on when its millisecond is over.",
+  file = "src/sched/serve.c",
+  old = "  const TurnLimit limit = {most, 1};",
+  new = "  const TurnLimit limit = {most, MTS_TURN_REQUESTS};",
+  specs = "here_spec", seconds = 60,
+}
+
+-------------------------------------------------------------------------------
+-- Loops over futures
+-------------------------------------------------------------------------------
+
+add {
+  name = "each-forgets-bell",
+  says = "A future that arrives wakes nobody who waits in the loop.",
+  file = "src/sched/arrivals.c",
+  old = "    bell = take_bell(arrivals);\n  }\n",
+  new = "  }\n",
+  specs = "each_spec", seconds = 60,
+}
+add {
+  name = "each-stays-registered",
+  says = "A loop that has ended gives no futures back.",
+  file = "src/sched/arrivals.c",
+  old = "    if (node->future) {\n      references",
+  new = "    if (node->future && i > arrivals->count) {\n      references",
+  specs = "each_spec", seconds = 60,
+}
+
+add {
+  name = "map-replaces-none",
+  says = "A turn of a map asks for further items only where it has to wait.",
+  file = "src/lua/map.c",
+  old = "(!loop->has_kept || !head ||",
+  new = "(!head ||",
+  specs = "map_spec", seconds = 60,
+}
+add {
+  name = "map-cancels-none",
+  says = "When a map is left, what has not begun begins all the same.",
+  file = "src/lua/map.c",
+  old = "if (!mts_future_is_answered(future) && mts_future_withdraw(future))",
+  new = "if (loop->first > MOST && mts_future_withdraw(future))",
+  specs = "map_spec", seconds = 60,
 }
 
 return list
