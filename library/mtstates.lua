@@ -18,20 +18,28 @@
 ---| function # for a service: a Lua function, or a C function of a module
 ---| mtstates.state # for a service: arrives as a reference
 ---| mtstates.future # for a service
+---| mtstates.promise # for a service
 
 ---Runs once in a new state and returns the callback: Lua code, or a Lua
 ---function. For a classic state that has no upvalues; a service gets copies.
 ---@alias mtstates.setup
 ---| string
 ---| fun(...): function, ...
----| fun(...): table, ... # of a service: a table of functions
+---| fun(...): table, ... # of a service: functions; `__close` runs last
 
 ---An options table, also an empty one, stands in the place of `libs` and makes
 ---the state a service: tables, functions, objects and states cross, and error
 ---values that are no strings arrive as they are.
 ---@class mtstates.options
 ---@field libs boolean? # false: most standard libraries wait for `require`
+---@field own_thread boolean? # true: an OS thread of its own runs it (false)
 ---@field queue number? # requests that may wait (1000); math.huge: no limit
+---@field tasks number? # requests that may be under way (math.huge); 1: one is
+---# finished, its waits included, before anything else begins
+
+---The options of `mtstates.thread`.
+---@class mtstates.threadoptions : mtstates.options
+---@field name string? # of the state and of the thread
 
 ---What `state:stats` gives.
 ---@class mtstates.statestats
@@ -39,7 +47,7 @@
 ---@field name string?
 ---@field owners integer # how many there are
 ---@field queue integer # requests that wait
----@field tasks integer # requests that are under way
+---@field tasks integer # requests under way, suspended ones included
 
 ---What `mtstates.stats` gives.
 ---@class mtstates.modulestats
@@ -47,6 +55,7 @@
 ---@field replacements integer # threads beyond these
 ---@field idle integer # threads that have nothing to do
 ---@field requests integer # that wait or are under way
+---@field timers integer # suspended tasks whose wait has an end in time
 
 ---Many Lua states in one process, and every thread can call them.
 ---@class mtstates
@@ -101,14 +110,86 @@ function mtstates.state(key, timeout) end
 ---@nodiscard
 function mtstates.singleton(name, libs, setup, ...) end
 
+---Runs `f(...)` on an OS thread of its own, from now on, in a new service that
+---has no owner. It is closed when it has nothing more to do; until then its
+---callback calls its first argument with the others. `code` is a string of Lua
+---code, which gets the arguments as `...`.
+---
+---Errors: `out_of_memory`.
+---@param options mtstates.threadoptions?
+---@param f function|string
+---@param ... mtstates.value # arguments for f
+---@return mtstates.future future
+---@return mtstates.state state # a reference
+---@overload fun(f: function|string, ...: mtstates.value): mtstates.future, mtstates.state
+function mtstates.thread(options, f, ...) end
+
+---Has the state that runs this code run `f(...)`, too, as a task: when the one
+---that runs waits or ends. In a main program forks run while it waits. Nothing
+---is copied but the results.
+---@param f function
+---@param ... any
+---@return mtstates.future future
+function mtstates.fork(f, ...) end
+
+---The state of the Lua state that runs this code and was not made by the
+---module: a main program, or a thread of another library. Its requests, its
+---calls and its tasks are run by its own thread: in `run`, and whenever it
+---waits. It stays open until it or its Lua state is closed. One table alone is
+---the table of functions. Called again it gives the same state; then only a
+---callback can be given that was not given before. In a state of the module: a
+---reference to that, without arguments.
+---
+---Errors: `out_of_memory`.
+---@param name string?
+---@param options mtstates.options? # queue and tasks; no others
+---@param callback function|table|nil # runs requests; a table of functions
+---@return mtstates.state state # an owner
+---@overload fun(callback: function|table): mtstates.state
+---@overload fun(name: string?, callback: function|table|nil): mtstates.state
+---@overload fun(options: mtstates.options, callback: function|table|nil): mtstates.state
+function mtstates.here(name, options, callback) end
+
+---A future, and what answers it by hand.
+---@return mtstates.future future
+---@return mtstates.promise promise
+---@nodiscard
+function mtstates.promise() end
+
+---A loop over futures in the order in which they are answered:
+---`for future, ok, ... in mtstates.each(list)`. Each turn gets a future, then
+---true and the results, or false and the error.
+---@param futures mtstates.future|mtstates.future[]
+---@param ... mtstates.future
+---@return fun(): mtstates.future?, boolean?, ... iterator
+---@return nil
+---@return nil
+---@return any closing
+---@nodiscard
+---@overload fun(): fun()
+function mtstates.each(futures, ...) end
+
+---Closes the state that runs this code when the running task or outermost call
+---has ended. An error where no state of the module runs the code.
+function mtstates.quit() end
+
+---Closes all services, the youngest first, as by `close(timeout)` with one
+---timeout for all, or as by `close()`; then interrupts what still runs.
+---
+---Errors: `concurrent_access` inside of a state of the module.
+---@param timeout number? # in seconds; math.huge: no limit
+---@return boolean done # whether all are closed
+function mtstates.shutdown(timeout) end
+
 ---The id of the state that runs this code; nil where the running Lua state was
 ---not made by this module.
 ---@return integer? id
 ---@nodiscard
 function mtstates.id() end
 
----`"mtstates.state"`, `"mtstates.future"`, `"mtstates.error"`, the registered
----class name of other userdata, else what `type(value)` says.
+---`"mtstates.state"`, `"mtstates.future"`, `"mtstates.promise"`,
+---`"mtstates.error"`, the registered class name of other userdata, else what
+---`type(value)` says.
 ---@param value any
 ---@return string name
 ---@nodiscard
@@ -140,10 +221,12 @@ function mtstates.workers(n) end
 ---@param logger mtstates.state|function|nil # nil: stderr
 function mtstates.logger(logger) end
 
----Sleeps at least so long. A state whose callback sleeps stays busy.
+---Sleeps at least so long. A task is suspended: its state does other things
+---meanwhile, and it holds no thread.
 ---
----Errors: `out_of_memory`.
----@param seconds number # 0 or less: lets other threads run
+---Errors: `cancelled` or `object_closed`, if that ends it early;
+---`out_of_memory`.
+---@param seconds number # 0 or less: lets others run
 function mtstates.sleep(seconds) end
 
 ---The time of a clock that is never set.
@@ -163,15 +246,15 @@ function mtstates.stats() end
 local state = {}
 
 ---The answer to a request, there or still to come. From Lua 5.4 on, one in a
----to-be-closed variable is taken back at the end of the scope, if the request
----has not begun. Two are equal if they are the same future.
+---to-be-closed variable is cancelled at the end of the scope. Two are equal if
+---they are the same future.
 ---@class mtstates.future
 local future = {}
 
 ---Waits for the answer. Gives the results, new copies each time, as often as
 ---one likes.
 ---
----Errors: those of `state:call`, `cancelled`.
+---Errors: those of `state:call`, `cancelled`, `abandoned`.
 ---@return any ... # results of the callback
 function future:await() end
 
@@ -187,6 +270,31 @@ function future:tawait(timeout) end
 ---@return boolean ready
 ---@nodiscard
 function future:ready() end
+
+---Takes the request back if it has not begun; else its own code raises
+---`cancelled`, once: from a wait, or at its next operation. The answer is that
+---error, unless the code catches it. A promise is answered with it.
+---@return boolean cancelled # false: the answer is there already
+function future:cancel() end
+
+---Answers a future by hand. When the last one is gone, the future is answered
+---with the error `abandoned`. Two are equal if they answer the same future.
+---@class mtstates.promise
+local promise = {}
+
+---Answers with these values.
+---
+---Errors: `out_of_memory`.
+---@param ... mtstates.value # as for a service
+---@return boolean answered # false: it was answered already
+function promise:set(...) end
+
+---Answers with an error: `await` raises this very value.
+---
+---Errors: `out_of_memory`.
+---@param err mtstates.value # as for a service
+---@return boolean answered # false: it was answered already
+function promise:fail(err) end
 
 ---An integer that no other state of the process ever has.
 ---@return integer id
@@ -211,7 +319,8 @@ function state:own() end
 function state:isowner() end
 
 ---Runs the callback. Waits while another thread's call is in progress. If a
----service has a table of functions, the first argument chooses one.
+---service has a table of functions, the first argument chooses one. If the
+---callback returns one future only, waits for its answer, which is the result.
 ---
 ---Errors: `invoking_state`, `state_result`, `unknown_class`, `object_closed`,
 ---`deadlock`, `out_of_memory`; from a service also values that are no strings.
@@ -228,6 +337,23 @@ function state:call(...) end
 ---@return boolean called # false: the state stayed busy
 ---@return any ... # results of the callback
 function state:tcall(timeout, ...) end
+
+---Of the state that `mtstates.here` has given to this Lua state: begins the
+---requests and tasks that are due by now, but none after a millisecond. Inside
+---one of them it runs nothing.
+---
+---Errors: `object_closed`; for other states an argument error.
+---@param timeout number? # how long it waits for the first, in seconds
+---@return integer count # how many it ran
+function state:run(timeout) end
+
+---A file descriptor that is readable when `run` has something to do, timers
+---included. It lives as long as the state; only `run` may read from it.
+---
+---Errors: those of `run`; `out_of_memory`.
+---@return integer fd
+---@nodiscard
+function state:fd() end
 
 ---Has a worker run the callback; waits for room in the queue only. An error
 ---of the callback goes to the logger.
@@ -250,8 +376,25 @@ function state:tsend(timeout, ...) end
 ---@nodiscard
 function state:async(...) end
 
----Has a worker run the callback, and waits for the results: for ever, if two
----states await each other.
+---A loop over items and their results, in the order of the items, while
+---workers do those that follow: `for item, result in state:map(list)`. An
+---iterator is called as in a `for`; the callback gets all of its values. A
+---string in front of it is given to the callback before them.
+---@param name string
+---@param items table|function # a list or an iterator
+---@param invariant any
+---@param control any
+---@param closing any
+---@return fun(): ... iterator
+---@return nil
+---@return nil
+---@return any closing
+---@nodiscard
+---@overload fun(self, items: table|function, ...): fun(): ...
+function state:map(name, items, invariant, control, closing) end
+
+---Has a worker run the callback, and waits for the results. A task that waits
+---is suspended.
 ---
 ---Errors: those of `call`.
 ---@param ... mtstates.value # arguments for the callback
@@ -287,10 +430,14 @@ function state:stats() end
 function state:interrupt(flag) end
 
 ---Closes the state and frees its memory. Closing a closed state does nothing.
----Requests that have not begun fail; one that a worker runs is done first.
+---Without a timeout, requests that have not begun or are suspended fail; one
+---that runs is done first, but can wait no longer. With one, what was sent
+---before is done first; if that takes longer, the state is closed as without.
 ---
 ---Errors: `concurrent_access`.
-function state:close() end
+---@param timeout number? # in seconds; math.huge: no limit
+---@return boolean? done # with a timeout: whether all was done in time
+function state:close(timeout) end
 
 ---The names of this module's errors, which are strings that start with one of
 ---them. Called with what `pcall` returned, it takes that apart; nil if it is
@@ -298,9 +445,11 @@ function state:close() end
 ---`if e and e:cause() == mtstates.error.deadlock`.
 ---@class mtstates.errors
 ---@overload fun(err: any): mtstates.error?
+---The last promise of the future is gone.
+---@field abandoned "mtstates.error.abandoned"
 ---Several open states have the name.
 ---@field ambiguous_name "mtstates.error.ambiguous_name"
----The request was taken back before it had begun.
+---The request was cancelled.
 ---@field cancelled "mtstates.error.cancelled"
 ---`close()` while a call is in progress.
 ---@field concurrent_access "mtstates.error.concurrent_access"

@@ -19,6 +19,9 @@ const char *const mts_error_names[MTS_ERROR_COUNT] = {MTS_ERRORS(FULL_NAME)};
 
 const char mts_error_no_memory[] = PREFIX "out_of_memory: not enough memory";
 
+const char mts_error_forked[] =
+    "mtstates: this process was made by fork and has no workers";
+
 /* What is said of a status that has no message of its own. */
 typedef struct Complaint {
   mts_Error error;
@@ -46,10 +49,17 @@ static Complaint complaint_of(mts_Status status)
   case MTS_AMBIGUOUS:
     return (Complaint){MTS_ERROR_AMBIGUOUS_NAME, "several open states"};
   case MTS_CANCELLED:
-    return (Complaint){MTS_ERROR_CANCELLED,
-                       "the request was taken back before it had begun"};
+    return (Complaint){MTS_ERROR_CANCELLED, "the request was cancelled"};
+  case MTS_ABANDONED:
+    return (Complaint){MTS_ERROR_ABANDONED,
+                       "nobody can answer the future any more"};
+  case MTS_ENDING:
+    return (Complaint){MTS_ERROR_OBJECT_CLOSED,
+                       "code of a state that is being closed cannot wait"};
   case MTS_OK:
+  case MTS_DISTURBED:
   case MTS_FORKED:
+  case MTS_DEFERRED:
   case MTS_SYNTAX:
   case MTS_RAISED:
     break;
@@ -79,8 +89,7 @@ int mts_error_raise_status(lua_State *L, mts_Status status, const char *what)
 {
   Complaint complaint;
   if (status == MTS_FORKED)
-    return luaL_error(L, "mtstates: this process was made by fork and has no "
-                         "workers");
+    return luaL_error(L, "%s", mts_error_forked);
   complaint = complaint_of(status);
   return mts_error_raise(L, complaint.error, "%s: %s", what, complaint.text);
 }
@@ -141,9 +150,54 @@ mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,
 mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                                     const mts_State *s)
 {
-  Complaint complaint = complaint_of(status);
+  Complaint complaint;
+  if (status == MTS_FORKED)
+    return mts_buffer_append_text(message, mts_error_forked) ? MTS_RAISED
+                                                             : MTS_NO_MEMORY;
+  complaint = complaint_of(status);
   return mts_error_compose(message, complaint.error, s, complaint.text,
                            strlen(complaint.text));
+}
+
+/*
+** The length of what Lua puts in front of an error to tell the position, as
+** coroutine.wrap does: "chunk:line: ", perhaps more than once.
+*/
+static size_t position_length(const char *text, size_t length)
+{
+  size_t i, end = 0;
+  for (i = 0; i < length && text[i] != '\n'; i++) {
+    size_t behind = i + 1;
+    if (text[i] != ':')
+      continue;
+    while (behind < length && text[behind] >= '0' && text[behind] <= '9')
+      behind++;
+    if (behind > i + 1 && behind + 1 < length && text[behind] == ':' &&
+        text[behind + 1] == ' ')
+      end = behind + 2;
+  }
+  return end;
+}
+
+bool mts_error_is_raised_by(const mts_Buffer *text, const mts_State *s,
+                            mts_Status status)
+{
+  char before[MTS_DESCRIPTION_SIZE + 60], expected[MTS_DESCRIPTION_SIZE + 60];
+  char description[MTS_DESCRIPTION_SIZE];
+  const size_t length = text->length;
+  size_t skipped, expected_length;
+  mts_state_describe(s, description);
+  skipped = (size_t)snprintf(
+      before, sizeof(before),
+      "%s: %s: ", mts_error_names[MTS_ERROR_INVOKING_STATE], description);
+  expected_length = (size_t)snprintf(
+      expected, sizeof(expected),
+      "%s: %s: ", mts_error_names[complaint_of(status).error], description);
+  if (length < skipped || memcmp(text->data, before, skipped) != 0)
+    return false;
+  skipped += position_length(text->data + skipped, length - skipped);
+  return length - skipped >= expected_length &&
+         memcmp(text->data + skipped, expected, expected_length) == 0;
 }
 
 /*
@@ -188,12 +242,23 @@ static void push_value_text(lua_State *L, int index)
   }
 }
 
-void mts_error_push_text(lua_State *L, int index)
+const char *mts_error_push_value(lua_State *L, int index, size_t *length)
+{
+  push_value_text(L, index);
+  return lua_tolstring(L, -1, length);
+}
+
+void mts_error_push_text_of(lua_State *L, int index, lua_State *L1, int level)
 {
   push_value_text(L, index);
   lua_pushliteral(L, "\n");
-  luaL_traceback(L, L, NULL, 1);
+  luaL_traceback(L, L1, NULL, level);
   lua_concat(L, 3);
+}
+
+void mts_error_push_text(lua_State *L, int index)
+{
+  mts_error_push_text_of(L, index, L, 1);
 }
 
 int mts_error_handler(lua_State *L)

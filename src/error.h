@@ -18,6 +18,7 @@ MTS_BEGIN_HIDDEN
 
 /* All errors, in the order of their names: the constant and the name. */
 #define MTS_ERRORS(X)                                                         \
+  X(MTS_ERROR_ABANDONED, "abandoned")                                         \
   X(MTS_ERROR_AMBIGUOUS_NAME, "ambiguous_name")                               \
   X(MTS_ERROR_CANCELLED, "cancelled")                                         \
   X(MTS_ERROR_CONCURRENT_ACCESS, "concurrent_access")                         \
@@ -42,6 +43,9 @@ extern const char *const mts_error_names[MTS_ERROR_COUNT];
 
 /* The message when there is no memory for any other. */
 extern const char mts_error_no_memory[];
+
+/* The message of MTS_FORKED, which has no name. */
+extern const char mts_error_forked[];
 
 /*
 ** Raises "NAME: details", details formatted as by lua_pushfstring.
@@ -87,9 +91,24 @@ mts_Status mts_error_compose(mts_Buffer *message, mts_Error error,
                              const mts_State *s, const char *text,
                              size_t length);
 
-/* The same for a status as mts_error_raise_status takes; not MTS_FORKED. */
+/* The same for a status as mts_error_raise_status takes. */
 mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
                                     const mts_State *s);
+
+/*
+** Whether the text is that of an error which code of s has raised with that
+** status about s itself, and has not caught: composed as
+** MTS_ERROR_INVOKING_STATE by s.
+*/
+bool mts_error_is_raised_by(const mts_Buffer *text, const mts_State *s,
+                            mts_Status status);
+
+/*
+** Pushes the error value at index as text.
+** Returns: that.
+** Stack: [-0, +1, e]
+*/
+const char *mts_error_push_value(lua_State *L, int index, size_t *length);
 
 /*
 ** For message handlers: pushes the error value at index as text, with a
@@ -97,6 +116,9 @@ mts_Status mts_error_compose_status(mts_Buffer *message, mts_Status status,
 ** Stack: [-0, +1, e]
 */
 void mts_error_push_text(lua_State *L, int index);
+
+/* The same with the traceback of L1, from that level on. */
+void mts_error_push_text_of(lua_State *L, int index, lua_State *L1, int level);
 
 /*
 ** The message handler for calls into classic states: makes a string of any

@@ -34,6 +34,7 @@ struct mts_State {
   lua_State *L;          /* the main Lua thread */
   lua_State *innermost;  /* the Lua thread that the innermost call is on */
   int callback_ref;      /* in the Lua registry */
+  int last_ref;          /* the function that is called before it is closed */
   unsigned depth;        /* calls that are nested in each other */
   mts_State *outer_held; /* the state that the thread took before */
 
@@ -41,18 +42,27 @@ struct mts_State {
   mts_RegistryNode registry;
   mts_State *next_closed; /* list of states to be closed by a thread */
   atomic_size_t references;
+  atomic_bool has_ended; /* the Lua state is closed */
 
   /* Requests; see sched/queue.c. */
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */
-  size_t queue_limit;              /* how many may wait */
+  size_t queue_limit;              /* how many may wait, */
+  size_t task_limit;               /* and be under way */
+  atomic_uintptr_t own_thread; /* that alone runs and closes the state; 0: any
+                               ** thread may */
 
   /* Constant. */
   lua_Integer id;
   size_t name_hash;
   size_t name_length;
-  bool has_name;
-  bool is_service; /* set before the setup runs */
-  char name[];     /* zero terminated, can hold zeros */
+  atomic_bool has_name;
+  bool is_service;      /* set before the setup runs, */
+  bool has_own_thread;  /* and so is this, */
+  bool is_host;         /* and this: the Lua state is not the module's */
+  atomic_bool is_here;  /* of these, one that others can find; final */
+  atomic_bool has_last; /* something runs before it is closed; final */
+  char *name;           /* zero terminated, can hold zeros; see has_name */
+  char space[];         /* for the name, most often */
 };
 
 /*
@@ -64,9 +74,19 @@ struct mts_State {
 mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
                          mts_State **created);
 
+/*
+** Gives the state, which has no name and cannot be found by others, a copy of
+** that one.
+** Returns: MTS_OK, MTS_NO_MEMORY.
+*/
+mts_Status mts_state_set_name(mts_State *s, const char *name, size_t length);
+
 /* Thread safe.  The last release frees what is left of the closed state. */
 void mts_state_retain(mts_State *s);
 void mts_state_release(mts_State *s);
+
+/* Returns: false if the last reference has gone already. */
+bool mts_state_try_retain(mts_State *s);
 
 /*
 ** Adds s, which the calling thread has taken, to the states that it holds, or
@@ -120,14 +140,21 @@ static inline mts_Status mts_state_enter(mts_State *s, double timeout)
 }
 
 /*
+** The same for a thread that is not inside the state.  It can hold the lock
+** all the same, if that was handed to it to be closed.
+*/
+mts_Status mts_state_enter_first(mts_State *s, double timeout);
+
+/*
 ** Closes the Lua state, whose call lock is closed: at once, but for closings
 ** that nest too deep for the C stack.
 ** Locks: no mutex may be held.
 */
 void mts_state_finish_close(mts_State *s);
 
-/* Part of mts_state_leave. */
+/* Parts of mts_state_leave. */
 void mts_state_end_leave(mts_State *s, mts_LockLeft left);
+void mts_state_leave_nested(mts_State *s);
 
 /*
 ** Ends the use that began with mts_state_enter (or mts_state_new).  Closes
@@ -144,7 +171,28 @@ static inline void mts_state_leave(mts_State *s)
     if (left != MTS_LOCK_LEFT)
       mts_state_end_leave(s, left);
   }
+  else
+    mts_state_leave_nested(s);
 }
+
+/*
+** From now on something runs before s, which the calling thread holds, is
+** closed.
+** Locks: takes s->lock.mutex.
+*/
+void mts_state_keep_for_closing(mts_State *s);
+
+/*
+** Leaves s, which the calling thread is in at its outermost level, without
+** letting others in, until mts_state_unpark.
+** Returns: false, and nothing was done, if s is to be closed;
+** mts_state_unpark: if it was closed meanwhile.
+*/
+bool mts_state_park(mts_State *s);
+bool mts_state_unpark(mts_State *s);
+
+/* What own_thread is until the thread runs. */
+#define MTS_STATE_STARTING ((uintptr_t)1)
 
 /* The limit of a queue that has none. */
 #define MTS_STATE_NO_LIMIT SIZE_MAX
@@ -159,11 +207,33 @@ static inline bool mts_state_has_work(mts_State *s)
 }
 
 /*
-** The same as mts_state_finish_close, but the state is closed by the thread
-** that serves its requests: they fail, but for the one under way.
+** No thread gets into s any more: requests fail, but for the one under way.
 ** Locks: no mutex may be held.
 */
 void mts_state_fail_requests(mts_State *s);
+
+/*
+** What the lock of s was closed as, by mts_lock_close or
+** mts_lock_close_deferred: does what is left to do.  closer: as there.
+** Locks: no mutex may be held.
+*/
+void mts_state_follow_close(mts_State *s, mts_LockClose close,
+                            uintptr_t closer);
+
+/*
+** Locks: no mutex may be held: waits until the thread of s runs, if that has
+** been started.
+** Returns: the thread that is to close s; the parker (see lock.h) for a state
+** whose Lua state is not the module's: see sched/host.c.
+*/
+uintptr_t mts_state_closer(const mts_State *s);
+
+/*
+** Closes the state, whose lock the calling thread has got to close it, without
+** being inside: its last function runs, then the Lua state is closed.
+** Locks: no mutex may be held.
+*/
+void mts_state_close_taken(mts_State *s);
 
 /*
 ** Closes the state now or, if a call is in progress, when that call leaves.
@@ -172,7 +242,11 @@ void mts_state_fail_requests(mts_State *s);
 */
 void mts_state_close_when_free(mts_State *s);
 
-/* Writes "state(name=...,id=...)", or without name, into text. */
+/*
+** Writes "state(name=...,id=...)", or without name, into text; "promise" for
+** NULL, where no state is to answer; "host program" for one that is not the
+** module's and cannot be found.
+*/
 #define MTS_DESCRIPTION_SIZE 160
 void mts_state_describe(const mts_State *s, char text[MTS_DESCRIPTION_SIZE]);
 

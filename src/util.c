@@ -44,13 +44,11 @@ static bool enlarge_buffer(mts_Buffer *buffer, size_t capacity)
   return true;
 }
 
-char *mts_buffer_reserve(mts_Buffer *buffer, size_t size)
+char *mts_buffer_reserve_more(mts_Buffer *buffer, size_t size)
 {
-  if (!buffer->data || size > buffer->capacity - buffer->length) {
-    if (buffer->is_fixed || size > PTRDIFF_MAX - buffer->length ||
-        !enlarge_buffer(buffer, buffer->length + size))
-      return NULL;
-  }
+  if (buffer->is_fixed || size > PTRDIFF_MAX - buffer->length ||
+      !enlarge_buffer(buffer, buffer->length + size))
+    return NULL;
   return buffer->data + buffer->length;
 }
 

@@ -52,11 +52,19 @@ static inline void mts_buffer_start(mts_Buffer *buffer, char *memory,
 */
 bool mts_buffer_fix(mts_Buffer *buffer, size_t capacity);
 
+/* Part of mts_buffer_reserve. */
+char *mts_buffer_reserve_more(mts_Buffer *buffer, size_t size);
+
 /*
 ** Makes room for size more bytes behind the content; the length stays.
 ** Returns: where they start; NULL if there is no room or no memory.
 */
-char *mts_buffer_reserve(mts_Buffer *buffer, size_t size);
+static inline char *mts_buffer_reserve(mts_Buffer *buffer, size_t size)
+{
+  if (buffer->data && size <= buffer->capacity - buffer->length)
+    return buffer->data + buffer->length;
+  return mts_buffer_reserve_more(buffer, size);
+}
 
 /*
 ** Appends a copy of the data; of a text without its terminating zero.

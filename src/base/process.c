@@ -23,6 +23,7 @@
 #endif
 
 #if defined(__linux__)
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -92,6 +93,13 @@ double mts_process_thread_seconds(mts_ThreadHandle thread)
   (void)thread;
 #endif
   return -1;
+}
+
+void mts_process_make_timers_exact(void)
+{
+#if defined(__linux__)
+  (void)prctl(PR_SET_TIMERSLACK, 1000ul); /* nanoseconds */
+#endif
 }
 
 long mts_process_kernel_id(void)

@@ -46,6 +46,9 @@ unsigned mts_process_count_processors(void);
 */
 double mts_process_thread_seconds(mts_ThreadHandle thread);
 
+/* The calling thread is not woken later than it wants to save power. */
+void mts_process_make_timers_exact(void);
+
 /* Returns: what the kernel calls the calling thread, or 0. */
 long mts_process_kernel_id(void);
 

@@ -14,9 +14,13 @@ typedef enum mts_Status {
   MTS_NO_MEMORY, /* memory cannot be had */
   MTS_UNKNOWN,   /* no open state with this id or name */
   MTS_AMBIGUOUS, /* several open states with this name */
-  MTS_CANCELLED, /* the request never begins */
+  MTS_CANCELLED, /* the request was cancelled */
+  MTS_ABANDONED, /* nobody can answer the future any more */
+  MTS_ENDING,    /* the state whose code waits is closed, or will be */
+  MTS_DISTURBED, /* the interpreter wants to run its hook */
   MTS_FORKED,    /* the process was made by fork and has no workers */
   MTS_SYNTAX,    /* the setup code does not compile; there is a message */
+  MTS_DEFERRED,  /* the answer is that of a future */
   MTS_RAISED     /* code in the state failed; there is a message */
 } mts_Status;
 

@@ -1,9 +1,12 @@
 /*
 ** receiver.c - state objects offer the Receiver C API
 **
-** A receiver is a reference to a state, a writer is a message.  Takes no
-** locks of its own: a receiver can be used by any thread, a writer by one at a
-** time.
+** A receiver is a reference to a state, a writer is a message.  A classic
+** state is called with it by the thread that sends; for a service it is a
+** request.
+**
+** Takes no locks of its own: a receiver can be used by any thread, a writer by
+** one at a time.
 */
 #include "capi/receiver.h"
 
@@ -12,6 +15,7 @@
 #include "core/call.h"
 #include "lua/stateobject.h"
 #include "mtstates/receiver_capi.h"
+#include "sched/request.h"
 #include "value/classes.h"
 
 _Static_assert((int)RECEIVER_UCHAR == (int)CARRAY_UCHAR &&
@@ -106,14 +110,45 @@ static void *add_array(receiver_writer *writer, receiver_array_type type,
   return mts_codec_add_array(&writer->message, (carray_type)type, count);
 }
 
+/* Makes a request with a copy of the message. */
+static mts_Request *copy_to_request(mts_State *s, const mts_Message *message)
+{
+  mts_Request *request = mts_request_new(s);
+  if (request && !mts_codec_append(&request->future.values, message)) {
+    mts_request_free(request);
+    request = NULL;
+  }
+  return request;
+}
+
+static mts_Status send_message(mts_State *s, const mts_Message *message,
+                               double timeout, receiver_error_handler eh,
+                               void *ehdata)
+{
+  const mts_Patience patience = mts_patience_until(timeout);
+  mts_Request *request = copy_to_request(s, message);
+  mts_Status status = MTS_NO_MEMORY;
+  if (request) {
+    /* It can be code of a state that calls this. */
+    status = mts_request_put(request, atomic_load(&mts_self.held), &patience);
+    if (status != MTS_OK)
+      mts_request_free(request);
+  }
+  if (status != MTS_OK && status != MTS_CLOSED && status != MTS_BUSY)
+    mts_call_tell(s, status, NULL, eh, ehdata);
+  return status;
+}
+
 static int deliver_message(receiver_object *receiver, receiver_writer *writer,
                            int clear, int nonblock, receiver_error_handler eh,
                            void *ehdata)
 {
   mts_State *s = (mts_State *)receiver;
-  (void)clear; /* there is no queue to be cleared */
-  switch (mts_call_native(s, &writer->message, nonblock ? 0 : MTS_FOREVER, eh,
-                          ehdata)) {
+  const double timeout = nonblock ? 0 : MTS_FOREVER;
+  (void)clear; /* what waits there is not taken back */
+  switch (s->is_service
+              ? send_message(s, &writer->message, timeout, eh, ehdata)
+              : mts_call_native(s, &writer->message, timeout, eh, ehdata)) {
   case MTS_OK:
     mts_codec_clear(&writer->message);
     return DELIVERED;

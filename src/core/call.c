@@ -195,6 +195,7 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
 {
   mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status = run_callback(&call, source);
+  call.may_defer = true;
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first);
   end_call(&call);
@@ -248,6 +249,22 @@ mts_Status mts_call_deep(mts_State *s, lua_State *L,
   return run_call(s, timeout, source, sink, &results->pushed, failure);
 }
 
+void mts_call_tell(mts_State *s, mts_Status status, const mts_Failure *failure,
+                   mts_ErrorHandler handler, void *data)
+{
+  mts_Buffer text = {0};
+  if (!handler)
+    return;
+  if (status == MTS_RAISED)
+    handler(data, failure->text.data, failure->text.length);
+  else if (mts_error_compose_status(&text, status, s) == MTS_RAISED) {
+    handler(data, text.data, text.length);
+    mts_buffer_free(&text);
+  }
+  else
+    handler(data, mts_error_no_memory, strlen(mts_error_no_memory));
+}
+
 mts_Status mts_call_native(mts_State *s, const mts_Message *message,
                            double timeout, mts_ErrorHandler handler,
                            void *data)
@@ -257,17 +274,10 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
   mts_Failure failure;
   int pushed;
   mts_Status status;
-  bool has_failed;
   mts_failure_open(&failure);
   status = run_call(s, timeout, source, discard, &pushed, &failure);
-  has_failed = status != MTS_OK && status != MTS_CLOSED && status != MTS_BUSY;
-  if (has_failed && handler) {
-    if (status == MTS_RAISED ||
-        mts_error_compose_status(&failure.text, status, s) == MTS_RAISED)
-      handler(data, failure.text.data, failure.text.length);
-    else
-      handler(data, mts_error_no_memory, strlen(mts_error_no_memory));
-  }
+  if (status != MTS_OK && status != MTS_CLOSED && status != MTS_BUSY)
+    mts_call_tell(s, status, &failure, handler, data);
   mts_failure_close(&failure);
   return status;
 }
@@ -279,6 +289,34 @@ mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
   const mts_Sink sink = {.message = results};
   int pushed;
   return run_entered(s, source, sink, &pushed, failure);
+}
+
+static void report_to_logger(void *s, const char *text, size_t length)
+{
+  mts_upcalls.report(s, text, length);
+}
+
+/*
+** It takes the place of the callback, as no other call follows.  It can close
+** further states, whose last functions close others: at some depth they are
+** not run any more.
+*/
+void mts_call_last(mts_State *s)
+{
+  mts_Failure failure;
+  mts_Status status;
+  if (s->last_ref == LUA_NOREF)
+    return;
+  lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->last_ref);
+  lua_replace(s->L, MTS_CALLBACK_SLOT);
+  s->last_ref = LUA_NOREF;
+  mts_failure_open(&failure);
+  status = mts_thread_is_too_deep(mts_self.nesting)
+               ? MTS_TOO_DEEP
+               : mts_call_entered(s, NULL, NULL, &failure);
+  if (status != MTS_OK)
+    mts_call_tell(s, status, &failure, report_to_logger, s);
+  mts_failure_close(&failure);
 }
 
 /* Composes the text for a setup whose first result is of a wrong type. */
@@ -293,10 +331,29 @@ static mts_Status report_no_callback(const mts_Call *call)
                            call->state, text, (size_t)length);
 }
 
-/* Runs in the new state: [1] the table of functions. */
+static int get_last_function(lua_State *callee)
+{
+  lua_getfield(callee, 1, MTS_DISPATCH_CLOSE);
+  return 1;
+}
+
+/*
+** Runs in the new state: [1] the table of functions.  Stores the reference to
+** the function that is to be called last, if there is one that can be found.
+*/
 static int make_callback(lua_State *callee, void *data)
 {
-  (void)data;
+  int *last_ref = data;
+  int result;
+  lua_pushcfunction(callee, get_last_function);
+  lua_pushvalue(callee, 1);
+  result = lua_pcall(callee, 1, 1, 0);
+  if (result == LUA_ERRMEM)
+    lua_error(callee);
+  if (result != LUA_OK || lua_isnil(callee, -1))
+    lua_pop(callee, 1);
+  else
+    *last_ref = luaL_ref(callee, LUA_REGISTRYINDEX);
   mts_dispatch_push(callee, 1);
   return 1;
 }
@@ -317,12 +374,14 @@ static mts_Status accept_callback(const mts_Call *call)
     return MTS_NO_MEMORY;
   mts_protect_push(callee);
   lua_pushvalue(callee, call->first);
-  result = mts_protect(callee, make_callback, NULL, 1, 1, 0);
+  result = mts_protect(callee, make_callback, &call->state->last_ref, 1, 1, 0);
   if (result == LUA_ERRMEM)
     return MTS_NO_MEMORY;
   if (result != LUA_OK) /* of a finalizer, before 5.4 */
     return mts_exchange_report(call, MTS_ERROR_INVOKING_STATE, callee);
   lua_replace(callee, call->first);
+  if (call->state->last_ref != LUA_NOREF)
+    mts_state_keep_for_closing(call->state);
   return MTS_OK;
 }
 

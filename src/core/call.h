@@ -48,8 +48,8 @@ typedef struct mts_Results {
 ** the caller pushes the rest, with mts_decode_push_plain, as there is room.
 ** args: scanned, and examined if they need that.
 ** timeout: seconds to wait for s to become free.
-** Returns: MTS_OK; MTS_RAISED with *failure set; what mts_state_enter
-** returns; MTS_NO_MEMORY.  Never raises.
+** Returns: MTS_OK; MTS_RAISED or MTS_DEFERRED, with *failure set; what
+** mts_state_enter returns; MTS_NO_MEMORY.  Never raises.
 ** Stack of args->L: [-0, +results->pushed, -]
 */
 mts_Status mts_call(mts_State *s, const mts_Values *args, double timeout,
@@ -73,6 +73,13 @@ typedef void (*mts_ErrorHandler)(void *data, const char *message,
                                  size_t length);
 
 /*
+** Tells the handler, unless it is NULL, why something that was to be done with
+** s has failed; failure: of MTS_RAISED.
+*/
+void mts_call_tell(mts_State *s, mts_Status status, const mts_Failure *failure,
+                   mts_ErrorHandler handler, void *data);
+
+/*
 ** Calls the callback of s with the values of the message (NULL: without
 ** arguments) and discards its results.  For threads without a Lua state.  If
 ** that fails in another way than MTS_CLOSED or MTS_BUSY, handler, if it is not
@@ -87,10 +94,17 @@ mts_Status mts_call_native(mts_State *s, const mts_Message *message,
 ** Calls the callback of s, which the calling thread has entered, with the
 ** values of the message.  Its results go into *results, which grows; without
 ** that they are discarded.
-** Returns: MTS_OK; MTS_RAISED with *failure set; MTS_NO_MEMORY.
+** Returns: MTS_OK; MTS_RAISED or MTS_DEFERRED, with *failure set;
+** MTS_NO_MEMORY.
 */
 mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
                             mts_Message *results, mts_Failure *failure);
+
+/*
+** Calls the last function of s, if there is one, before s is closed, and
+** reports its error.  The calling thread has entered s.
+*/
+void mts_call_last(mts_State *s);
 
 /*
 ** Runs the setup function, which stands in the callback slot of s or is in the

@@ -5,7 +5,11 @@
 #define MTS_COROUTINE_H
 
 #include "base/compiler.h"
+
+#include <stdbool.h>
+
 #include "luaapi/compat.h"
+#include "state.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -22,6 +26,21 @@ void mts_coroutine_patch(lua_State *L);
 ** Stack: [-0, +0, m]
 */
 void mts_coroutine_preload(lua_State *L);
+
+/*
+** Whether the C function that runs in L, a Lua thread of s, can yield, and
+** with it all coroutines that are between it and the outermost one.
+** Stack: [-0, +0, -]
+*/
+bool mts_coroutine_can_wait(const mts_State *s, lua_State *L,
+                            const lua_State *outermost);
+
+/*
+** The coroutine that co, in which code of a task waits, has resumed, and in
+** which that code is; NULL: it is in co itself.
+** Stack: [-0, +0, -]
+*/
+lua_State *mts_coroutine_find_inner(lua_State *co);
 
 MTS_END_HIDDEN
 

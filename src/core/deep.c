@@ -43,6 +43,12 @@ static mts_Status report_unknown(const mts_Decoder *d, int skipped,
                            (size_t)length);
 }
 
+mts_Status mts_deep_report_unknown(const mts_Decoder *d, const mts_Call *call)
+{
+  return report_unknown(d, call->source.skipped, call->state,
+                        &call->failure->text);
+}
+
 /* ======================================================================= */
 /* Arguments                                                               */
 /* ======================================================================= */
@@ -83,8 +89,7 @@ int mts_deep_run(mts_Call *call, int handler, mts_Status *status)
       (result == LUA_ERRMEM || run.decoder.is_out_of_memory))
     *status = MTS_NO_MEMORY;
   else if (!call->is_running && run.decoder.has_unknown)
-    *status = report_unknown(&run.decoder, call->source.skipped, call->state,
-                             &call->failure->text);
+    *status = mts_deep_report_unknown(&run.decoder, call);
   else
     *status = mts_deep_report(call);
   return result;
@@ -191,23 +196,41 @@ static void push_texts(lua_State *L)
   lua_getfield(L, LUA_REGISTRYINDEX, TEXTS_KEY);
 }
 
+/* Keeps the text, on top of the stack, for the error value below it. */
+static void keep_text(lua_State *L)
+{
+  const int text = lua_gettop(L);
+  push_texts(L);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, TEXTS_KEY);
+  }
+  push_text_key(L, text - 1);
+  lua_pushvalue(L, text);
+  lua_rawset(L, -3);
+  lua_settop(L, text - 1);
+}
+
 int mts_deep_handler(lua_State *L)
 {
   if (lua_type(L, 1) == LUA_TSTRING)
     return mts_error_handler(L);
   lua_settop(L, 1);
-  push_texts(L);
-  if (!lua_istable(L, 2)) {
-    lua_newtable(L);
-    lua_replace(L, 2);
-    lua_pushvalue(L, 2);
-    lua_setfield(L, LUA_REGISTRYINDEX, TEXTS_KEY);
-  }
-  push_text_key(L, 1);
   mts_error_push_text(L, 1);
-  lua_rawset(L, 2);
-  lua_settop(L, 1);
+  keep_text(L);
   return 1;
+}
+
+void mts_deep_handle(lua_State *L, lua_State *L1, bool is_service)
+{
+  const int value = lua_gettop(L);
+  mts_error_push_text_of(L, value, L1, 0);
+  if (!is_service || lua_type(L, value) == LUA_TSTRING)
+    lua_replace(L, value);
+  else
+    keep_text(L);
 }
 
 /* Runs in `callee`: [1] an error value.  Result: its text, or nil. */

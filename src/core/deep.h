@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 
 #include "core/exchange.h"
+#include "value/decode.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -35,12 +36,25 @@ mts_Status mts_deep_deliver(mts_Call *call, int first);
 mts_Status mts_deep_report(const mts_Call *call);
 
 /*
+** Reports what the decoder of the arguments of the call does not know.
+** Returns: as mts_exchange_report.
+*/
+mts_Status mts_deep_report_unknown(const mts_Decoder *d, const mts_Call *call);
+
+/*
 ** The message handler for calls into services: strings become as with
 ** mts_error_handler; other values stay, with a text for those who cannot take
 ** them.
 ** Stack: [-1, +1, e]
 */
 int mts_deep_handler(lua_State *L);
+
+/*
+** The same for the error value on top of the stack, which the Lua thread L1
+** has raised; is_service: whether other values than strings stay.
+** Stack: [-1, +1, e]
+*/
+void mts_deep_handle(lua_State *L, lua_State *L1, bool is_service);
 
 /*
 ** Pushes the values of a message, which are results of s, and frees it.

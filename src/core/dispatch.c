@@ -5,6 +5,9 @@
 ** up at each call, as Lua code would: the table can change, and __index of its
 ** metatable is honoured.  What it says of an unknown choice is made only then.
 **
+** A task, which may yield, has the choice made before it begins: in some
+** versions of Lua a C function below it would keep it from yielding.
+**
 ** Takes no locks: the calling thread holds the service.
 */
 #include "core/dispatch.h"
@@ -18,6 +21,9 @@
 
 /* What runs when the service is closed; nobody can choose it. */
 #define CLOSE_KEY lua_upvalueindex(2)
+
+/* A third upvalue of the callback: a function that only chooses. */
+#define CHOOSER 3
 
 static bool is_callable(lua_State *L, int index)
 {
@@ -132,8 +138,8 @@ static int raise_unknown(lua_State *L)
 /* Callback                                                                */
 /* ======================================================================= */
 
-/* The callback: what its first argument chooses takes the place of that. */
-static int dispatch(lua_State *L)
+/* What the first argument chooses takes the place of that. */
+static int choose(lua_State *L)
 {
   if (lua_gettop(L) == 0)
     lua_pushnil(L);
@@ -142,12 +148,37 @@ static int dispatch(lua_State *L)
   if (!is_callable(L, -1) || lua_rawequal(L, 1, CLOSE_KEY))
     return raise_unknown(L);
   lua_replace(L, 1);
-  return mts_compat_lastcall(L, lua_gettop(L) - 1);
+  return lua_gettop(L);
+}
+
+/* The callback. */
+static int dispatch(lua_State *L)
+{
+  return mts_compat_lastcall(L, choose(L) - 1);
 }
 
 void mts_dispatch_push(lua_State *L, int index)
 {
   lua_pushvalue(L, index);
-  lua_pushliteral(L, "__close");
-  lua_pushcclosure(L, dispatch, 2);
+  lua_pushliteral(L, MTS_DISPATCH_CLOSE);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, choose, 2);
+  lua_pushcclosure(L, dispatch, CHOOSER);
+}
+
+bool mts_dispatch_is(lua_State *L, int index)
+{
+  return lua_tocfunction(L, index) == dispatch;
+}
+
+int mts_dispatch_resolve(lua_State *L, int count)
+{
+  const int function = lua_gettop(L) - count;
+  if (mts_dispatch_is(L, function)) {
+    lua_getupvalue(L, function, CHOOSER);
+    lua_replace(L, function);
+    lua_call(L, count, LUA_MULTRET);
+  }
+  return lua_gettop(L) - function + 1;
 }

@@ -18,6 +18,7 @@
 #include "core/deep.h"
 #include "value/decode.h"
 #include "value/encode.h"
+#include "value/handle.h"
 
 /*
 ** Runs in the protected call: makes room for count values.  Each C function
@@ -178,10 +179,10 @@ static mts_Status push_results(mts_Call *call, int first)
 }
 
 /*
-** Stores the results from the index first on until the callee has been left:
-** then an error for want of memory may be raised.
+** They are read when the callee has been left: then an error for want of
+** memory may be raised.
 */
-static bool store_results(const mts_Call *call, int first)
+bool mts_exchange_store(const mts_Call *call, int first)
 {
   lua_State *callee = call->callee;
   mts_Message *message = call->sink.message;
@@ -196,10 +197,55 @@ static bool store_results(const mts_Call *call, int first)
   return true;
 }
 
+/* Runs in `callee`: [1] a userdata.  Result: whether it is a future. */
+static int is_future(lua_State *callee, void *data)
+{
+  (void)data;
+  lua_pushboolean(callee, luaL_testudata(callee, 1, MTS_FUTURE_CLASS) != NULL);
+  return 1;
+}
+
+/*
+** Whether the result, from the index first on, is one future: then its answer
+** is that of the call.
+** Returns: MTS_OK; MTS_DEFERRED; MTS_NO_MEMORY.
+*/
+static mts_Status find_deferral(const mts_Call *call, int first)
+{
+  const mts_HandleClass *class;
+  lua_State *callee = call->callee;
+  mts_Status status = MTS_OK;
+  void *future = NULL;
+  if (!call->may_defer || call->top != first ||
+      lua_type(callee, first) != LUA_TUSERDATA)
+    return MTS_OK;
+  class = mts_handle_find_class(MTS_FUTURE_CLASS);
+  if (!class)
+    return MTS_OK;
+  if (!mts_protect_grow(callee, first, MTS_CALL_SLOTS))
+    return MTS_NO_MEMORY;
+  mts_protect_push(callee);
+  lua_pushvalue(callee, first);
+  if (mts_protect(callee, is_future, NULL, 1, 1, 0) != LUA_OK)
+    status = MTS_NO_MEMORY;
+  else if (lua_toboolean(callee, -1))
+    future = class->find(lua_touserdata(callee, first));
+  if (future) {
+    (void)class->hold(future);
+    call->failure->deferral = future;
+    status = MTS_DEFERRED;
+  }
+  lua_pop(callee, 1);
+  return status;
+}
+
 mts_Status mts_exchange_deliver_rest(mts_Call *call, int first)
 {
   mts_Sink *sink = &call->sink;
-  if (sink->message && store_results(call, first + sink->pushed))
+  const mts_Status status = find_deferral(call, first);
+  if (status != MTS_OK)
+    return status;
+  if (sink->message && mts_exchange_store(call, first + sink->pushed))
     return MTS_OK;
   lua_pop(sink->L, sink->pushed);
   sink->pushed = 0;
@@ -231,8 +277,11 @@ mts_Status mts_exchange_deliver_message(mts_Call *call, int first)
 {
   mts_Values results;
   mts_Status status;
-  if (store_results(call, first))
+  if (mts_exchange_store(call, first))
     return MTS_OK;
+  status = find_deferral(call, first);
+  if (status != MTS_OK)
+    return status;
   if (call->state->is_service)
     return mts_deep_deliver(call, first);
   mts_transfer_scan_range(&results, call->callee, first,

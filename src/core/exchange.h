@@ -13,6 +13,7 @@
 #include "state.h"
 #include "util.h"
 #include "value/codec.h"
+#include "value/decode.h"
 #include "value/transfer.h"
 
 MTS_BEGIN_HIDDEN
@@ -56,6 +57,7 @@ typedef struct mts_Call {
   int handler;       /* index of the message handler in `callee` */
   bool is_growing;   /* a stack is being grown: errors mean no memory */
   bool is_running;   /* all arguments are copied */
+  bool may_defer;    /* the results can be a future that is the answer */
   mts_Source source;
   mts_Sink sink;
   mts_Failure *failure;
@@ -80,7 +82,8 @@ static inline mts_Need mts_exchange_need(const mts_Source *source)
 {
   if (source->values)
     return source->values->need;
-  return mts_exchange_count(source) > 0 ? MTS_NEED_MEMORY : MTS_NEED_NOTHING;
+  return source->message && source->message->needs_memory ? MTS_NEED_MEMORY
+                                                          : MTS_NEED_NOTHING;
 }
 
 /*
@@ -92,6 +95,8 @@ mts_exchange_push_plain(lua_State *callee, const mts_Source *source)
 {
   if (source->values)
     mts_transfer_push_scanned(callee, source->values);
+  else if (source->message)
+    mts_decode_push_plain(callee, source->message);
 }
 
 /*
@@ -120,13 +125,21 @@ static inline int mts_exchange_push_own(lua_State *L, const mts_Values *values)
 */
 int mts_exchange_push_args(mts_Call *call, lua_State *callee, int own);
 
+/*
+** Stores the results in the message of the sink, if they are plain and it has
+** room for them, or can grow.
+** Returns: whether all are stored; else none is.
+*/
+bool mts_exchange_store(const mts_Call *call, int first);
+
 /* Parts of mts_exchange_deliver. */
 mts_Status mts_exchange_deliver_rest(mts_Call *call, int first);
 mts_Status mts_exchange_deliver_message(mts_Call *call, int first);
 
 /*
 ** Gives the results of the call, from the index first on, to its sink.
-** Returns: MTS_OK; MTS_RAISED with *call->failure set; MTS_NO_MEMORY.
+** Returns: MTS_OK; MTS_RAISED or MTS_DEFERRED, with *call->failure set;
+** MTS_NO_MEMORY.
 ** Stack of call->callee: [-0, +n, -]
 ** Stack of sink.L: [-0, +call->sink.pushed, -]
 */

@@ -1,5 +1,5 @@
 /*
-** failure.c - why a call failed
+** failure.c - why a call has given no results
 **
 ** Takes no locks.
 */
@@ -35,17 +35,21 @@ static mts_Status push_error_value(lua_State *L, const mts_Message *value)
                                                           : MTS_UNKNOWN;
 }
 
+void mts_failure_push_no_memory(lua_State *L)
+{
+  mts_Buffer no_memory;
+  mts_buffer_borrow(&no_memory, (char *)mts_error_no_memory,
+                    strlen(mts_error_no_memory));
+  no_memory.length = no_memory.capacity;
+  (void)mts_error_push_copy(L, &no_memory);
+}
+
 void mts_failure_push_copy(lua_State *L, const mts_Buffer *text,
                            const mts_Message *value)
 {
   const mts_Status status = value ? push_error_value(L, value) : MTS_UNKNOWN;
-  if (status == MTS_NO_MEMORY) {
-    mts_Buffer no_memory;
-    mts_buffer_borrow(&no_memory, (char *)mts_error_no_memory,
-                      strlen(mts_error_no_memory));
-    no_memory.length = no_memory.capacity;
-    (void)mts_error_push_copy(L, &no_memory);
-  }
+  if (status == MTS_NO_MEMORY)
+    mts_failure_push_no_memory(L);
   else if (status != MTS_OK)
     (void)mts_error_push_copy(L, text);
 }

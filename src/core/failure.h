@@ -1,5 +1,5 @@
 /*
-** failure.h - why a call failed
+** failure.h - why a call has given no results
 */
 #ifndef MTS_FAILURE_H
 #define MTS_FAILURE_H
@@ -20,6 +20,12 @@ typedef struct mts_Failure {
   bool is_on_stack; /* an error of the caller's own code is on top there */
   bool has_value;   /* the error value of a service crosses: */
   mts_Message value;
+
+  /*
+  ** With MTS_DEFERRED: the future whose answer is that of the call, held as by
+  ** a message (handle.h).
+  */
+  void *deferral;
 } mts_Failure;
 
 static inline void mts_failure_open(mts_Failure *failure)
@@ -51,6 +57,9 @@ void mts_failure_push(lua_State *L, mts_Failure *failure);
 */
 void mts_failure_push_copy(lua_State *L, const mts_Buffer *text,
                            const mts_Message *value);
+
+/* Pushes the error that there is no memory.  Stack: [-0, +1, -] */
+void mts_failure_push_no_memory(lua_State *L);
 
 MTS_END_HIDDEN
 

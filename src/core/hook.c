@@ -7,7 +7,9 @@
 **
 ** 1. If there is a level, it raises the error, and takes the level back unless
 **    that is "always".
-** 2. If there is none any more, it removes itself.
+** 2. If there is none any more, it removes itself.  So it does if the level is
+**    aimed at a request, and calls are nested in that; it is set again when
+**    such a call is left.
 ** 3. Finalizers are not to be hit, nor hooks of the debug library, nor
 **    coroutines that these resume.  Lua runs no hooks in the Lua thread that a
 **    finalizer runs on, but it does in coroutines that the finalizer resumes.
@@ -17,8 +19,13 @@
 **    the hook in the Lua thread that resumed it, which takes effect after the
 **    finalizer.  (In LuaJIT hooks are a matter of the whole state, and
 **    finalizers run without.)
+** 4. A host has its own coroutine library and hooks of its own.  So only the
+**    coroutine of a task is hit there, and its state is found among those that
+**    the thread holds.
 */
 #include "core/hook.h"
+
+#include <stddef.h>
 
 #include "core/anchor.h"
 #include "error.h"
@@ -88,30 +95,104 @@ static bool is_in_finalizer(mts_State *s, lua_State *L)
   return false;
 }
 
-static void interrupt_hook(lua_State *L, lua_Debug *ar)
+/*
+** Takes from the level of s what is to hit the code that runs now.
+** Returns: what to raise; MTS_ERROR_COUNT: nothing.
+*/
+static mts_Error take_hit(mts_State *s) MTS_REQUIRES(s->lock.mutex)
+{
+  atomic_int *level = &s->interrupt.level;
+  const int before = atomic_load(level);
+  if ((before & MTS_INTERRUPT_AIMED) && s->depth == 1) {
+    atomic_store(level, before & ~MTS_INTERRUPT_AIMED);
+    return MTS_ERROR_CANCELLED;
+  }
+  switch (before & ~MTS_INTERRUPT_AIMED) {
+  case MTS_INTERRUPT_NONE:
+    return MTS_ERROR_COUNT;
+  case MTS_INTERRUPT_ONCE:
+    atomic_store(level, before & MTS_INTERRUPT_AIMED);
+    break;
+  default:
+    break;
+  }
+  return MTS_ERROR_INTERRUPTED;
+}
+
+static int raise_hit(lua_State *L, const mts_State *s, mts_Error error)
+{
+  if (error == MTS_ERROR_CANCELLED)
+    return mts_error_raise_about(L, MTS_CANCELLED, s);
+  return mts_error_raise(L, error, "the running code was stopped");
+}
+
+/*
+** The state of a host, of which the calling thread runs a task, in L itself;
+** or NULL.
+*/
+static mts_State *find_host(const lua_State *L)
+{
+  mts_State *s = atomic_load(&mts_self.held);
+  while (s && !(s->is_host && atomic_load(&s->interrupt.running) == L))
+    s = s->outer_held;
+  return s;
+}
+
+/* Code can have cleared the Lua registry; then there is none. */
+static mts_State *find_hit_state(lua_State *L)
 {
   mts_State *s = mts_anchor_find_state(L);
-  int level = MTS_INTERRUPT_NONE;
+  return s ? s : find_host(L);
+}
+
+static void interrupt_hook(lua_State *L, lua_Debug *ar)
+{
+  mts_State *s = find_hit_state(L);
+  mts_Error error = MTS_ERROR_COUNT;
   bool may_hit;
-  if (!s || is_call_of_c(L, ar)) /* code can have cleared the Lua registry */
+  if (!s) { /* for a host: code that is no task's is not hit */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  if (is_call_of_c(L, ar))
     return;
   may_hit = !is_in_finalizer(s, L);
   mts_lock_acquire_mutex(&s->lock);
   if (may_hit) {
-    level = atomic_load(&s->interrupt.level);
+    error = take_hit(s);
     atomic_store(&s->interrupt.progress, MTS_INTERRUPT_HOOK_RUN);
-    if (level == MTS_INTERRUPT_ONCE)
-      atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
   }
-  if (level != MTS_INTERRUPT_ALWAYS)
+  if (error == MTS_ERROR_COUNT ||
+      atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE)
     lua_sethook(L, NULL, 0, 0);
   mts_mutex_unlock(&s->lock.mutex);
-  if (level != MTS_INTERRUPT_NONE)
-    mts_error_raise(L, MTS_ERROR_INTERRUPTED, "the running code was stopped");
+  if (error != MTS_ERROR_COUNT)
+    raise_hit(L, s, error);
+}
+
+bool mts_hook_is_kept_off(mts_State *s, lua_State *L)
+{
+  return !MTS_HOOKS_ARE_GLOBAL && (!runs_hooks(L) || is_in_finalizer(s, L));
+}
+
+bool mts_hook_is_foreign(lua_State *L)
+{
+  const lua_Hook hook = lua_gethook(L);
+  return hook && hook != interrupt_hook;
+}
+
+/* Of a host, the coroutine of a task is hit, and nothing else. */
+static bool may_be_hit(const mts_InterruptNode *node)
+{
+  const mts_State *s =
+      (const mts_State *)((const char *)node - offsetof(mts_State, interrupt));
+  return !s->is_host || node->resumes;
 }
 
 void mts_hook_set(mts_InterruptNode *node)
 {
+  if (!may_be_hit(node))
+    return;
   lua_sethook(atomic_load(&node->running), interrupt_hook, MTS_NEXT_OPERATION,
               1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);

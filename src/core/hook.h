@@ -6,7 +6,10 @@
 
 #include "base/compiler.h"
 
+#include <stdbool.h>
+
 #include "core/interruptnode.h"
+#include "state.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -17,6 +20,19 @@ MTS_BEGIN_HIDDEN
 ** and the holder pinned.
 */
 void mts_hook_set(mts_InterruptNode *node);
+
+/*
+** Whether Lua runs no hooks in L, of s, or in a Lua thread that has resumed
+** that: a finalizer runs there, or a hook of the debug library.
+** Stack: [-0, +0, -]
+*/
+bool mts_hook_is_kept_off(mts_State *s, lua_State *L);
+
+/*
+** Whether a hook is set in L that is not that of an interrupt.
+** Stack: [-0, +0, -]
+*/
+bool mts_hook_is_foreign(lua_State *L);
 
 MTS_END_HIDDEN
 

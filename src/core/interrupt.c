@@ -37,7 +37,15 @@
 **    there is none to be used, as on Windows), the hook is set from outside,
 **    which is the best that is left.  "Not known" never leads there: then the
 **    level stays, for the next try or the next call.
-** 6. Closing ends interrupts: no level is stored once the lock is closed, and
+** 6. To cancel a request is to interrupt, once, the code of its task: what
+**    runs in the state at the level of the request.  The level gets AIMED
+**    added, if the state runs that task; this is found out under the mutex,
+**    after AIMED was stored.  The holder stores that the task has ended and
+**    then looks for AIMED, to take it back.  So the next request is never hit.
+**    The hook does not hit calls that are nested in the task; when such a call
+**    ends, it is set again.  A task that waits inside the module has noted its
+**    wait under the mutex: then the wait is finished instead.
+** 7. Closing ends interrupts: no level is stored once the lock is closed, and
 **    the closing thread clears the last one.
 **
 ** Invariants:
@@ -63,6 +71,7 @@
 #include "base/process.h"
 #include "core/hook.h"
 #include "core/signal.h"
+#include "core/wait.h"
 
 /* Seconds that an interrupter waits for the hook to be set. */
 #define PATIENCE 0.5
@@ -95,11 +104,17 @@ static void set_hooks_of_thread(void)
       mts_hook_set(&s->interrupt);
 }
 
+/* To be called whenever the holder has had the mutex. */
+static void set_hook_if_due(mts_State *s) MTS_REQUIRES(s->lock.mutex)
+{
+  if (has_level(&s->interrupt))
+    mts_hook_set(&s->interrupt);
+}
+
 void mts_interrupt_obey(mts_State *s)
 {
   mts_lock_acquire_mutex(&s->lock);
-  if (has_level(&s->interrupt))
-    mts_hook_set(&s->interrupt);
+  set_hook_if_due(s);
   mts_mutex_unlock(&s->lock.mutex);
 }
 
@@ -116,13 +131,15 @@ static bool reach_holder(mts_State *s, bool is_overdue)
     MTS_REQUIRES(s->lock.mutex)
 {
   uintptr_t holder = mts_lock_pin(&s->lock);
-  if (holder == 0 || atomic_load(&s->lock.holder_wants_mutex))
+  if (holder == 0 || holder == mts_lock_parker(&s->lock) ||
+      atomic_load(&s->lock.holder_wants_mutex))
     return false;
   if (holder == mts_thread_id()) {
     mts_hook_set(&s->interrupt);
     return false;
   }
-  if (!mts_signal_send(&((mts_Thread *)holder)->signal, is_overdue))
+  if (!mts_signal_send(&((mts_Thread *)holder)->signal, is_overdue) &&
+      !s->is_host)
     mts_hook_set(&s->interrupt);
   return true;
 }
@@ -160,6 +177,12 @@ static double request_again(mts_Watch *watch)
   return delay;
 }
 
+/* The level with which interrupts hit, without AIMED. */
+static int plain_level(int level)
+{
+  return level & ~MTS_INTERRUPT_AIMED;
+}
+
 /* Waits until the hook is set, or need not be any more. */
 static void await_hook(mts_State *s)
 {
@@ -191,14 +214,17 @@ static mts_Status send_level(mts_State *s, mts_Interrupt level, bool *is_sent)
   mts_mutex_lock(&s->lock.mutex);
   if (mts_lock_is_closed(&s->lock))
     status = MTS_CLOSED;
-  else if (level == MTS_INTERRUPT_NONE)
-    atomic_store(&s->interrupt.level, level);
   else {
+    const int before = atomic_load(&s->interrupt.level);
     /* "Once" does not end "always". */
-    if (atomic_load(&s->interrupt.level) != MTS_INTERRUPT_ALWAYS)
-      atomic_store(&s->interrupt.level, level);
-    atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
-    *is_sent = reach_holder(s, false);
+    if (level == MTS_INTERRUPT_NONE ||
+        plain_level(before) != MTS_INTERRUPT_ALWAYS)
+      atomic_store(&s->interrupt.level,
+                   (int)level | (before & MTS_INTERRUPT_AIMED));
+    if (level != MTS_INTERRUPT_NONE) {
+      atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
+      *is_sent = reach_holder(s, false);
+    }
   }
   mts_mutex_unlock(&s->lock.mutex);
   return status;
@@ -220,6 +246,128 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level)
       watch_state(s);
   }
   return status;
+}
+
+/* ======================================================================= */
+/* Cancelling a request                                                    */
+/* ======================================================================= */
+
+static void take_aim_back(mts_State *s) MTS_REQUIRES(s->lock.mutex)
+{
+  atomic_fetch_and(&s->interrupt.level, ~MTS_INTERRUPT_AIMED);
+}
+
+static bool is_aimed(const mts_State *s)
+{
+  return (atomic_load(&s->interrupt.level) & MTS_INTERRUPT_AIMED) != 0;
+}
+
+/*
+** Stores the aim if s runs that task, and others do not tell it; the holder
+** stores that it does not and then looks for an aim.
+** Returns: whether s runs it; *is_aiming: whether the aim is the caller's.
+*/
+static bool aim(mts_State *s, const void *task, atomic_bool *is_untold,
+                bool *is_aiming) MTS_REQUIRES(s->lock.mutex)
+{
+  const bool was_aimed = is_aimed(s);
+  bool is_running;
+  atomic_fetch_or(&s->interrupt.level, MTS_INTERRUPT_AIMED);
+  is_running = atomic_load(&s->interrupt.task) == task;
+  *is_aiming = is_running && atomic_exchange(is_untold, false);
+  if (!*is_aiming && !was_aimed)
+    take_aim_back(s);
+  return is_running;
+}
+
+static bool is_cancelled(const mts_Wait *wait)
+{
+  return atomic_load(&wait->outcome) == MTS_CANCELLED;
+}
+
+/* Returns: whether the task waits, and is told there that it is cancelled. */
+static bool cancel_wait(mts_Wait *wait, mts_Wakes *wakes)
+{
+  return wait &&
+         (mts_wait_finish(wait, MTS_CANCELLED, wakes) || is_cancelled(wait));
+}
+
+bool mts_interrupt_cancel(mts_State *s, const void *task,
+                          atomic_bool *is_untold)
+{
+  mts_Wakes wakes = MTS_NO_WAKES;
+  bool is_sent = false, is_running = false, is_aiming = false;
+  mts_mutex_lock(&s->lock.mutex);
+  if (!mts_lock_is_closed(&s->lock))
+    is_running = aim(s, task, is_untold, &is_aiming);
+  if (is_aiming) {
+    if (cancel_wait(s->interrupt.wait, &wakes))
+      take_aim_back(s);
+    else {
+      atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
+      is_sent = reach_holder(s, false);
+    }
+  }
+  mts_mutex_unlock(&s->lock.mutex);
+  mts_wakes_wake(&wakes);
+  if (is_sent)
+    watch_state(s);
+  return is_running;
+}
+
+bool mts_interrupt_suspend_task(mts_State *s)
+{
+  bool was_aimed = false;
+  atomic_store(&s->interrupt.task, NULL);
+  if (is_aimed(s)) {
+    mts_lock_acquire_mutex(&s->lock);
+    was_aimed = is_aimed(s);
+    take_aim_back(s);
+    mts_mutex_unlock(&s->lock.mutex);
+  }
+  return was_aimed;
+}
+
+void mts_interrupt_end_task(mts_State *s)
+{
+  (void)mts_interrupt_suspend_task(s);
+}
+
+mts_Status mts_interrupt_begin_wait(mts_State *s, mts_Wait *wait)
+{
+  mts_Status status = MTS_OK;
+  mts_lock_acquire_mutex(&s->lock);
+  if (is_aimed(s)) {
+    take_aim_back(s);
+    status = MTS_CANCELLED;
+  }
+  else if (mts_lockword_is_ending(atomic_load(&s->lock.word)))
+    status = MTS_ENDING;
+  else
+    s->interrupt.wait = wait;
+  set_hook_if_due(s);
+  mts_mutex_unlock(&s->lock.mutex);
+  return status;
+}
+
+void mts_interrupt_end_wait(mts_State *s, bool is_told)
+{
+  mts_lock_acquire_mutex(&s->lock);
+  if (is_cancelled(s->interrupt.wait) && !is_told)
+    atomic_fetch_or(&s->interrupt.level, MTS_INTERRUPT_AIMED);
+  s->interrupt.wait = NULL;
+  set_hook_if_due(s);
+  mts_mutex_unlock(&s->lock.mutex);
+}
+
+void mts_interrupt_finish_wait(mts_State *s)
+{
+  mts_Wakes wakes = MTS_NO_WAKES;
+  mts_mutex_lock(&s->lock.mutex);
+  if (s->interrupt.wait)
+    (void)mts_wait_finish(s->interrupt.wait, MTS_ENDING, &wakes);
+  mts_mutex_unlock(&s->lock.mutex);
+  mts_wakes_wake(&wakes);
 }
 
 /* ======================================================================= */

@@ -34,6 +34,67 @@ mts_Status mts_interrupt_request(mts_State *s, mts_Interrupt level);
 */
 void mts_interrupt_post(mts_State *s, mts_Interrupt level);
 
+/* ======================================================================= */
+/* Cancelling a request                                                    */
+/* ======================================================================= */
+
+/*
+** The thread that holds s begins, or ends, a request there: code of s that
+** runs in between, but not in calls that are nested in it, is the task.
+** Locks: mts_interrupt_end_task takes s->lock.mutex if the task was cancelled.
+*/
+static inline void mts_interrupt_begin_task(mts_State *s, const void *task)
+{
+  atomic_store(&s->interrupt.task, task);
+}
+void mts_interrupt_end_task(mts_State *s);
+
+/*
+** The same for a task that goes on later.
+** Returns: whether it was cancelled, and its code was not hit by that.
+*/
+bool mts_interrupt_suspend_task(mts_State *s);
+
+/*
+** Has the code of that task raise `cancelled`, once: now, if it waits inside
+** the module; at its next operation, if it runs; when it runs again, if code
+** of other states runs.
+** is_untold: is set before, and cleared when the code is going to be hit; if
+** it is not set any more, the task is told by others.
+** Locks: as mts_interrupt_request.
+** Returns: whether s runs the task, else nothing happens.
+*/
+bool mts_interrupt_cancel(mts_State *s, const void *task,
+                          atomic_bool *is_untold);
+
+/* Whether the calling thread runs code of a task of s. */
+static inline bool mts_interrupt_is_task(const mts_State *s)
+{
+  return mts_lock_is_held(&s->lock, mts_thread_id()) && s->depth == 1 &&
+         atomic_load_explicit(&s->interrupt.task, memory_order_relaxed);
+}
+
+/*
+** The task that the calling thread runs waits.  From mts_interrupt_begin_wait
+** to mts_interrupt_end_wait the wait is finished if the task is cancelled, or
+** the state closed.  is_told: the code gets to know that the task is
+** cancelled; if it was and this is false, the code is hit later.
+** Locks: take s->lock.mutex.
+** Returns: MTS_OK; MTS_CANCELLED, MTS_ENDING if that has happened already.
+*/
+mts_Status mts_interrupt_begin_wait(mts_State *s, struct mts_Wait *wait);
+void mts_interrupt_end_wait(mts_State *s, bool is_told);
+
+/*
+** The state is closing: the wait of its task, if it waits, is over.
+** Locks: takes s->lock.mutex.
+*/
+void mts_interrupt_finish_wait(mts_State *s);
+
+/* ======================================================================= */
+/* The thread that holds a state                                           */
+/* ======================================================================= */
+
 /* Part of mts_interrupt_check. */
 void mts_interrupt_obey(mts_State *s);
 

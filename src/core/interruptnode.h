@@ -20,6 +20,9 @@ typedef enum mts_Interrupt {
   MTS_INTERRUPT_ALWAYS
 } mts_Interrupt;
 
+/* Added to that: the request that runs is to be hit, as it was cancelled. */
+#define MTS_INTERRUPT_AIMED 4
+
 /* What became of the last request: mts_InterruptNode.progress. */
 typedef enum mts_InterruptProgress {
   MTS_INTERRUPT_REQUESTED,
@@ -40,9 +43,13 @@ typedef struct mts_Resume {
 
 /* Part of a state.  The protocol is in interrupt.c. */
 typedef struct mts_InterruptNode {
-  atomic_int level;
+  atomic_int level; /* an mts_Interrupt, and MTS_INTERRUPT_AIMED perhaps */
   atomic_int progress;
   _Atomic(lua_State *) running; /* the running Lua thread, a coroutine maybe */
+
+  /* The request that the state runs, or NULL; stored by the holder. */
+  const void *_Atomic task;
+  struct mts_Wait *wait; /* of its code; guarded by the mutex of the lock */
 
   /* For the thread that holds the state: coroutines that are in progress. */
   const mts_Resume *resumes;

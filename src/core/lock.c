@@ -30,9 +30,15 @@
 **                   the lock is not free in between.  With CLOSING: to CLOSED.
 **   pin             held to held CONTENDED.
 **   request         held to held CONTENDED REQUESTED.  Each release ends that.
+**   quit            held to held REQUESTED, by the holder.
 **   back-off        held CONTENDED to held, by the first waiter.
-**   close           free to CLOSED.
+**   close           free to CLOSED; or, if something has to be done before, to
+**                   thread CONTENDED CLOSING: the thread does that, and
+**                   leaves.
+**   take over       parker CONTENDED CLOSING to thread CONTENDED CLOSING, by
+**                   the thread that alone may do what has to be done.
 **   deferred close  held to held CONTENDED CLOSING.
+**   keep            The same, by a holder that leaves, and so does not leave.
 **   close held      held to CLOSED, by the holder.
 **
 ** Invariants:
@@ -64,6 +70,8 @@ void mts_lock_init(mts_Lock *lock, uintptr_t thread)
   atomic_init(&lock->is_backing_off, false);
   mts_mutex_init(&lock->mutex);
   lock->first = lock->last = NULL;
+  lock->is_kept = lock->is_taken = false;
+  atomic_init(&lock->quits, false);
 }
 
 void mts_lock_destroy(mts_Lock *lock)
@@ -79,14 +87,16 @@ static mts_Status wait_to_enter(mts_Lock *lock, uintptr_t thread,
                                 double timeout)
 {
   double deadline = mts_clock_deadline(timeout);
+  mts_WaitEdge edge = {.thread = thread,
+                       .word = &lock->word,
+                       .state = (const mts_State *)lock}; /* its first part */
   mts_Status status;
-  mts_Wait wait;
   mts_mutex_lock(&lock->mutex);
   if (deadline != MTS_FOREVER)
     status = mts_lockqueue_wait(lock, thread, deadline);
-  else if (mts_waitgraph_add(&wait, thread, &lock->word)) {
+  else if (mts_waitgraph_add(&edge)) {
     status = mts_lockqueue_wait(lock, thread, deadline);
-    mts_waitgraph_remove(&wait);
+    mts_waitgraph_remove(&edge);
   }
   else
     status = MTS_DEADLOCK;
@@ -123,6 +133,26 @@ void mts_lock_acquire_mutex(mts_Lock *lock)
   atomic_store(&lock->holder_wants_mutex, false);
 }
 
+static void defer_close(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+{
+  atomic_fetch_or(&lock->word, MTS_WORD_CONTENDED | MTS_WORD_CLOSING);
+  mts_lockqueue_wake_all(lock);
+}
+
+/* For the holder of a lock that is to be closed. */
+static mts_LockLeft leave_closing(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+{
+  if (!lock->is_kept && !atomic_load(&lock->quits)) {
+    atomic_store(&lock->word, MTS_WORD_CLOSED);
+    return MTS_LOCK_LEFT_CLOSED;
+  }
+  lock->is_kept = false;
+  lock->is_taken = true;
+  atomic_store(&lock->quits, false);
+  defer_close(lock);
+  return MTS_LOCK_KEPT;
+}
+
 mts_LockLeft mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread)
 {
   uintptr_t word = thread;
@@ -132,10 +162,8 @@ mts_LockLeft mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread)
     return MTS_LOCK_LEFT;
   mts_lock_acquire_mutex(lock);
   word = atomic_load(&lock->word);
-  if (mts_lockword_is_ending(word)) {
-    atomic_store(&lock->word, MTS_WORD_CLOSED);
-    left = MTS_LOCK_LEFT_CLOSED;
-  }
+  if (mts_lockword_is_ending(word) || atomic_load(&lock->quits))
+    left = leave_closing(lock);
   else {
     mts_lockqueue_release(lock);
     if (word & MTS_WORD_REQUESTED)
@@ -143,6 +171,18 @@ mts_LockLeft mts_lock_leave_slow(mts_Lock *lock, uintptr_t thread)
   }
   mts_mutex_unlock(&lock->mutex);
   return left;
+}
+
+bool mts_lock_pass(mts_Lock *lock, uintptr_t from, uintptr_t to)
+{
+  uintptr_t word = atomic_load(&lock->word);
+  do {
+    if (mts_lockword_holder(word) != from || mts_lockword_is_ending(word) ||
+        atomic_load(&lock->quits))
+      return false;
+  } while (!atomic_compare_exchange_weak(&lock->word, &word,
+                                         to | (word & MTS_WORD_FLAGS)));
+  return true;
 }
 
 bool mts_lock_request(mts_Lock *lock)
@@ -160,11 +200,20 @@ bool mts_lock_request(mts_Lock *lock)
 /* Close                                                                   */
 /* ======================================================================= */
 
-static mts_Status close_if_free(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+static mts_Status close_if_free(mts_Lock *lock, uintptr_t closer)
+    MTS_REQUIRES(lock->mutex)
 {
-  mts_Status status = mts_lockword_close(&lock->word);
-  if (status == MTS_OK)
+  const bool is_kept = lock->is_kept || closer != mts_thread_id();
+  const uintptr_t last = is_kept
+                             ? closer | MTS_WORD_CONTENDED | MTS_WORD_CLOSING
+                             : MTS_WORD_CLOSED;
+  const mts_Status status =
+      mts_lockword_close(&lock->word, mts_lock_parker(lock), last);
+  if (status == MTS_OK) {
+    lock->is_kept = false;
+    lock->is_taken = is_kept;
     mts_lockqueue_wake_all(lock);
+  }
   return status;
 }
 
@@ -172,51 +221,88 @@ static mts_Status close_if_free(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
 ** The same, but with MTS_BUSY the thread that holds the lock is pinned:
 ** *holder.
 */
-static mts_Status close_or_pin(mts_Lock *lock, uintptr_t *holder)
-    MTS_REQUIRES(lock->mutex)
+static mts_Status close_or_pin(mts_Lock *lock, uintptr_t closer,
+                               uintptr_t *holder) MTS_REQUIRES(lock->mutex)
 {
   mts_Status status;
   *holder = 0;
   do { /* again if the holder leaves in between */
-    status = close_if_free(lock);
+    status = close_if_free(lock, closer);
   } while (status == MTS_BUSY && (*holder = mts_lock_pin(lock)) == 0);
   return status;
 }
 
-static void defer_close(mts_Lock *lock) MTS_REQUIRES(lock->mutex)
+/* Whether that thread, not the calling one, holds the lock for requests. */
+static bool is_served_by(const mts_Lock *lock, uintptr_t holder)
 {
-  atomic_fetch_or(&lock->word, MTS_WORD_CLOSING);
-  mts_lockqueue_wake_all(lock);
+  return holder != mts_thread_id() &&
+         atomic_load(&((const mts_Thread *)holder)->served) == (void *)lock;
 }
 
-mts_Status mts_lock_close(mts_Lock *lock, bool *is_deferred)
+static mts_LockClose close_lock(mts_Lock *lock, uintptr_t closer,
+                                bool has_to_be_served)
+    MTS_REQUIRES(lock->mutex)
 {
   uintptr_t holder;
-  mts_Status status;
+  const mts_Status status = close_or_pin(lock, closer, &holder);
+  const uintptr_t word = atomic_load(&lock->word);
+  if (status == MTS_OK)
+    return (word & MTS_WORD_CLOSED) ? MTS_LOCK_CLOSED : MTS_LOCK_TAKEN;
+  if (status == MTS_CLOSED || (lock->is_taken && holder != mts_thread_id()))
+    return MTS_LOCK_WAS_CLOSED;
+  if (has_to_be_served && !is_served_by(lock, holder))
+    return MTS_LOCK_IN_USE;
+  if (mts_lockword_is_ending(word))
+    return MTS_LOCK_WAS_CLOSED;
+  defer_close(lock);
+  return MTS_LOCK_DEFERRED;
+}
+
+mts_LockClose mts_lock_close(mts_Lock *lock, uintptr_t closer)
+{
+  mts_LockClose result;
   mts_mutex_lock(&lock->mutex);
-  status = close_or_pin(lock, &holder);
-  *is_deferred =
-      status == MTS_BUSY && holder != mts_thread_id() &&
-      atomic_load(&((const mts_Thread *)holder)->served) == (void *)lock;
-  if (*is_deferred) {
-    status =
-        mts_lockword_is_ending(atomic_load(&lock->word)) ? MTS_CLOSED : MTS_OK;
-    defer_close(lock);
+  result = close_lock(lock, closer, true);
+  mts_mutex_unlock(&lock->mutex);
+  return result;
+}
+
+mts_LockClose mts_lock_close_deferred(mts_Lock *lock, uintptr_t closer)
+{
+  mts_LockClose result;
+  mts_mutex_lock(&lock->mutex);
+  result = close_lock(lock, closer, false);
+  mts_mutex_unlock(&lock->mutex);
+  return result;
+}
+
+void mts_lock_keep_for_closing(mts_Lock *lock)
+{
+  mts_mutex_lock(&lock->mutex);
+  lock->is_kept = true;
+  mts_mutex_unlock(&lock->mutex);
+}
+
+void mts_lock_quit(mts_Lock *lock)
+{
+  mts_lock_acquire_mutex(lock);
+  if (!mts_lockword_is_ending(atomic_load(&lock->word))) {
+    atomic_store(&lock->quits, true);
+    atomic_fetch_or(&lock->word, MTS_WORD_REQUESTED); /* not left at once */
   }
   mts_mutex_unlock(&lock->mutex);
-  return status;
 }
 
-bool mts_lock_close_deferred(mts_Lock *lock)
+bool mts_lock_take_over(mts_Lock *lock, uintptr_t thread)
 {
-  uintptr_t holder;
-  mts_Status status;
+  bool is_taken;
   mts_mutex_lock(&lock->mutex);
-  status = close_or_pin(lock, &holder);
-  if (status == MTS_BUSY)
-    defer_close(lock);
+  is_taken = mts_lock_lacks_closer(lock);
+  if (is_taken)
+    atomic_store(&lock->word,
+                 thread | (atomic_load(&lock->word) & MTS_WORD_FLAGS));
   mts_mutex_unlock(&lock->mutex);
-  return status == MTS_OK;
+  return is_taken;
 }
 
 void mts_lock_close_held(mts_Lock *lock)

@@ -28,9 +28,11 @@ typedef struct mts_Lock {
   atomic_bool holder_wants_mutex;
   atomic_bool is_backing_off;
 
-  mts_Mutex mutex;
-  mts_Waiter *first; /* the queue, guarded by mutex */
-  mts_Waiter *last;
+  mts_Mutex mutex;          /* guards what follows */
+  mts_Waiter *first, *last; /* the queue */
+  bool is_kept;      /* who leaves it when it is closing keeps it once more */
+  bool is_taken;     /* that is so now, or it was taken to be closed */
+  atomic_bool quits; /* who leaves it closes it; changed by the holder only */
 } mts_Lock;
 
 /* A new lock, held by the thread. */
@@ -41,7 +43,8 @@ void mts_lock_destroy(mts_Lock *lock);
 typedef enum mts_LockLeft {
   MTS_LOCK_LEFT,
   MTS_LOCK_LEFT_REQUESTED, /* mts_lock_request has asked to report that */
-  MTS_LOCK_LEFT_CLOSED     /* it is closed now */
+  MTS_LOCK_LEFT_CLOSED,    /* it is closed now */
+  MTS_LOCK_KEPT            /* it was not left: it is closing, see below */
 } mts_LockLeft;
 
 /* What is left to do if the swaps below fail. */
@@ -84,6 +87,23 @@ static inline mts_LockLeft mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 }
 
 /*
+** Who holds the lock while a task is suspended that lets no other code of the
+** state run: no thread, but different from all.
+*/
+static inline uintptr_t mts_lock_parker(const mts_Lock *lock)
+{
+  return ((uintptr_t)lock + MTS_WORD_FLAGS) & ~MTS_WORD_FLAGS;
+}
+
+/*
+** Passes the lock from one holder to another one: the calling thread and the
+** parker.
+** Locks: none.
+** Returns: false if the first one does not hold it, or it is to be closed.
+*/
+bool mts_lock_pass(mts_Lock *lock, uintptr_t from, uintptr_t to);
+
+/*
 ** Has the thread that holds the lock report when it leaves it.
 ** Locks: takes lock->mutex.
 ** Returns: false if no thread holds it.
@@ -91,21 +111,62 @@ static inline mts_LockLeft mts_lock_leave(mts_Lock *lock, uintptr_t thread)
 bool mts_lock_request(mts_Lock *lock);
 
 /*
-** Closes the lock if no thread holds it: from then on no thread gets in, and
-** waiting threads get MTS_CLOSED.  If another thread holds it that serves
-** requests (see thread.h), the lock is closing, as below.
+** Whoever closes the state has something to do before: the lock is not closed
+** at once but taken for that, as closing, and a thread that leaves it when it
+** is closing keeps it, once.
 ** Locks: takes lock->mutex.
-** Returns: MTS_OK, with *is_deferred set; MTS_BUSY, MTS_CLOSED (before).
 */
-mts_Status mts_lock_close(mts_Lock *lock, bool *is_deferred);
+void mts_lock_keep_for_closing(mts_Lock *lock);
 
 /*
-** The same, but if a thread holds the lock, the lock is closing: no other
-** thread gets in, and it is closed when that thread leaves.
+** Has the calling thread, which holds the lock, close it when it leaves; until
+** then it is as before.  When it leaves it keeps the lock, as closing.
 ** Locks: takes lock->mutex.
-** Returns: true if the lock has been closed by this call.
 */
-bool mts_lock_close_deferred(mts_Lock *lock);
+void mts_lock_quit(mts_Lock *lock);
+
+/* Whether it will, for the thread that holds it. */
+static inline bool mts_lock_quits(const mts_Lock *lock)
+{
+  return (atomic_load_explicit(&lock->word, memory_order_relaxed) &
+          MTS_WORD_REQUESTED) &&
+         atomic_load_explicit(&lock->quits, memory_order_relaxed);
+}
+
+/* What was done to close a lock. */
+typedef enum mts_LockClose {
+  MTS_LOCK_CLOSED,     /* it is closed now: no thread gets in */
+  MTS_LOCK_TAKEN,      /* the closer holds it; it is closing */
+  MTS_LOCK_DEFERRED,   /* it is closed when the holder leaves; it is closing */
+  MTS_LOCK_WAS_CLOSED, /* it was closed or closing before */
+  MTS_LOCK_IN_USE      /* nothing: a call is in progress */
+} mts_LockClose;
+
+/*
+** Closes the lock.  While it is closing, no other thread gets in; waiting
+** threads get MTS_CLOSED.  closer: the thread that is to hold the lock, if it
+** is free and kept for closing; another one than the calling thread makes it
+** kept.
+** mts_lock_close: only if no thread holds the lock, or another one that serves
+** requests (see thread.h).
+** Locks: take lock->mutex.
+*/
+mts_LockClose mts_lock_close(mts_Lock *lock, uintptr_t closer);
+mts_LockClose mts_lock_close_deferred(mts_Lock *lock, uintptr_t closer);
+
+/*
+** Whether the lock is closing and the parker, as closer, holds it: until a
+** thread takes it over, which is to close what the lock guards, and leave it.
+** mts_lock_take_over: does that, if it is so.
+** Locks: mts_lock_take_over takes lock->mutex.
+*/
+static inline bool mts_lock_lacks_closer(const mts_Lock *lock)
+{
+  const uintptr_t word = atomic_load(&lock->word);
+  return mts_lockword_is_ending(word) &&
+         mts_lockword_holder(word) == mts_lock_parker(lock);
+}
+bool mts_lock_take_over(mts_Lock *lock, uintptr_t thread);
 
 /*
 ** Closes the lock, which the calling thread holds and then need not leave.

@@ -7,11 +7,12 @@
 **
 ** CONTENDED  The thread that leaves has to take the mutex of the lock and look
 **            at the queue.  Set and cleared under the mutex.
-** REQUESTED  The thread that leaves has to report that.  Set under the mutex,
-**            while a thread holds the lock; cleared by leaving.
-** CLOSING    The close is deferred: the thread that leaves has to close the
-**            lock.  Set under the mutex, while a thread holds the lock; final
-**            but for CLOSED, which follows.
+** REQUESTED  The thread that leaves has to report that, or to close the lock.
+**            Set under the mutex, while a thread holds the lock; cleared by
+**            leaving.
+** CLOSING    No other thread gets in, and the thread that leaves has to close
+**            the lock.  Set under the mutex, while a thread holds the lock;
+**            final but for CLOSED, which follows.
 ** CLOSED     Set under the mutex and final: no thread holds the lock again.
 **
 ** All operations are sequentially consistent.
@@ -84,18 +85,21 @@ static inline uintptr_t mts_lockword_pin(mts_LockWord *word)
 }
 
 /*
-** Sets CLOSED if no thread holds it.
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (it was set before).
+** Stores the last value, CLOSED or a thread with CLOSING, if no thread holds
+** it; parker counts as none.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED (before).
 */
-static inline mts_Status mts_lockword_close(mts_LockWord *word)
+static inline mts_Status mts_lockword_close(mts_LockWord *word,
+                                            uintptr_t parker, uintptr_t last)
 {
   uintptr_t value = atomic_load(word);
   do {
     if (value & MTS_WORD_CLOSED)
       return MTS_CLOSED;
-    if (mts_lockword_holder(value) != 0)
+    if (mts_lockword_holder(value) != 0 &&
+        mts_lockword_holder(value) != parker)
       return MTS_BUSY;
-  } while (!atomic_compare_exchange_weak(word, &value, MTS_WORD_CLOSED));
+  } while (!atomic_compare_exchange_weak(word, &value, last));
   return MTS_OK;
 }
 

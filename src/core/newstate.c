@@ -19,6 +19,7 @@
 #include "error.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
+#include "luaapi/yield.h"
 
 typedef struct Preparation {
   mts_State *state;
@@ -124,6 +125,7 @@ static int prepare(lua_State *L, void *data)
   if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
     lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
+  mts_yield_open(L);
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
@@ -155,7 +157,6 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  s->queue_limit = setup->queue_limit;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
   L = luaL_newstate();

@@ -11,7 +11,7 @@
 ** changes.  In the wait graph they wait for the word `creator` of the state.
 **
 ** Threads that look a state up and can wait for it sleep until one is added to
-** the table.
+** the table: each time, all that wait by then look again.
 **
 ** Invariants:
 **
@@ -23,7 +23,10 @@
 */
 #include "core/registry.h"
 
+#include <stdlib.h>
+
 #include "core/statetable.h"
+#include "core/wait.h"
 #include "core/waitgraph.h"
 #include "util.h"
 
@@ -37,10 +40,8 @@ static mts_StateTable open_states MTS_GUARDED_BY(registry_mutex) =
     MTS_STATETABLE_INIT(open_states);
 static mts_State *first_reserved MTS_GUARDED_BY(registry_mutex);
 
-/* Of threads that wait for a state to be published; made by the first. */
-static unsigned publication_waits MTS_GUARDED_BY(registry_mutex);
-static bool has_publication MTS_GUARDED_BY(registry_mutex);
-static mts_Cond publication;
+/* Of threads that wait for a state to be published. */
+static mts_WaitList publication_waits MTS_GUARDED_BY(registry_mutex);
 
 static atomic_llong next_id = FIRST_ID;
 
@@ -81,65 +82,90 @@ static mts_Status find_open_id(lua_Integer id, mts_State **found)
   return s ? MTS_OK : MTS_UNKNOWN;
 }
 
-/*
-** Sleeps until a state may have been published.
-** Returns: MTS_OK; MTS_BUSY if the deadline has passed; MTS_NO_MEMORY.
-*/
-static mts_Status wait_for_publication(double deadline)
-    MTS_REQUIRES(registry_mutex)
-{
-  bool is_in_time;
-  if (!mts_thread_begin_wait())
-    return MTS_NO_MEMORY;
-  if (!has_publication) {
-    mts_cond_init(&publication);
-    has_publication = true;
-  }
-  publication_waits++;
-  is_in_time = mts_cond_wait_until(&publication, &registry_mutex, deadline);
-  publication_waits--;
-  mts_thread_end_wait();
-  return is_in_time ? MTS_OK : MTS_BUSY;
-}
+/* What is looked up. */
+typedef struct Search {
+  const char *name; /* NULL: the id */
+  size_t length;
+  lua_Integer id;
+} Search;
 
-/*
-** Whether to look again: true each time that a state has been published until
-** the deadline, and once more afterwards.  *wait: MTS_OK at first.
-*/
-static bool may_be_published(double deadline, mts_Status *wait)
-    MTS_REQUIRES(registry_mutex)
+/* Looks it up; if it is unknown, the wait is in the list. */
+static mts_Status search_again(const Search *search, mts_Wait *wait,
+                               mts_State **found)
 {
-  if (deadline <= 0 || *wait != MTS_OK)
-    return false;
-  *wait = wait_for_publication(deadline);
-  return true;
-}
-
-mts_Status mts_registry_find_id(lua_Integer id, double deadline,
-                                mts_State **found)
-{
-  mts_Status wait = MTS_OK;
   mts_Status status;
   mts_mutex_lock(&registry_mutex);
-  do {
-    status = find_open_id(id, found);
-  } while (status == MTS_UNKNOWN && may_be_published(deadline, &wait));
+  if (search->name)
+    status = find_open(search->name, search->length,
+                       mts_util_hash(search->name, search->length), found);
+  else
+    status = find_open_id(search->id, found);
+  if (status == MTS_UNKNOWN)
+    mts_waitlist_add(&publication_waits, wait);
   mts_mutex_unlock(&registry_mutex);
-  return status == MTS_UNKNOWN && wait == MTS_NO_MEMORY ? wait : status;
+  return status;
+}
+
+/*
+** Sleeps until a state is published.
+** Returns: MTS_OK, and as mts_wait_sleep.
+*/
+static mts_Status sleep_for_publication(mts_ThreadWait *wait,
+                                        const mts_Patience *patience)
+{
+  mts_Status status = mts_wait_sleep(wait, patience, NULL, NULL);
+  mts_mutex_lock(&registry_mutex);
+  mts_waitlist_remove(&publication_waits, &wait->wait);
+  mts_mutex_unlock(&registry_mutex);
+  return status;
+}
+
+/* For what was not found: looks each time that a state has been published. */
+static mts_Status wait_for(const Search *search, const mts_Patience *patience,
+                           mts_State **found)
+{
+  mts_Status status;
+  do {
+    mts_ThreadWait wait;
+    mts_Status waited = mts_wait_begin(&wait, patience);
+    if (waited != MTS_OK)
+      return waited;
+    status = search_again(search, &wait.wait, found);
+    if (status == MTS_UNKNOWN)
+      waited = sleep_for_publication(&wait, patience);
+    mts_wait_end(&wait, waited);
+    if (waited != MTS_OK)
+      return waited == MTS_BUSY ? MTS_UNKNOWN : waited;
+  } while (status == MTS_UNKNOWN);
+  return status;
+}
+
+mts_Status mts_registry_find_id(lua_Integer id, const mts_Patience *patience,
+                                mts_State **found)
+{
+  const Search search = {.id = id};
+  mts_Status status;
+  mts_mutex_lock(&registry_mutex);
+  status = find_open_id(id, found);
+  mts_mutex_unlock(&registry_mutex);
+  if (status == MTS_UNKNOWN && patience->deadline > 0)
+    status = wait_for(&search, patience, found);
+  return status;
 }
 
 mts_Status mts_registry_find_name(const char *name, size_t length,
-                                  double deadline, mts_State **found)
+                                  const mts_Patience *patience,
+                                  mts_State **found)
 {
+  const Search search = {.name = name, .length = length};
   const size_t hash = mts_util_hash(name, length);
-  mts_Status wait = MTS_OK;
   mts_Status status;
   mts_mutex_lock(&registry_mutex);
-  do {
-    status = find_open(name, length, hash, found);
-  } while (status == MTS_UNKNOWN && may_be_published(deadline, &wait));
+  status = find_open(name, length, hash, found);
   mts_mutex_unlock(&registry_mutex);
-  return status == MTS_UNKNOWN && wait == MTS_NO_MEMORY ? wait : status;
+  if (status == MTS_UNKNOWN && patience->deadline > 0)
+    status = wait_for(&search, patience, found);
+  return status;
 }
 
 /* ======================================================================= */
@@ -161,16 +187,17 @@ static mts_State *find_reserved(const char *name, size_t length, size_t hash)
 static mts_Status wait_for_creation(mts_State *reserved)
     MTS_REQUIRES(registry_mutex)
 {
-  mts_Wait wait;
-  if (!mts_waitgraph_add(&wait, mts_thread_id(), &reserved->registry.creator))
+  mts_WaitEdge edge = {.thread = mts_thread_id(),
+                       .word = &reserved->registry.creator};
+  if (!mts_waitgraph_add(&edge))
     return MTS_DEADLOCK;
   if (!mts_thread_begin_wait()) {
-    mts_waitgraph_remove(&wait);
+    mts_waitgraph_remove(&edge);
     return MTS_NO_MEMORY;
   }
   mts_state_retain(reserved);
   mts_cond_wait(&reservation_ended, &registry_mutex);
-  mts_waitgraph_remove(&wait);
+  mts_waitgraph_remove(&edge);
   mts_state_release(reserved);
   mts_thread_end_wait();
   return MTS_OK;
@@ -236,15 +263,30 @@ static void end_reservation(mts_State *s) MTS_REQUIRES(registry_mutex)
   }
 }
 
+/* Has all look again that wait for a state. */
+static void wake_searchers(void)
+{
+  mts_Wakes wakes;
+  do {
+    wakes = MTS_NO_WAKES;
+    mts_mutex_lock(&registry_mutex);
+    mts_waitlist_finish(&publication_waits, MTS_OK, &wakes);
+    mts_mutex_unlock(&registry_mutex);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
+}
+
 void mts_registry_publish(mts_State *s)
 {
+  bool has_searchers;
   mts_mutex_lock(&registry_mutex);
   s->registry.owners = 1;
   mts_statetable_add(&open_states, s);
   end_reservation(s);
-  if (publication_waits > 0)
-    mts_cond_broadcast(&publication);
+  has_searchers = publication_waits.first != NULL;
   mts_mutex_unlock(&registry_mutex);
+  if (has_searchers)
+    wake_searchers();
 }
 
 void mts_registry_give_up(mts_State *s)
@@ -291,14 +333,18 @@ static bool is_idle(mts_State *s) MTS_REQUIRES(registry_mutex)
 
 void mts_registry_drop_owner(mts_State *s)
 {
-  bool closes;
+  bool is_last, closes;
   mts_mutex_lock(&registry_mutex);
-  closes = --s->registry.owners == 0 && is_idle(s);
+  is_last = --s->registry.owners == 0;
+  closes = is_last && !atomic_load(&s->has_last) && is_idle(s);
   if (closes)
     mts_statetable_remove(&open_states, s);
   mts_mutex_unlock(&registry_mutex);
   if (closes)
     mts_state_close_when_free(s);
+  else if (is_last && atomic_load(&s->has_last) &&
+           !mts_upcalls.close_unowned(s))
+    mts_registry_close_unowned(s);
 }
 
 void mts_registry_close_unowned(mts_State *s)
@@ -313,18 +359,51 @@ void mts_registry_close_unowned(mts_State *s)
     mts_state_close_when_free(s);
 }
 
-mts_Status mts_registry_close(mts_State *s)
+/* Keeps the services of a list of states, with a reference to each. */
+static size_t keep_services(mts_State **states, size_t count)
+    MTS_REQUIRES(registry_mutex)
 {
-  mts_Status status;
-  bool is_deferred;
+  size_t i, kept = 0;
+  for (i = 0; i < count; i++)
+    if (states[i]->is_service) {
+      mts_state_retain(states[i]);
+      states[kept++] = states[i];
+    }
+  return kept;
+}
+
+mts_Status mts_registry_list_services(mts_State ***states, size_t *count)
+{
+  mts_Status status = MTS_OK;
   mts_mutex_lock(&registry_mutex);
-  status = mts_lock_close(&s->lock, &is_deferred);
-  if (status == MTS_OK)
+  *count = 0;
+  *states = malloc((open_states.count + 1) * sizeof(**states));
+  if (*states) {
+    mts_statetable_list(&open_states, *states);
+    *count = keep_services(*states, open_states.count);
+  }
+  else
+    status = MTS_NO_MEMORY;
+  mts_mutex_unlock(&registry_mutex);
+  return status;
+}
+
+void mts_registry_withdraw(mts_State *s)
+{
+  mts_mutex_lock(&registry_mutex);
+  mts_statetable_remove(&open_states, s);
+  mts_mutex_unlock(&registry_mutex);
+}
+
+mts_LockClose mts_registry_close(mts_State *s)
+{
+  const uintptr_t closer = mts_state_closer(s);
+  mts_LockClose close;
+  mts_mutex_lock(&registry_mutex);
+  close = mts_lock_close(&s->lock, closer);
+  if (close != MTS_LOCK_IN_USE)
     mts_statetable_remove(&open_states, s);
   mts_mutex_unlock(&registry_mutex);
-  if (is_deferred)
-    mts_state_fail_requests(s);
-  else if (status == MTS_OK)
-    mts_state_finish_close(s);
-  return status == MTS_BUSY ? MTS_BUSY : MTS_OK;
+  mts_state_follow_close(s, close, closer);
+  return close;
 }

@@ -9,6 +9,7 @@
 
 #include "base/compiler.h"
 
+#include "core/wait.h"
 #include "state.h"
 
 MTS_BEGIN_HIDDEN
@@ -21,16 +22,16 @@ mts_Status mts_registry_new_state(const char *name, size_t length,
                                   mts_State **created);
 
 /*
-** The open state with that id or name.  If there is none, waits for one until
-** the deadline (a point of the clock; 0: not at all).
+** The open state with that id or name.  If there is none, waits for one.
 ** Owns: with MTS_OK, *found is a reference; otherwise it is NULL.
-** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS; MTS_NO_MEMORY if no other
-** thread can take the place of a worker that waits.
+** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS; what mts_wait_begin and
+** mts_wait_sleep return, but MTS_BUSY.
 */
-mts_Status mts_registry_find_id(lua_Integer id, double deadline,
+mts_Status mts_registry_find_id(lua_Integer id, const mts_Patience *patience,
                                 mts_State **found);
 mts_Status mts_registry_find_name(const char *name, size_t length,
-                                  double deadline, mts_State **found);
+                                  const mts_Patience *patience,
+                                  mts_State **found);
 
 /*
 ** The open state with that name, with one more owner.  Waits while another
@@ -86,11 +87,22 @@ void mts_registry_drop_owner(mts_State *s);
 void mts_registry_close_unowned(mts_State *s);
 
 /*
-** Closes the state, which is not found any more.
-** Locks: no mutex may be held.
-** Returns: MTS_OK, also if it was closed before; MTS_BUSY.
+** Lists the open states that are services, in no order.
+** Owns: *states, to be freed, with a reference to each of them.
+** Returns: MTS_OK, MTS_NO_MEMORY.
 */
-mts_Status mts_registry_close(mts_State *s);
+mts_Status mts_registry_list_services(mts_State ***states, size_t *count);
+
+/* The state is not found any more. */
+void mts_registry_withdraw(mts_State *s);
+
+/*
+** Closes the state, which is not found any more; or has that done by the
+** thread that holds it for requests, or that is its own.
+** Locks: no mutex may be held.
+** Returns: what mts_lock_close has returned.
+*/
+mts_LockClose mts_registry_close(mts_State *s);
 
 MTS_END_HIDDEN
 

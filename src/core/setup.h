@@ -30,8 +30,12 @@ typedef struct mts_Setup {
   const char *cpath;
   lua_CFunction open_module; /* opens this module, for require */
   bool with_libs;
-  bool is_service;    /* it was made with an options table */
-  size_t queue_limit; /* requests that may wait, or MTS_STATE_NO_LIMIT */
+  bool is_service; /* it was made with an options table */
+  bool has_own_thread;
+  size_t queue_limit; /* requests that may wait, or MTS_STATE_NO_LIMIT; */
+  size_t task_limit;  /* requests under way, too */
+  const char *name;   /* an option of mtstates.thread; NULL: none */
+  size_t name_length;
 } mts_Setup;
 
 MTS_END_HIDDEN

@@ -167,3 +167,13 @@ mts_State *mts_statetable_find_name(const mts_StateTable *table,
 {
   return *name_link(table, name, length, hash);
 }
+
+void mts_statetable_list(const mts_StateTable *table, mts_State **states)
+{
+  size_t bucket;
+  for (bucket = 0; bucket < table->buckets; bucket++) {
+    mts_State *s = table->ids[bucket];
+    for (; s; s = s->registry.next_by_id)
+      *states++ = s;
+  }
+}

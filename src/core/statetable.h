@@ -42,6 +42,9 @@ void mts_statetable_remove(mts_StateTable *table, mts_State *s);
 /* The state with that id, or NULL. */
 mts_State *mts_statetable_find_id(const mts_StateTable *table, lua_Integer id);
 
+/* Stores all states, in no order; there is a place for table->count. */
+void mts_statetable_list(const mts_StateTable *table, mts_State **states);
+
 /*
 ** A state with that name, or NULL.  If there are several states of that name,
 ** mts_statetable_has_twin is true for each of them.

@@ -38,8 +38,11 @@ typedef struct mts_Thread {
   unsigned closing; /* levels of lua_close that it is in */
   mts_SignalTarget signal;
 
-  /* Of a worker (see sched/worker.c): */
+  /* Of the module's threads; see sched/worker.c and sched/ownthread.c. */
   struct mts_Worker *worker; /* NULL: it is none */
+  bool runs_own;             /* it is that of a state, and runs code */
+  bool has_host;             /* it has run tasks of a host; see sched/host.c */
+  struct mts_Task *task;     /* whose coroutine it runs, the innermost */
   void *_Atomic served; /* the lock that it takes, or has, to run requests */
 } mts_Thread;
 

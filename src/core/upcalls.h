@@ -7,14 +7,16 @@
 #include "base/compiler.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 MTS_BEGIN_HIDDEN
 
 typedef struct mts_State mts_State;
+struct mts_Blocker;
 
 /*
-** The first five are called for states that have a queue of requests only, the
-** others in workers only.
+** The first six are called for states that have a queue of requests only, the
+** last two in workers only.
 ** Locks: no mutex is held, but that of the registry in begin_wait, end_wait
 ** and owners_gone.
 */
@@ -35,8 +37,40 @@ typedef struct mts_Upcalls {
   /* No thread gets into the state any more.  Can be called again. */
   void (*state_closed)(mts_State *s);
 
+  /*
+  ** The state is closing, and the calling thread holds it: its tasks are
+  ** closed.
+  */
+  void (*close_tasks)(mts_State *s);
+
+  /* The Lua state is closed. */
+  void (*state_ended)(mts_State *s);
+
   /* The last reference has gone. */
   void (*state_released)(mts_State *s);
+
+  /*
+  ** The state, which has no owner and is to be closed by a thread that may
+  ** wait or call code of the state, is closed by one of the module.
+  ** Returns: false if there is none.
+  */
+  bool (*close_unowned)(mts_State *s);
+
+  /* Whether threads of states are there; not in a process that was forked. */
+  bool (*has_own_threads)(void);
+
+  /*
+  ** What has to go on before the request to s is answered, or, without one,
+  ** before s gets free; word: of s, that names the thread.  May be called with
+  ** the mutex of the wait graph held; takes that of the queue.
+  ** Returns: false if s has no queue, or no request is given and the word says
+  ** it all.
+  */
+  bool (*find_blocker)(const mts_State *s, const void *request,
+                       const void *word, struct mts_Blocker *blocker);
+
+  /* An error of s that nobody sees. */
+  void (*report)(mts_State *s, const char *text, size_t length);
 
   /* See mts_thread_begin_wait. */
   bool (*begin_wait)(void);

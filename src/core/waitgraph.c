@@ -1,93 +1,202 @@
 /*
-** waitgraph.c - which thread waits for which
+** waitgraph.c - who waits for whom
 **
-** One hash table, by thread, of all waits without timeout, behind one mutex.
-** A deadlock is a cycle: each thread waits for something that the next one
-** holds.  A thread adds its wait and looks for a cycle in one step, so the
-** last thread of a cycle sees all others.
+** Threads that wait without timeout are in one hash table, behind one mutex.
+** Tasks that are suspended are found by what they answer: the scheduler knows
+** (mts_upcalls.find_blocker) what has to go on before a request is answered,
+** or a state gets free.
+**
+** A deadlock is a cycle: each thread, or task, waits for something that the
+** next one is to do.  One that is going to wait makes its wait known and then
+** follows the way that begins there, so the last one of a cycle sees all
+** others.  Only one at a time looks, and gives its own wait an outcome if
+** there is a cycle: the others find no cycle then.
 **
 ** Words of locks are read without the mutexes of the locks, which is sound:
 **
 ** 1. A thread whose wait is in the table stands still: what it holds stays
-**    held as long as the mutex of the graph is.  The one exception is a thread
-**    that was just handed what it waits for: then the word names that thread
-**    itself, and the search ends.
-** 2. A thread that is not in the table runs, so there is no cycle yet.  If it
+**    held as long as the mutex of the graph is.  There are two exceptions.  A
+**    thread that was just handed what it waits for: then the word names that
+**    thread itself, and the search ends.  And a thread whose wait has an
+**    outcome, which has not noticed yet: that is looked at.
+** 2. Who gives a wait its outcome does so before it waits itself.  So a thread
+**    that finds a cycle sees all outcomes that the others in it have set.
+** 3. A thread that is not in the table runs, so there is no cycle yet.  If it
 **    waits later it finds the cycle itself.
-** 3. Only words that a thread in the table waits for are read; that thread
-**    keeps them alive.  Threads are looked up by number, never followed as
-**    pointers: one that runs can end at any moment.
+** 4. Threads are looked up by number, never followed as pointers: one that
+**    runs can end at any moment.
+**
+** Tasks go on meanwhile, but one that is part of a cycle cannot, unless its
+** wait has an outcome; so a way that is a cycle stays one.  What is not a
+** cycle can look like one only if each step was true when it was taken and one
+** of them was undone since; so the way is followed twice, and counts if both
+** times no wait on it has had an outcome.
+**
+** Requests and states that are met on the way are kept by those who wait for
+** them, but a task that goes on gives them back.  Before they are freed the
+** thread that does so looks whether somebody searches, and waits for the end
+** of that.  The searcher has said that it searches before it looks for them.
 */
 #include "core/waitgraph.h"
 
 #include "async_util.h"
+#include "base/status.h"
+#include "core/upcalls.h"
 
 #define BUCKET_BITS 10
 
 static mts_Mutex graph_mutex = MTS_MUTEX_INIT;
-static mts_Wait *buckets[1 << BUCKET_BITS] MTS_GUARDED_BY(graph_mutex);
+static mts_WaitEdge *buckets[1 << BUCKET_BITS] MTS_GUARDED_BY(graph_mutex);
+static atomic_size_t threads; /* in the table */
+static atomic_bool is_searching;
 
 /* Threads are addresses, which may differ in a few bits only. */
-static mts_Wait **bucket_of(uintptr_t thread) MTS_REQUIRES(graph_mutex)
+static mts_WaitEdge **bucket_of(uintptr_t thread) MTS_REQUIRES(graph_mutex)
 {
   return &buckets[(uint32_t)(thread >> 3) * 2654435769u >> (32 - BUCKET_BITS)];
 }
 
-/* The thread that has to leave before a waiting one gets in, or 0. */
-static uintptr_t blocking_thread(const mts_LockWord *word)
-{
-  uintptr_t value = atomic_load(word);
-  if (mts_lockword_is_ending(value)) /* threads that wait give up */
-    return 0;
-  return mts_lockword_holder(value);
-}
-
-static const mts_Wait *find_wait(uintptr_t thread) MTS_REQUIRES(graph_mutex)
-{
-  const mts_Wait *wait = *bucket_of(thread);
-  while (wait && wait->thread != thread)
-    wait = wait->next;
-  return wait;
-}
-
-static bool is_cycle(uintptr_t self, const mts_LockWord *word)
+static const mts_WaitEdge *find_edge(uintptr_t thread)
     MTS_REQUIRES(graph_mutex)
 {
-  uintptr_t thread = blocking_thread(word);
-  while (thread != 0 && thread != self) {
-    const mts_Wait *wait = find_wait(thread);
-    uintptr_t next = wait ? blocking_thread(wait->word) : 0;
-    if (next == thread) /* the lock was just handed to it */
-      return false;
-    thread = next;
-  }
-  return thread == self;
+  const mts_WaitEdge *edge = *bucket_of(thread);
+  while (edge && edge->thread != thread)
+    edge = edge->next;
+  return edge;
 }
 
-bool mts_waitgraph_add(mts_Wait *wait, uintptr_t thread,
-                       const mts_LockWord *word)
+static void remove_edge(const mts_WaitEdge *edge) MTS_REQUIRES(graph_mutex)
 {
-  bool is_sound;
-  wait->thread = thread;
-  wait->word = word;
-  mts_mutex_lock(&graph_mutex);
-  is_sound = !is_cycle(thread, word);
-  if (is_sound) {
-    mts_Wait **bucket = bucket_of(thread);
-    wait->next = *bucket;
-    *bucket = wait;
+  mts_WaitEdge **link = bucket_of(edge->thread);
+  while (*link != edge)
+    link = &(*link)->next;
+  *link = edge->next;
+  atomic_fetch_sub(&threads, 1);
+}
+
+static bool is_blocker(const mts_Blocker *blocker)
+{
+  return blocker->thread != 0 || blocker->request;
+}
+
+static bool is_same(const mts_Blocker *a, const mts_Blocker *b)
+{
+  return a->thread == b->thread && a->request == b->request;
+}
+
+/* What has to go on before the waiting thread does. */
+static mts_Blocker blocker_of_thread(const mts_WaitEdge *edge)
+{
+  mts_Blocker blocker = {0, NULL, NULL};
+  if (edge->outcome && atomic_load(edge->outcome) != MTS_WAIT_OPEN)
+    return blocker;
+  if (edge->request) {
+    blocker.request = edge->request;
+    blocker.state = edge->state;
+    return blocker;
   }
+  if (edge->state &&
+      mts_upcalls.find_blocker(edge->state, NULL, edge->word, &blocker))
+    return blocker;
+  blocker.thread = mts_lockword_holder(atomic_load(edge->word));
+  if (!edge->outcome && mts_lockword_is_ending(atomic_load(edge->word)))
+    blocker.thread = 0;
+  return blocker;
+}
+
+/* What has to go on before that does. */
+static mts_Blocker follow(const mts_Blocker *at) MTS_REQUIRES(graph_mutex)
+{
+  mts_Blocker next = {0, NULL, NULL};
+  if (at->thread != 0) {
+    const mts_WaitEdge *edge = find_edge(at->thread);
+    if (edge)
+      next = blocker_of_thread(edge);
+  }
+  else
+    (void)mts_upcalls.find_blocker(at->state, at->request, NULL, &next);
+  return next;
+}
+
+/*
+** Whether the way that goes on from the first one leads back to it.  Others
+** can be in a cycle that it leads to, for a moment: those are noticed, too.
+*/
+static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
+{
+  mts_Blocker at = follow(first), mark = at;
+  size_t steps = 0, limit = 2;
+  while (is_blocker(&at) && !is_same(&at, first)) {
+    const mts_Blocker next = follow(&at);
+    if (is_same(&next, &at) || is_same(&next, &mark))
+      return false; /* as a lock that was just handed to who waits for it */
+    at = next;
+    if (++steps == limit) {
+      mark = at;
+      limit *= 2;
+      steps = 0;
+    }
+  }
+  return is_blocker(&at);
+}
+
+static bool is_cycle(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
+{
+  bool is_found;
+  atomic_store(&is_searching, true);
+  is_found = leads_back(first);
+  if (is_found)
+    is_found = leads_back(first);
+  atomic_store(&is_searching, false);
+  return is_found;
+}
+
+bool mts_waitgraph_add(mts_WaitEdge *edge)
+{
+  const mts_Blocker self = {edge->thread, NULL, NULL};
+  mts_WaitEdge **bucket;
+  bool is_sound;
+  mts_mutex_lock(&graph_mutex);
+  bucket = bucket_of(edge->thread);
+  edge->next = *bucket;
+  *bucket = edge;
+  atomic_fetch_add(&threads, 1);
+  is_sound = !is_cycle(&self);
+  if (!is_sound)
+    remove_edge(edge);
   mts_mutex_unlock(&graph_mutex);
   return is_sound;
 }
 
-void mts_waitgraph_remove(const mts_Wait *wait)
+void mts_waitgraph_remove(const mts_WaitEdge *edge)
 {
-  mts_Wait **link;
   mts_mutex_lock(&graph_mutex);
-  link = bucket_of(wait->thread);
-  while (*link != wait)
-    link = &(*link)->next;
-  *link = wait->next;
+  remove_edge(edge);
   mts_mutex_unlock(&graph_mutex);
+}
+
+bool mts_waitgraph_ends_task(const mts_State *s, const void *request,
+                             atomic_int *outcome)
+{
+  const mts_Blocker self = {0, request, s};
+  int open = MTS_WAIT_OPEN;
+  bool is_ended;
+  mts_mutex_lock(&graph_mutex);
+  is_ended = is_cycle(&self) &&
+             atomic_compare_exchange_strong(outcome, &open, MTS_DEADLOCK);
+  mts_mutex_unlock(&graph_mutex);
+  return is_ended;
+}
+
+bool mts_waitgraph_has_threads(void)
+{
+  return atomic_load(&threads) > 0;
+}
+
+void mts_waitgraph_settle(void)
+{
+  if (atomic_load(&is_searching)) {
+    mts_mutex_lock(&graph_mutex);
+    mts_mutex_unlock(&graph_mutex);
+  }
 }

@@ -3,12 +3,14 @@
 **
 ** A list of watches, in no order, since there are few; and one thread, which
 ** is started with the first of them and never ends.  It sleeps until the next
-** watch is due, and without a deadline if there is none.
+** watch is due, and without a deadline if there is none; an event wakes it
+** when there is another watch, or something that threads have left to it which
+** must not wait for a mutex.
 **
-** One mutex guards all.  The thread holds it while it tries again, too.  So a
-** watch is on or off for good when the mutex is free, and a process that forks
-** while the mutex is held by the forking thread leaves nothing half done to
-** the child.  The mutex is the first in the order of locks (see state.h).
+** One mutex guards the list.  The thread holds it while it tries again, too.
+** So a watch is on or off for good when the mutex is free, and a process that
+** forks while the mutex is held by the forking thread leaves nothing half done
+** to the child.  The mutex is the first in the order of locks (see state.h).
 **
 ** The thread never waits for another thread, so no thread can delay the
 ** watches of others.  It blocks all signals and owns nothing of any Lua state.
@@ -16,6 +18,7 @@
 #include "core/watch.h"
 
 #include "async_util.h"
+#include "base/event.h"
 
 /* Bytes; the thread calls no code but that of the module. */
 #define WATCHER_STACK ((size_t)256 * 1024)
@@ -23,10 +26,12 @@
 static mts_Mutex watch_mutex = MTS_MUTEX_INIT;
 
 static struct {
-  mts_Cond changed; /* initialised with the thread */
   mts_Watch *first;
   bool has_thread;
 } watcher MTS_GUARDED_BY(watch_mutex);
+
+static mts_Event wake_up; /* of the thread, initialised before it starts */
+static void (*_Atomic woken_function)(void);
 
 /* The link to the watch that is due next. */
 static mts_Watch **find_next(void) MTS_REQUIRES(watch_mutex)
@@ -60,19 +65,29 @@ static void try_watch(mts_Watch **link) MTS_REQUIRES(watch_mutex)
   }
 }
 
+/* Tries what is due.  Returns: when the next watch is due. */
+static double try_due_watches(void)
+{
+  double due = MTS_FOREVER;
+  mts_Watch **next;
+  mts_mutex_lock(&watch_mutex);
+  while (*(next = find_next()) && (*next)->due <= mts_clock_now())
+    try_watch(next);
+  if (*next)
+    due = (*next)->due;
+  mts_mutex_unlock(&watch_mutex);
+  return due;
+}
+
 static void *run_watcher(void *unused)
 {
   (void)unused;
   mts_async_name_thread("mtstates/watch");
-  mts_mutex_lock(&watch_mutex);
   for (;;) {
-    mts_Watch **next = find_next();
-    if (!*next)
-      mts_cond_wait(&watcher.changed, &watch_mutex);
-    else if ((*next)->due > mts_clock_now())
-      (void)mts_cond_wait_until(&watcher.changed, &watch_mutex, (*next)->due);
-    else
-      try_watch(next);
+    void (*woken)(void) = atomic_load(&woken_function);
+    if (woken)
+      woken();
+    (void)mts_event_wait(&wake_up, try_due_watches());
   }
   return NULL;
 }
@@ -80,30 +95,38 @@ static void *run_watcher(void *unused)
 static bool start_watcher(void) MTS_REQUIRES(watch_mutex)
 {
   if (!watcher.has_thread) {
-    mts_cond_init(&watcher.changed);
+    mts_event_init(&wake_up);
     watcher.has_thread =
         mts_async_start_thread(run_watcher, NULL, WATCHER_STACK, NULL);
     if (!watcher.has_thread)
-      mts_cond_destroy(&watcher.changed);
+      mts_event_destroy(&wake_up);
   }
   return watcher.has_thread;
 }
 
-bool mts_watch_open(void)
+bool mts_watch_open(void (*woken)(void))
 {
   bool has_thread;
+  atomic_store(&woken_function, woken);
   mts_mutex_lock(&watch_mutex);
   has_thread = start_watcher();
   mts_mutex_unlock(&watch_mutex);
   return has_thread;
 }
 
+void mts_watch_wake(void)
+{
+  if (mts_event_set(&wake_up))
+    mts_event_wake(&wake_up);
+}
+
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
                      double seconds)
 {
-  bool is_new = false;
+  bool is_new = false, has_thread;
   mts_mutex_lock(&watch_mutex);
-  if (start_watcher()) {
+  has_thread = start_watcher();
+  if (has_thread) {
     const double due = mts_clock_now() + seconds;
     is_new = !watch->is_on;
     if (is_new) {
@@ -113,9 +136,10 @@ bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
     }
     else if (due < watch->due)
       watch->due = due;
-    mts_cond_signal(&watcher.changed);
   }
   mts_mutex_unlock(&watch_mutex);
+  if (has_thread)
+    mts_watch_wake();
   return is_new;
 }
 

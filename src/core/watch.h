@@ -32,10 +32,12 @@ struct mts_Watch {
 /*
 ** Starts the watcher thread, if it is not there: from then on nothing that is
 ** started is lost.
+** woken: what the watcher calls each time that it wakes up; no mutex is held
+** then, and it may take some for a moment.  It is always the same function.
 ** Locks: takes the mutex of the watcher.
 ** Returns: false if there are no resources for a thread.
 */
-bool mts_watch_open(void);
+bool mts_watch_open(void (*woken)(void));
 
 /*
 ** Has try_again called after that many seconds, and then again as it says
@@ -47,6 +49,14 @@ bool mts_watch_open(void);
 */
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
                      double seconds);
+
+/*
+** Has the watcher call the function of mts_watch_open soon.  For any thread
+** that must not wait, even for a moment: one atomic operation, and a system
+** call if the watcher sleeps.  The watcher has to be there.
+** Locks: none.
+*/
+void mts_watch_wake(void);
 
 /* Whether it is on.  Locks: takes the mutex of the watcher. */
 bool mts_watch_is_on(const mts_Watch *watch);

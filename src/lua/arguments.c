@@ -17,7 +17,7 @@
 void mts_arguments_free(lua_State *L, mts_Message *message)
 {
   if (message->handles) {
-    mts_State *host_state = mts_userdata_context(L)->host_state;
+    mts_State *host_state = mts_userdata_state(L);
     lua_State *outer = mts_interrupt_switch(host_state, L);
     mts_codec_free(message);
     mts_interrupt_switch(host_state, outer);
@@ -59,7 +59,7 @@ mts_Message *mts_arguments_push(lua_State *L)
 static mts_Encoding encode_values(lua_State *L, const mts_Encodable *values,
                                   mts_Message *message, mts_Misfit *misfit)
 {
-  mts_State *host_state = mts_userdata_context(L)->host_state;
+  mts_State *host_state = mts_userdata_state(L);
   lua_State *outer = mts_interrupt_switch(host_state, L);
   const mts_Encoding encoding = mts_encode(values, message, misfit);
   if (encoding != MTS_ENCODED)

@@ -13,9 +13,13 @@
 #include "core/newstate.h"
 #include "core/registry.h"
 #include "error.h"
+#include "lua/arguments.h"
+#include "lua/futureobject.h"
 #include "lua/options.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
+#include "sched/ownthread.h"
+#include "sched/request.h"
 
 /* As mts_options_read, and sets open_module. */
 static int read_setup(lua_State *L, int first, mts_Setup *setup)
@@ -50,10 +54,16 @@ static mts_Status run_setup(lua_State *L, mts_StateObject *object,
                             const mts_Setup *setup, mts_Failure *failure)
 {
   mts_State *s = object->state;
-  lua_State *outer = mts_interrupt_switch(object->host_state, L);
+  mts_State *caller = mts_stateobject_caller(L, object);
+  lua_State *outer = mts_interrupt_switch(caller, L);
   mts_Status status;
   object->calls++; /* os.exit in the setup can finalize the object */
+  s->has_own_thread = setup->has_own_thread;
+  s->queue_limit = setup->queue_limit;
+  s->task_limit = setup->task_limit;
   status = mts_newstate_run(s, setup, failure);
+  if (status == MTS_OK && s->has_own_thread)
+    status = mts_ownthread_start(s);
   object->calls--;
   if (status == MTS_OK) {
     object->kb = lua_gc(s->L, LUA_GCCOUNT, 0);
@@ -70,7 +80,7 @@ static mts_Status run_setup(lua_State *L, mts_StateObject *object,
     mts_failure_push(L, failure);
   if (setup->message)
     mts_codec_free(setup->message);
-  mts_interrupt_switch(object->host_state, outer);
+  mts_interrupt_switch(caller, outer);
   return status;
 }
 
@@ -180,4 +190,65 @@ mts_State *mts_creation_push_callback(lua_State *L, int index)
   create_state(L, object, NULL, 0);
   open_state(L, object, &setup, index);
   return object->state;
+}
+
+/* ======================================================================= */
+/* Threads                                                                 */
+/* ======================================================================= */
+
+/*
+** Encodes the count arguments from the index first on into a message on top of
+** the stack, with copies of all strings.
+*/
+static mts_Message *push_message(lua_State *L, int first, int count)
+{
+  mts_Misfit misfit;
+  mts_Message *message = mts_arguments_push(L);
+  const mts_Encoding encoding =
+      mts_arguments_try(L, first, count, message, &misfit);
+  if (encoding != MTS_ENCODED)
+    mts_arguments_raise(L, first, encoding, &misfit);
+  return message;
+}
+
+/* Asks s, the state of a new thread, to run what is in the message. */
+static mts_Status ask_thread(mts_State *s, mts_Message *message,
+                             mts_FutureObject *object)
+{
+  const mts_Patience none = mts_patience_until(0);
+  mts_Request *request = mts_request_new_asked(s);
+  mts_Status status;
+  if (!request)
+    return MTS_NO_MEMORY;
+  request->future.values = *message;
+  *message = (mts_Message){0};
+  status = mts_request_put(request, NULL, &none); /* there is room */
+  if (status == MTS_OK)
+    object->future = &request->future;
+  else
+    mts_request_free(request);
+  return status;
+}
+
+/* mtstates.thread([options,] f or code, ...) */
+int mts_creation_thread(lua_State *L)
+{
+  mts_Setup setup;
+  mts_StateObject *object;
+  mts_FutureObject *future;
+  mts_Message *message;
+  mts_Status status;
+  int index, count;
+  index = mts_options_read_thread(L, &setup, &count);
+  setup.open_module = mts_userdata_context(L)->open_module;
+  message = push_message(L, index, count);
+  future = mts_futureobject_push(L);
+  object = mts_stateobject_push(L);
+  create_state(L, object, setup.name, setup.name_length);
+  open_state(L, object, &setup, index);
+  status = ask_thread(object->state, message, future);
+  mts_stateobject_disown(L, object);
+  if (status != MTS_OK)
+    return mts_error_raise_about(L, status, object->state);
+  return 2;
 }

@@ -19,6 +19,9 @@ int mts_creation_newstate(lua_State *L);
 /* mtstates.singleton(name, [libs or options,] setup, ...) */
 int mts_creation_singleton(lua_State *L);
 
+/* mtstates.thread([options,] f or code, ...) */
+int mts_creation_thread(lua_State *L);
+
 /*
 ** Pushes an owner of a new service whose callback is a copy of the function at
 ** index, an argument of the running function of the module.

@@ -1,14 +1,16 @@
 /*
-** futurehandle.c - futures among the values that cross
+** futurehandle.c - futures and promises among the values that cross
 **
 ** A message that names a future has a reference to it; so has each object that
-** is made of it on the other side.
+** is made of it on the other side.  One that names a promise can answer it, as
+** far as that is counted.
 **
 ** Takes no locks of its own.
 */
 #include "lua/futurehandle.h"
 
 #include "lua/futureobject.h"
+#include "lua/promiseobject.h"
 #include "lua/statehandle.h"
 #include "value/classes.h"
 #include "value/handle.h"
@@ -48,7 +50,43 @@ static const mts_HandleClass future_handles = {.find = find_future,
                                                .unhold = unhold_future,
                                                .push = push_future};
 
+static void *find_promised(const void *block)
+{
+  const mts_PromiseObject *object = block;
+  return object->future;
+}
+
+static bool hold_promised(void *object)
+{
+  mts_promise_retain(object);
+  return true;
+}
+
+static void unhold_promised(void *object, bool is_kept_open)
+{
+  (void)is_kept_open;
+  mts_promise_release(object);
+}
+
+static void push_promise(lua_State *L, void *object)
+{
+  mts_PromiseObject *promise;
+  mts_statehandle_push_class(L, MTS_PROMISE_CLASS);
+  promise = lua_newuserdatauv(L, sizeof(*promise), 0);
+  promise->future = NULL;
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+  mts_promise_retain(object);
+  promise->future = object;
+}
+
+static const mts_HandleClass promise_handles = {.find = find_promised,
+                                                .hold = hold_promised,
+                                                .unhold = unhold_promised,
+                                                .push = push_promise};
+
 void mts_futurehandle_register(void)
 {
   mts_handle_register(MTS_FUTURE_CLASS, &future_handles);
+  mts_handle_register(MTS_PROMISE_CLASS, &promise_handles);
 }

@@ -11,12 +11,20 @@
 */
 #include "lua/futureobject.h"
 
+#include <assert.h>
+
 #include "core/deep.h"
+#include "core/failure.h"
 #include "core/interrupt.h"
 #include "error.h"
 #include "lua/numbers.h"
+#include "lua/promiseobject.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
+#include "lua/waiting.h"
+#include "luaapi/yield.h"
+#include "sched/request.h"
+#include "sched/worker.h"
 
 mts_FutureObject *mts_futureobject_push(lua_State *L)
 {
@@ -39,7 +47,7 @@ static mts_Status push_answered(lua_State *L, const mts_Future *future)
   mts_Failure failure;
   mts_Status status = future->status;
   if (status == MTS_RAISED) {
-    mts_failure_push_copy(L, &future->text,
+    mts_failure_push_copy(L, &((const mts_Request *)future)->text,
                           future->has_value ? &future->values : NULL);
     return MTS_RAISED;
   }
@@ -55,26 +63,40 @@ static mts_Status push_answered(lua_State *L, const mts_Future *future)
 
 void mts_futureobject_release(lua_State *L, mts_Future *future)
 {
-  mts_State *host_state = mts_userdata_context(L)->host_state;
+  mts_State *host_state = mts_userdata_state(L);
   lua_State *outer = mts_interrupt_switch(host_state, L);
   mts_future_release(future);
   mts_interrupt_switch(host_state, outer);
 }
 
+/* The same as push_answered; gives the reference to the future back. */
+static mts_Status take_answered(lua_State *L, mts_Future *future)
+{
+  mts_State *host_state = mts_userdata_state(L);
+  lua_State *outer = mts_interrupt_switch(host_state, L); /* for __receive */
+  const mts_Status status = push_answered(L, mts_future_read(future));
+  mts_future_release(future);
+  mts_interrupt_switch(host_state, outer);
+  return status;
+}
+
 int mts_futureobject_push_answer(lua_State *L, mts_Future *future)
 {
   const int top = lua_gettop(L);
-  mts_State *host_state = mts_userdata_context(L)->host_state;
-  lua_State *outer = mts_interrupt_switch(host_state, L); /* for __receive */
-  mts_Status status = push_answered(L, future);
-  mts_future_note_read(future);
-  mts_future_release(future);
-  mts_interrupt_switch(host_state, outer);
+  const mts_Status status = take_answered(L, future);
   if (status == MTS_RAISED)
     return lua_error(L);
   if (status != MTS_OK)
     return mts_error_raise_status(L, status, "await");
   return lua_gettop(L) - top;
+}
+
+bool mts_futureobject_push_outcome(lua_State *L, mts_Future *future)
+{
+  const mts_Status status = take_answered(L, future);
+  if (status != MTS_OK && status != MTS_RAISED)
+    mts_failure_push_no_memory(L);
+  return status == MTS_OK;
 }
 
 /* ======================================================================= */
@@ -97,42 +119,112 @@ static mts_Future *check_live_future(lua_State *L)
   return future;
 }
 
-/*
-** Waits for the answer until the deadline and pushes it.  Returns how many
-** results there are, or -1 if it is not there in time.
-*/
-static int await_future(lua_State *L, mts_Future *future, double deadline)
+/* How the answer is waited for: mts_Pending.method. */
+typedef enum Await { AWAIT, TAWAIT } Await;
+
+/* The wait is over: gives back its future, and returns the answer. */
+static int finish_await(lua_State *L, mts_Pending *pending, mts_Status status)
 {
+  const bool is_timed = pending->method == TAWAIT;
   char description[MTS_DESCRIPTION_SIZE];
-  mts_Status status;
-  mts_future_retain(future);
-  status = mts_future_wait(future, deadline);
-  if (status == MTS_OK)
-    return mts_futureobject_push_answer(L, future);
-  mts_state_describe(future->state, description);
-  mts_futureobject_release(L, future);
+  assert(pending->future);
+  if (status == MTS_OK) {
+    if (is_timed)
+      lua_pushboolean(L, true);
+    return is_timed + mts_futureobject_push_answer(L, pending->future);
+  }
+  mts_state_describe(pending->future->state, description);
+  mts_futureobject_release(L, pending->future);
   if (status != MTS_BUSY)
-    mts_error_raise_status(L, status, description);
-  return -1;
+    return mts_waiting_raise(L, status, description);
+  lua_pushboolean(L, false);
+  return 1;
+}
+
+/* A reference to the future of the first argument. */
+static mts_Future *keep_future(lua_State *L)
+{
+  mts_Future *future = check_live_future(L);
+  mts_future_retain(future);
+  return future;
+}
+
+/* Takes the reference to the future. */
+static int await_future(lua_State *L, mts_Future *future, mts_Waiting *waiting,
+                        Await method, bool may_suspend)
+{
+  mts_Pending pending = {.finish = finish_await,
+                         .deadline = waiting->patience.deadline,
+                         .future = future,
+                         .method = (char)method};
+  mts_Status status = MTS_OK;
+  if (!mts_future_is_answered(future)) {
+    if (may_suspend && pending.deadline > 0 &&
+        mts_waiting_can_suspend(waiting))
+      return mts_waiting_suspend(L, &pending, 0);
+    do {
+      status = mts_future_wait(future, &waiting->patience);
+    } while (mts_waiting_goes_on(waiting, status));
+  }
+  return finish_await(L, &pending, status);
+}
+
+int mts_futureobject_await(lua_State *L, mts_Future *future, bool has_success)
+{
+  mts_Waiting waiting;
+  mts_waiting_open(L, &waiting, MTS_FOREVER);
+  return await_future(L, future, &waiting, has_success ? TAWAIT : AWAIT,
+                      MTS_YIELDS_GO_ON); /* calls are not wrapped */
 }
 
 /* future:await() */
 static int future_await(lua_State *L)
 {
-  return await_future(L, check_live_future(L), MTS_FOREVER);
+  mts_Waiting waiting;
+  check_future(L);
+  mts_waiting_open(L, &waiting, MTS_FOREVER);
+  lua_pop(L, 1);
+  if (!mts_future_is_answered(check_live_future(L)) &&
+      mts_waiting_can_suspend(&waiting))
+    mts_promiseobject_keep_waiting(L);
+  return await_future(L, keep_future(L), &waiting, AWAIT, true);
 }
 
 /* future:tawait(timeout) */
 static int future_tawait(lua_State *L)
 {
+  mts_Waiting waiting;
+  lua_Number timeout;
+  check_live_future(L);
+  timeout = mts_numbers_check_seconds(L, 2);
+  mts_waiting_open(L, &waiting, mts_numbers_deadline(timeout));
+  return await_future(L, keep_future(L), &waiting, TAWAIT, true);
+}
+
+/* Returns: false if it was answered. */
+static bool cancel_future(lua_State *L, mts_Future *future)
+{
+  mts_State *host_state = mts_userdata_state(L);
+  lua_State *outer;
+  bool is_cancelled;
+  if (mts_future_is_answered(future))
+    return false;
+  outer = mts_interrupt_switch(host_state, L);
+  mts_future_retain(future);
+  is_cancelled = mts_future_cancel(future);
+  mts_future_release(future);
+  mts_interrupt_switch(host_state, outer);
+  return is_cancelled;
+}
+
+/* future:cancel() */
+static int future_cancel(lua_State *L)
+{
   mts_Future *future = check_live_future(L);
-  const lua_Number timeout = mts_numbers_check_seconds(L, 2);
-  int results;
-  lua_pushboolean(L, true);
-  results = await_future(L, future, mts_numbers_deadline(timeout));
-  if (results < 0)
-    lua_pushboolean(L, false);
-  return results < 0 ? 1 : results + 1;
+  if (mts_worker_is_forked())
+    return mts_error_raise_status(L, MTS_FORKED, "cancel");
+  lua_pushboolean(L, cancel_future(L, future));
+  return 1;
 }
 
 /* future:ready() */
@@ -145,21 +237,25 @@ static int future_ready(lua_State *L)
 static const luaL_Reg future_methods[] = {{"await", future_await},
                                           {"tawait", future_tawait},
                                           {"ready", future_ready},
+                                          {"cancel", future_cancel},
                                           {NULL, NULL}};
 
 /* ======================================================================= */
 /* Metamethods                                                             */
 /* ======================================================================= */
 
+const char *mts_futureobject_status(const mts_Future *future)
+{
+  if (!future)
+    return "finalized";
+  return mts_future_is_answered(future) ? "answered" : "not answered";
+}
+
 static int future_tostring(lua_State *L)
 {
   const mts_FutureObject *object = check_future(L);
-  const char *text = "finalized";
-  if (object->future)
-    text =
-        mts_future_is_answered(object->future) ? "answered" : "not answered";
   lua_pushfstring(L, "%s: %p (%s)", MTS_FUTURE_CLASS, (const void *)object,
-                  text);
+                  mts_futureobject_status(object->future));
   return 1;
 }
 
@@ -186,20 +282,12 @@ static int future_gc(lua_State *L)
   return 0;
 }
 
-/*
-** The end of the scope of a to-be-closed variable: what has not begun never
-** begins.
-*/
+/* The end of the scope of a to-be-closed variable. */
 static int future_end_of_scope(lua_State *L)
 {
   mts_Future *future = check_future(L)->future;
-  if (future && !mts_future_is_answered(future)) {
-    mts_State *host_state = mts_userdata_context(L)->host_state;
-    lua_State *outer = mts_interrupt_switch(host_state, L);
-    if (mts_future_withdraw(future))
-      mts_future_fail(future, MTS_CANCELLED);
-    mts_interrupt_switch(host_state, outer);
-  }
+  if (future)
+    (void)cancel_future(L, future);
   return 0;
 }
 
@@ -211,7 +299,10 @@ static const luaL_Reg future_metamethods[] = {{"__tostring", future_tostring},
 
 void mts_futureobject_open(lua_State *L)
 {
+  static const char *const waiting[] = {"await", "tawait", NULL};
   mts_userdata_push_class(L, MTS_FUTURE_CLASS, future_methods,
                           future_metamethods);
-  lua_pop(L, 1);
+  lua_getfield(L, -1, "__index");
+  mts_waiting_wrap(L, waiting);
+  lua_pop(L, 2);
 }

@@ -40,10 +40,30 @@ mts_FutureObject *mts_futureobject_push(lua_State *L);
 int mts_futureobject_push_answer(lua_State *L, mts_Future *future);
 
 /*
+** The same, but pushes the error, too.
+** Returns: whether there are results; else the error is on top of the stack.
+** Stack: [-0, +n, -]
+*/
+bool mts_futureobject_push_outcome(lua_State *L, mts_Future *future);
+
+/*
+** Returns: what tostring says of a future; NULL: that of a finalized object.
+*/
+const char *mts_futureobject_status(const mts_Future *future);
+
+/*
 ** Gives back a reference.  Runs in a function of the module.
 ** Locks: no mutex may be held.
 */
 void mts_futureobject_release(lua_State *L, mts_Future *future);
+
+/*
+** The last call of a function: waits for the answer, and returns it, after
+** true if has_success.
+** Owns: takes the caller's reference to the future.
+** Stack: [-0, +n, v]
+*/
+int mts_futureobject_await(lua_State *L, mts_Future *future, bool has_success);
 
 MTS_END_HIDDEN
 

@@ -15,13 +15,19 @@
 #include "error.h"
 #include "lua/arguments.h"
 #include "lua/creation.h"
+#include "lua/each.h"
+#include "lua/forkwork.h"
 #include "lua/futurehandle.h"
 #include "lua/futureobject.h"
+#include "lua/here.h"
+#include "lua/map.h"
 #include "lua/modulework.h"
 #include "lua/numbers.h"
+#include "lua/promiseobject.h"
 #include "lua/statehandle.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
+#include "lua/waiting.h"
 #include "value/classes.h"
 
 /* The id in the first argument, which is a number. */
@@ -38,43 +44,61 @@ static lua_Integer check_id(lua_State *L)
   return (lua_Integer)n;
 }
 
-static int find_state_by_name(lua_State *L, double deadline)
+static int raise_about_name(lua_State *L, mts_Status status, const char *name,
+                            size_t length)
+{
+  char what[MTS_QUOTED_SIZE + 5] = "name ";
+  mts_util_quote(what + 5, name, length);
+  return mts_waiting_raise(L, status, what);
+}
+
+static int find_state_by_name(lua_State *L, mts_Waiting *waiting)
 {
   size_t length;
   const char *name = lua_tolstring(L, 1, &length);
   mts_StateObject *object = mts_stateobject_push(L);
-  mts_Status status =
-      mts_registry_find_name(name, length, deadline, &object->state);
-  if (status != MTS_OK)
-    return mts_creation_raise_name(L, status, name, length);
-  return 1;
+  mts_Status status;
+  do {
+    status = mts_registry_find_name(name, length, &waiting->patience,
+                                    &object->state);
+  } while (mts_waiting_goes_on(waiting, status));
+  if (status == MTS_OK)
+    return 1;
+  return raise_about_name(L, status, name, length);
 }
 
-static int find_state_by_id(lua_State *L, double deadline)
+static int find_state_by_id(lua_State *L, mts_Waiting *waiting)
 {
+  char what[32];
   lua_Integer id = check_id(L);
   mts_StateObject *object = mts_stateobject_push(L);
-  mts_Status status = mts_registry_find_id(id, deadline, &object->state);
-  if (status != MTS_OK) {
-    char what[32];
-    snprintf(what, sizeof(what), "id %lld", (long long)id);
-    return mts_error_raise_status(L, status, what);
-  }
-  return 1;
+  mts_Status status;
+  do {
+    status = mts_registry_find_id(id, &waiting->patience, &object->state);
+  } while (mts_waiting_goes_on(waiting, status));
+  if (status == MTS_OK)
+    return 1;
+  snprintf(what, sizeof(what), "id %lld", (long long)id);
+  return mts_waiting_raise(L, status, what);
 }
 
 /* mtstates.state(id or name [, timeout]) */
 static int module_state(lua_State *L)
 {
   const int type = lua_type(L, 1);
-  double deadline = 0;
+  mts_Waiting waiting;
+  waiting.patience.deadline = 0;
+  waiting.patience.host = NULL;
+  waiting.patience.attach = NULL;
+  waiting.L = L;
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
     luaL_typeerror(L, 1, "integer or string");
   if (lua_gettop(L) > 1 && !lua_isnil(L, 2))
-    deadline = mts_numbers_deadline(mts_numbers_check_seconds(L, 2));
+    mts_waiting_open(L, &waiting,
+                     mts_numbers_deadline(mts_numbers_check_seconds(L, 2)));
   if (type == LUA_TSTRING)
-    return find_state_by_name(L, deadline);
-  return find_state_by_id(L, deadline);
+    return find_state_by_name(L, &waiting);
+  return find_state_by_id(L, &waiting);
 }
 
 /* mtstates.id() */
@@ -132,17 +156,29 @@ static const luaL_Reg module_functions[] = {
     {"sleep", mts_modulework_sleep},
     {"now", mts_modulework_now},
     {"stats", mts_modulework_stats},
+    {"promise", mts_promiseobject_promise},
+    {"each", mts_each_each},
+    {"thread", mts_creation_thread},
+    {"fork", mts_forkwork_fork},
+    {"here", mts_here_here},
+    {"quit", mts_modulework_quit},
+    {"shutdown", mts_modulework_shutdown},
     {NULL, NULL}};
 
 void mts_module_open(lua_State *L)
 {
+  static const char *const waiting[] = {"sleep", NULL};
   mts_statehandle_register(
       ((const mts_Context *)lua_touserdata(L, -1))->open_module);
   mts_futurehandle_register();
   mts_arguments_open(L);
   mts_futureobject_open(L);
+  mts_promiseobject_open(L);
+  mts_each_open(L);
+  mts_map_open(L);
   mts_stateobject_push_class(L);
   lua_pushvalue(L, -3); /* the module */
   mts_userdata_set_functions(L, module_functions);
+  mts_waiting_wrap(L, waiting);
   lua_pop(L, 2);
 }

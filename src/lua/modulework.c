@@ -8,16 +8,22 @@
 #include "lua/modulework.h"
 
 #include <math.h>
+#include <sched.h>
 
 #include "async_util.h"
 #include "core/interrupt.h"
+#include "core/thread.h"
 #include "error.h"
 #include "lua/creation.h"
 #include "lua/numbers.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
+#include "lua/waiting.h"
+#include "sched/closing.h"
+#include "sched/host.h"
 #include "sched/log.h"
 #include "sched/queuelist.h"
+#include "sched/task.h"
 #include "sched/worker.h"
 
 /* The number of workers in the first argument. */
@@ -43,7 +49,7 @@ int mts_modulework_workers(lua_State *L)
 int mts_modulework_logger(lua_State *L)
 {
   mts_State *s = NULL;
-  mts_State *host_state = mts_userdata_context(L)->host_state;
+  mts_State *host_state = mts_userdata_state(L);
   lua_State *outer;
   mts_Status status;
   if (lua_isfunction(L, 1))
@@ -59,10 +65,72 @@ int mts_modulework_logger(lua_State *L)
   return status == MTS_OK ? 0 : mts_error_raise_about(L, status, s);
 }
 
+static int finish_sleep(lua_State *L, mts_Pending *pending, mts_Status status)
+{
+  (void)pending;
+  if (status == MTS_OK || status == MTS_BUSY)
+    return 0;
+  return mts_waiting_raise(L, status, "sleep");
+}
+
 int mts_modulework_sleep(lua_State *L)
 {
-  mts_Status status = mts_worker_sleep(mts_numbers_check_seconds(L, 1));
-  return status == MTS_OK ? 0 : mts_error_raise_status(L, status, "sleep");
+  const double deadline =
+      mts_numbers_deadline(mts_numbers_check_seconds(L, 1));
+  const mts_Pending pending = {.finish = finish_sleep, .deadline = deadline};
+  mts_Waiting waiting;
+  mts_Status status = MTS_OK;
+  mts_waiting_open(L, &waiting, deadline);
+  if (mts_waiting_can_suspend(&waiting))
+    return mts_waiting_suspend(L, &pending, 0);
+  if (deadline <= 0) {
+    if (waiting.patience.attach &&
+        mts_host_run(waiting.here_state, L) == MTS_DISTURBED)
+      return lua_error(L);
+    sched_yield();
+  }
+  else
+    do {
+      status = mts_worker_sleep(&waiting.patience);
+    } while (mts_waiting_goes_on(&waiting, status));
+  return finish_sleep(L, NULL, status);
+}
+
+int mts_modulework_quit(lua_State *L)
+{
+  mts_State *s = mts_userdata_state(L);
+  if (!s || !mts_lock_is_held(&s->lock, mts_thread_id()))
+    return luaL_error(L, "mtstates: no state of the module runs this code");
+  if (mts_self.task && mts_self.task->queue->state == s)
+    mts_self.task->quits = true; /* when it ends, not when it waits */
+  else
+    mts_lock_quit(&s->lock);
+  mts_interrupt_check(s);
+  return 0;
+}
+
+int mts_modulework_shutdown(lua_State *L)
+{
+  const double deadline =
+      lua_isnoneornil(L, 1)
+          ? 0
+          : mts_numbers_deadline(mts_numbers_check_seconds(L, 1));
+  mts_Waiting waiting;
+  mts_Status status;
+  bool is_done;
+  if (atomic_load(&mts_self.held))
+    return mts_error_raise_status(L, MTS_BUSY, "shutdown");
+  mts_waiting_open(L, &waiting, deadline);
+  do {
+    status = mts_closing_shutdown(&waiting.patience, &is_done);
+  } while (mts_waiting_goes_on(&waiting, status));
+  if (status == MTS_OK && waiting.here_state &&
+      mts_host_run(waiting.here_state, L) != MTS_OK) /* closes it */
+    return lua_error(L);
+  if (status != MTS_OK)
+    return mts_waiting_raise(L, status, "shutdown");
+  lua_pushboolean(L, is_done);
+  return 1;
 }
 
 int mts_modulework_now(lua_State *L)
@@ -80,10 +148,11 @@ static void set_count(lua_State *L, const char *name, size_t count)
 int mts_modulework_stats(lua_State *L)
 {
   const mts_WorkerStats stats = mts_worker_stats();
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   set_count(L, "workers", stats.workers);
   set_count(L, "replacements", stats.replacements);
   set_count(L, "idle", stats.idle);
   set_count(L, "requests", mts_queuelist_count());
+  set_count(L, "timers", mts_timer_count());
   return 1;
 }

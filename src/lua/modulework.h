@@ -24,6 +24,10 @@ int mts_modulework_now(lua_State *L);
 /* mtstates.stats() */
 int mts_modulework_stats(lua_State *L);
 
+/* mtstates.quit() and mtstates.shutdown([timeout]) */
+int mts_modulework_quit(lua_State *L);
+int mts_modulework_shutdown(lua_State *L);
+
 MTS_END_HIDDEN
 
 #endif

@@ -11,7 +11,9 @@
 
 lua_Number mts_numbers_check_seconds(lua_State *L, int arg)
 {
-  lua_Number seconds = luaL_checknumber(L, arg);
+  const lua_Number seconds = lua_tonumber(L, arg);
+  if (!lua_isnumber(L, arg))
+    luaL_typeerror(L, arg, lua_typename(L, LUA_TNUMBER));
   luaL_argcheck(L, !isnan(seconds), arg, "number expected, got nan");
   return seconds;
 }

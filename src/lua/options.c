@@ -54,27 +54,57 @@ static bool read_libs(lua_State *L, mts_Setup *setup)
 }
 
 /* What is more than a size_t can count is no limit. */
-static bool read_queue(lua_State *L, mts_Setup *setup)
+static bool read_limit(lua_State *L, size_t *count)
 {
   const lua_Number limit = lua_tonumber(L, -1);
   if (limit >= (lua_Number)(SIZE_MAX / 2))
-    setup->queue_limit = MTS_STATE_NO_LIMIT;
+    *count = MTS_STATE_NO_LIMIT;
   else if (limit >= 1)
-    setup->queue_limit = (size_t)limit;
+    *count = (size_t)limit;
   else
-    setup->queue_limit = 1;
+    *count = 1;
   return limit > 0;
 }
 
-static const Option known_options[] = {
+static bool read_queue(lua_State *L, mts_Setup *setup)
+{
+  return read_limit(L, &setup->queue_limit);
+}
+
+static bool read_tasks(lua_State *L, mts_Setup *setup)
+{
+  return read_limit(L, &setup->task_limit);
+}
+
+static bool read_own_thread(lua_State *L, mts_Setup *setup)
+{
+  setup->has_own_thread = lua_toboolean(L, -1);
+  return true;
+}
+
+static bool read_state_name(lua_State *L, mts_Setup *setup)
+{
+  (void)L;
+  (void)setup; /* see keep_name */
+  return true;
+}
+
+/* Those of newstate and singleton begin at the second one. */
+static const Option thread_options[] = {
+    {"name", LUA_TSTRING, "string", read_state_name},
     {"libs", LUA_TBOOLEAN, "boolean", read_libs},
+    {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
+    {"tasks", LUA_TNUMBER, "positive number", read_tasks},
     {NULL, LUA_TNONE, NULL, NULL}};
+static const Option *const known_options = thread_options + 1;
+
+/* Those of here are the last two. */
+static const Option *const here_options = thread_options + 3;
 
 /* The option whose name is at index, or NULL. */
-static const Option *find_option(lua_State *L, int index)
+static const Option *find_option(lua_State *L, int index, const Option *option)
 {
-  const Option *option = known_options;
   size_t length;
   const char *name;
   if (lua_type(L, index) != LUA_TSTRING)
@@ -95,9 +125,10 @@ static void refuse_value(lua_State *L, int table, const Option *option,
 }
 
 /* Reads the option whose key and value are on top of the stack. */
-static void read_option(lua_State *L, int table, mts_Setup *setup)
+static void read_option(lua_State *L, int table, const Option *options,
+                        mts_Setup *setup)
 {
-  const Option *option = find_option(L, -2);
+  const Option *option = find_option(L, -2, options);
   if (!option) {
     lua_pushfstring(L, "option %s is unknown", mts_keytext_push(L, -2));
     luaL_argerror(L, table, lua_tostring(L, -1));
@@ -108,19 +139,36 @@ static void read_option(lua_State *L, int table, mts_Setup *setup)
     refuse_value(L, table, option, mts_numbers_push_got(L, -1));
 }
 
+/* Stores what holds where no option says something else. */
+static void set_defaults(mts_Setup *setup)
+{
+  setup->with_libs = true;
+  setup->is_service = setup->has_own_thread = false;
+  setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
+  setup->task_limit = MTS_STATE_NO_LIMIT;
+  setup->name = NULL;
+  setup->name_length = 0;
+}
+
+/* Reads the table of options at index. */
+static void read_table(lua_State *L, int index, const Option *options,
+                       mts_Setup *setup)
+{
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    read_option(L, index, options, setup);
+    lua_pop(L, 1);
+  }
+}
+
 /* Reads libs, or the options, if one is at index. */
 static void read_options(lua_State *L, int index, mts_Setup *setup)
 {
+  set_defaults(setup);
   setup->with_libs = !lua_isboolean(L, index) || lua_toboolean(L, index);
-  setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   setup->is_service = lua_istable(L, index);
-  if (!setup->is_service)
-    return;
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    read_option(L, index, setup);
-    lua_pop(L, 1);
-  }
+  if (setup->is_service)
+    read_table(L, index, known_options, setup);
 }
 
 /* ======================================================================= */
@@ -288,13 +336,72 @@ void mts_options_read_callback(lua_State *L, int index, mts_Setup *setup)
   static const char code[] = "return ...";
   mts_Message *message = mts_arguments_push(L);
   mts_arguments_encode(L, index, 1, message);
+  set_defaults(setup);
   mts_transfer_scan_range(&setup->args, L, index, 0);
   setup->code = code;
   setup->length = sizeof(code) - 1;
   setup->message = message;
   setup->skipped = index - 1;
-  setup->with_libs = true;
   setup->is_service = true;
-  setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   read_paths(L, setup);
+}
+
+void mts_options_read_here(lua_State *L, int index, mts_Setup *setup)
+{
+  set_defaults(setup);
+  if (index > 0)
+    read_table(L, index, here_options, setup);
+}
+
+/* Replaces the code at index by the function that it is. */
+static void compile_code(lua_State *L, int index)
+{
+  size_t length;
+  const char *code = lua_tolstring(L, index, &length);
+  const int result = luaL_loadbuffer(L, code, length, code);
+  if (result == LUA_ERRSYNTAX)
+    luaL_argerror(L, index, lua_tostring(L, -1));
+  if (result != LUA_OK)
+    lua_error(L);
+  lua_replace(L, index);
+}
+
+/* The name takes the place of the options, as these can change. */
+static void keep_name(lua_State *L, mts_Setup *setup)
+{
+  lua_pushliteral(L, "name");
+  lua_rawget(L, 1);
+  lua_replace(L, 1);
+  setup->name_length = 0;
+  setup->name = lua_tolstring(L, 1, &setup->name_length);
+}
+
+int mts_options_read_thread(lua_State *L, mts_Setup *setup, int *count)
+{
+  static const char code[] = "-- mtstates.thread\n"
+                             "return function(f, ...) return f(...) end";
+  const bool has_options =
+      lua_istable(L, 1) || (lua_isnil(L, 1) && lua_gettop(L) > 1);
+  const int index = has_options ? 2 : 1;
+  set_defaults(setup);
+  setup->has_own_thread = true;
+  if (lua_istable(L, 1)) {
+    read_table(L, 1, thread_options, setup);
+    keep_name(L, setup);
+  }
+  luaL_argcheck(L, setup->has_own_thread, 1,
+                "option 'own_thread': true expected, got false");
+  if (lua_type(L, index) == LUA_TSTRING)
+    compile_code(L, index);
+  else if (!lua_isfunction(L, index))
+    luaL_typeerror(L, index, "function or code");
+  mts_transfer_scan_range(&setup->args, L, index, 0);
+  setup->code = code;
+  setup->length = sizeof(code) - 1;
+  setup->message = NULL;
+  setup->skipped = 0;
+  setup->is_service = true;
+  *count = lua_gettop(L) - index + 1;
+  read_paths(L, setup);
+  return index;
 }

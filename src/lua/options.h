@@ -27,6 +27,25 @@ int mts_options_read(lua_State *L, int first, mts_Setup *setup);
 */
 void mts_options_read_callback(lua_State *L, int index, mts_Setup *setup);
 
+/*
+** Reads the options of mtstates.here, if there are some at index (0: none),
+** into what is of *setup about requests.
+** Stack: [-0, +0, v]
+** Errors: argument errors.
+*/
+void mts_options_read_here(lua_State *L, int index, mts_Setup *setup);
+
+/*
+** The same for mtstates.thread([options,] f or code, ...): a service with a
+** thread of its own, whose callback calls its first argument.  Code becomes a
+** function.
+** Returns: the index of the function, which the arguments follow; with it
+** these are *count values.
+** Stack: [-0, +n, e]
+** Errors: argument errors.
+*/
+int mts_options_read_thread(lua_State *L, mts_Setup *setup, int *count);
+
 MTS_END_HIDDEN
 
 #endif

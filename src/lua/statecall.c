@@ -13,38 +13,47 @@
 #include "core/interrupt.h"
 #include "error.h"
 #include "lua/arguments.h"
+#include "lua/futureobject.h"
 #include "lua/numbers.h"
 #include "lua/stateobject.h"
+#include "lua/staterequest.h"
+#include "sched/host.h"
 #include "value/decode.h"
 
 /*
 ** Calls the state of the object, which can be finalized meanwhile, with the
 ** message, which it frees, or without one with the values.  Pushes the results
-** and returns how many, or -1 if the state was busy; raises all other errors.
+** and returns how many, or BUSY if the state was busy, or DEFERRED with
+** *deferral; raises all other errors.
 */
+#define BUSY (-1)
+#define DEFERRED (-2)
 static inline MTS_ALWAYS_INLINE int
 call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
-           mts_Message *message, double timeout)
+           mts_Message *message, double timeout, mts_Future **deferral)
 {
   mts_State *s = object->state;
-  mts_State *host_state = object->host_state;
+  mts_State *host_state = mts_stateobject_caller(L, object);
   mts_Failure failure;
   mts_Results results;
   lua_State *outer = mts_interrupt_switch(host_state, L);
   mts_Status status;
   mts_failure_open(&failure);
   object->calls++;
-  if (message) {
-    status = mts_call_deep(s, L, message, timeout, &results, &failure);
-    mts_codec_free(message);
-  }
-  else
+  if (!message)
     status = mts_call(s, args, timeout, &results, &failure);
+  else if (s->is_host)
+    status = mts_host_call(s, L, message, timeout, &results, &failure);
+  else
+    status = mts_call_deep(s, L, message, timeout, &results, &failure);
+  if (message)
+    mts_codec_free(message);
   if (status == MTS_OK && results.rest.is_deep) {
     results.pushed = (int)results.rest.count;
     status = mts_deep_push_results(L, &results.rest, s, &failure);
   }
-  if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED)
+  if (status != MTS_OK && status != MTS_BUSY && status != MTS_RAISED &&
+      status != MTS_DEFERRED)
     status = mts_error_compose_status(&failure.text, status, s);
   if (status == MTS_RAISED)
     mts_failure_push(L, &failure);
@@ -52,7 +61,10 @@ call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
   mts_stateobject_release(object);
   mts_interrupt_switch(host_state, outer);
   if (status == MTS_BUSY)
-    return -1;
+    return BUSY;
+  *deferral = failure.deferral;
+  if (status == MTS_DEFERRED)
+    return DEFERRED;
   if (status == MTS_RAISED)
     lua_error(L);
   if (status != MTS_OK)
@@ -67,7 +79,8 @@ call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
 
 /* The same with values to be examined: for a service as a message. */
 static int call_examined(lua_State *L, mts_StateObject *object,
-                         mts_Values *args, double timeout)
+                         mts_Values *args, double timeout,
+                         mts_Future **deferral)
 {
   mts_Message message = {0};
   char space[SHORT_MESSAGE];
@@ -75,7 +88,7 @@ static int call_examined(lua_State *L, mts_StateObject *object,
     mts_transfer_examine_args(args);
     if (object->is_finalized) /* by a finalizer that the collector has run */
       mts_stateobject_raise_finalized(L);
-    return call_state(L, object, args, NULL, timeout);
+    return call_state(L, object, args, NULL, timeout, deferral);
   }
   mts_buffer_start(&message.bytes, space, sizeof(space));
   mts_arguments_encode(L, args->first, args->count, &message);
@@ -83,7 +96,23 @@ static int call_examined(lua_State *L, mts_StateObject *object,
     mts_arguments_free(L, &message);
     mts_stateobject_raise_finalized(L);
   }
-  return call_state(L, object, NULL, &message, timeout);
+  return call_state(L, object, NULL, &message, timeout, deferral);
+}
+
+/* Whether one thread only runs code of s. */
+static inline bool has_own_thread(const mts_State *s)
+{
+  return atomic_load_explicit(&s->own_thread, memory_order_relaxed) != 0;
+}
+
+/*
+** Whether only another thread runs code of s; or this one, but neither now nor
+** in a call that goes on: it does so while it waits.
+*/
+static bool runs_elsewhere(const mts_State *s)
+{
+  return atomic_load(&s->own_thread) != mts_thread_id() ||
+         (s->is_host && !mts_host_can_nest(s));
 }
 
 /* state:call(...) */
@@ -91,11 +120,23 @@ int mts_statecall_call(lua_State *L)
 {
   mts_Values args;
   mts_StateObject *object;
+  mts_Future *deferral;
+  int results;
   mts_transfer_scan(&args, L, 2);
   object = mts_stateobject_check_live(L);
+  if (has_own_thread(object->state)) {
+    if (runs_elsewhere(object->state)) {
+      lua_pop(L, 1); /* the metatable */
+      return mts_staterequest_call(L, 2, MTS_FOREVER);
+    }
+    args.need = MTS_NEED_EXAMINATION; /* for a host they are a message */
+  }
   if (args.need == MTS_NEED_EXAMINATION)
-    return call_examined(L, object, &args, MTS_FOREVER);
-  return call_state(L, object, &args, NULL, MTS_FOREVER);
+    results = call_examined(L, object, &args, MTS_FOREVER, &deferral);
+  else
+    results = call_state(L, object, &args, NULL, MTS_FOREVER, &deferral);
+  return results == DEFERRED ? mts_futureobject_await(L, deferral, false)
+                             : results;
 }
 
 /* state:tcall(timeout, ...) */
@@ -103,17 +144,27 @@ int mts_statecall_tcall(lua_State *L)
 {
   mts_Values args;
   mts_StateObject *object;
+  mts_Future *deferral;
   lua_Number timeout;
   int results;
   mts_transfer_scan(&args, L, 3);
   object = mts_stateobject_check_live(L);
   lua_pop(L, 1);
   timeout = mts_numbers_check_seconds(L, 2);
+  if (has_own_thread(object->state) && runs_elsewhere(object->state)) {
+    results = mts_staterequest_call(L, 3, timeout);
+    lua_pushboolean(L, results >= 0);
+    if (results > 0)
+      lua_insert(L, -results - 1);
+    return results < 0 ? 1 : results + 1;
+  }
   lua_pushboolean(L, true);
-  if (args.need == MTS_NEED_EXAMINATION)
-    results = call_examined(L, object, &args, timeout);
+  if (args.need == MTS_NEED_EXAMINATION || object->state->is_host)
+    results = call_examined(L, object, &args, timeout, &deferral);
   else
-    results = call_state(L, object, &args, NULL, timeout);
+    results = call_state(L, object, &args, NULL, timeout, &deferral);
+  if (results == DEFERRED)
+    return mts_futureobject_await(L, deferral, true);
   if (results < 0)
     lua_pushboolean(L, false);
   return results < 0 ? 1 : results + 1;

@@ -16,9 +16,15 @@
 #include "core/interrupt.h"
 #include "core/registry.h"
 #include "error.h"
+#include "lua/here.h"
+#include "lua/map.h"
+#include "lua/numbers.h"
 #include "lua/statecall.h"
 #include "lua/staterequest.h"
 #include "lua/userdata.h"
+#include "lua/waiting.h"
+#include "sched/closing.h"
+#include "sched/host.h"
 
 /* ======================================================================= */
 /* Objects                                                                 */
@@ -58,28 +64,40 @@ static void remove_pressure(lua_State *L, mts_StateObject *object)
   object->kb = 0;
 }
 
-/* Closes the state, if it is not in use. */
-static mts_Status close_state(lua_State *L, mts_StateObject *object)
+/*
+** Closes the state, if it is not in use; with a deadline, when what was sent
+** before is done: *is_done tells.
+*/
+static mts_Status close_state(lua_State *L, mts_StateObject *object,
+                              mts_Waiting *waiting, bool *is_done)
 {
-  lua_State *outer = mts_interrupt_switch(object->host_state, L);
-  mts_Status status = mts_registry_close(object->state);
-  mts_interrupt_switch(object->host_state, outer);
+  mts_State *caller = mts_stateobject_caller(L, object);
+  lua_State *outer = mts_interrupt_switch(caller, L);
+  mts_State *s = object->state;
+  mts_Status status;
+  object->calls++; /* the last function of the state can finalize the object */
+  do {
+    status = is_done ? mts_closing_finish(s, &waiting->patience, is_done)
+                     : mts_closing_close(s, &waiting->patience);
+  } while (mts_waiting_goes_on(waiting, status));
+  if (status == MTS_OK && s->is_host && s == caller) /* that is up to it */
+    status = mts_host_run(s, L);
+  object->calls--;
+  mts_stateobject_release(object);
+  mts_interrupt_switch(caller, outer);
   if (status == MTS_OK)
     remove_pressure(L, object);
   return status;
 }
 
-/*
-** Gives ownership back.  If it was the last, the state is closed now or when
-** the call in progress returns.
-*/
-static void disown(lua_State *L, mts_StateObject *object)
+void mts_stateobject_disown(lua_State *L, mts_StateObject *object)
 {
   if (object->is_owner) {
-    lua_State *outer = mts_interrupt_switch(object->host_state, L);
+    mts_State *caller = mts_stateobject_caller(L, object);
+    lua_State *outer = mts_interrupt_switch(caller, L);
     object->is_owner = false;
     mts_registry_drop_owner(object->state);
-    mts_interrupt_switch(object->host_state, outer);
+    mts_interrupt_switch(caller, outer);
     remove_pressure(L, object);
   }
 }
@@ -147,14 +165,36 @@ static int state_interrupt(lua_State *L)
   return status == MTS_OK ? 0 : mts_error_raise_about(L, status, s);
 }
 
-/* state:close() */
+static int raise_close(lua_State *L, const mts_Waiting *waiting,
+                       mts_Status status, const mts_StateObject *object)
+{
+  char description[MTS_DESCRIPTION_SIZE] = "state";
+  if (object->state)
+    mts_state_describe(object->state, description);
+  (void)L;
+  return mts_waiting_raise(waiting->L, status, description);
+}
+
+/* state:close([timeout]) */
 static int state_close(lua_State *L)
 {
-  mts_StateObject *object = mts_stateobject_check_live(L);
-  mts_Status status = close_state(L, object);
+  const bool has_timeout = !lua_isnoneornil(L, 2);
+  double deadline = MTS_FOREVER;
+  mts_Waiting waiting;
+  mts_StateObject *object;
+  mts_Status status;
+  bool is_done = true;
+  mts_stateobject_check_live(L);
+  if (has_timeout)
+    deadline = mts_numbers_deadline(mts_numbers_check_seconds(L, 2));
+  lua_settop(L, 1);
+  mts_waiting_open(L, &waiting, deadline);
+  object = mts_stateobject_check_live(L);
+  status = close_state(L, object, &waiting, has_timeout ? &is_done : NULL);
   if (status != MTS_OK)
-    return mts_error_raise_about(L, status, object->state);
-  return 0;
+    return raise_close(L, &waiting, status, object);
+  lua_pushboolean(L, is_done);
+  return has_timeout ? 1 : 0;
 }
 
 static const luaL_Reg state_methods[] = {{"id", state_id},
@@ -167,10 +207,13 @@ static const luaL_Reg state_methods[] = {{"id", state_id},
                                          {"async", mts_staterequest_async},
                                          {"await", mts_staterequest_await},
                                          {"tawait", mts_staterequest_tawait},
+                                         {"map", mts_map_map},
                                          {"interrupt", state_interrupt},
                                          {"close", state_close},
                                          {"own", state_own},
                                          {"stats", mts_staterequest_stats},
+                                         {"run", mts_here_run},
+                                         {"fd", mts_here_fd},
                                          {NULL, NULL}};
 
 /* ======================================================================= */
@@ -205,7 +248,7 @@ static int state_gc(lua_State *L)
   mts_StateObject *object = mts_userdata_to(L);
   if (object && object->state && !object->is_finalized) {
     object->is_finalized = true;
-    disown(L, object);
+    mts_stateobject_disown(L, object);
     mts_stateobject_release(object);
   }
   return 0;
@@ -218,10 +261,16 @@ static int state_gc(lua_State *L)
 static int state_end_of_scope(lua_State *L)
 {
   mts_StateObject *object = mts_stateobject_check(L);
-  if (object->is_owner &&
-      (mts_state_has_work(object->state) || close_state(L, object) != MTS_OK))
-    disown(L, object);
-  return 0;
+  mts_Status status = MTS_BUSY;
+  mts_Waiting waiting;
+  mts_waiting_open(L, &waiting, MTS_FOREVER);
+  if (!object->is_owner)
+    return 0;
+  if (!mts_state_has_work(object->state))
+    status = close_state(L, object, &waiting, NULL);
+  if (status != MTS_OK)
+    mts_stateobject_disown(L, object);
+  return status == MTS_DISTURBED ? lua_error(L) : 0;
 }
 
 static const luaL_Reg state_metamethods[] = {{"__tostring", state_tostring},
@@ -232,6 +281,11 @@ static const luaL_Reg state_metamethods[] = {{"__tostring", state_tostring},
 
 void mts_stateobject_push_class(lua_State *L)
 {
+  static const char *const waiting[] = {"send",  "tsend",  "async",
+                                        "await", "tawait", NULL};
   mts_userdata_push_class(L, MTS_STATE_CLASS, state_methods,
                           state_metamethods);
+  lua_getfield(L, -1, "__index");
+  mts_waiting_wrap(L, waiting);
+  lua_pop(L, 1);
 }

@@ -51,6 +51,15 @@ static inline mts_StateObject *mts_stateobject_check(lua_State *L)
   return mts_userdata_check(L, MTS_STATE_CLASS);
 }
 
+/* As mts_userdata_state, for the Lua state that the object belongs to. */
+static inline mts_State *mts_stateobject_caller(lua_State *L,
+                                                const mts_StateObject *object)
+{
+  if (object->host_state || !mts_self.has_host)
+    return object->host_state;
+  return mts_userdata_state(L);
+}
+
 /* Raises object_closed.  Returns: never.  Stack: [-0, +1, v] */
 int mts_stateobject_raise_finalized(lua_State *L);
 
@@ -67,6 +76,13 @@ static inline mts_StateObject *mts_stateobject_check_live(lua_State *L)
     mts_stateobject_raise_finalized(L);
   return object;
 }
+
+/*
+** Gives ownership back.  If it was the last, the state is closed now or when
+** the call in progress returns, or its requests are done.
+** Stack: [-0, +0, -]
+*/
+void mts_stateobject_disown(lua_State *L, mts_StateObject *object);
 
 /* Gives the reference of a finalized object back, unless a call uses it. */
 static inline void mts_stateobject_release(mts_StateObject *object)

@@ -10,13 +10,18 @@
 */
 #include "lua/staterequest.h"
 
+#include <stdlib.h>
+
 #include "core/interrupt.h"
 #include "core/registry.h"
+#include "core/thread.h"
 #include "error.h"
 #include "lua/arguments.h"
 #include "lua/futureobject.h"
 #include "lua/numbers.h"
 #include "lua/stateobject.h"
+#include "lua/userdata.h"
+#include "lua/waiting.h"
 #include "sched/queue.h"
 #include "sched/request.h"
 #include "value/transfer.h"
@@ -31,7 +36,9 @@ typedef struct Sending {
   mts_StateObject *object;
   mts_Values args;
   mts_Request *request;
-  lua_State *outer; /* which Lua thread ran in the host state before */
+  mts_Waiting waiting; /* for room, and for the answer */
+  mts_State *caller;   /* whose code it is, or NULL */
+  lua_State *outer;    /* which Lua thread ran there before */
 } Sending;
 
 /* The arguments of the request are those from the index first on. */
@@ -41,6 +48,14 @@ static void open_sending(Sending *sending, lua_State *L, int first)
   mts_transfer_scan(&sending->args, L, first);
   sending->object = mts_stateobject_check_live(L);
   lua_pop(L, 1);
+  mts_waiting_open(L, &sending->waiting, MTS_FOREVER);
+}
+
+/* The timeout for it all is the second argument. */
+static void read_timeout(Sending *sending)
+{
+  sending->waiting.patience.deadline =
+      mts_numbers_deadline(mts_numbers_check_seconds(sending->L, 2));
 }
 
 /*
@@ -63,7 +78,7 @@ static void end_sending(const Sending *sending)
   mts_StateObject *object = sending->object;
   object->calls--;
   mts_stateobject_release(object);
-  mts_interrupt_switch(object->host_state, sending->outer);
+  mts_interrupt_switch(sending->caller, sending->outer);
 }
 
 /*
@@ -77,7 +92,7 @@ static void give_up(Sending *sending, mts_Status status)
   mts_request_free(sending->request);
   end_sending(sending);
   if (status != MTS_BUSY)
-    mts_error_raise_status(sending->L, status, description);
+    mts_waiting_raise(sending->L, status, description);
 }
 
 /* Adds the values, if none needs more than memory; false: none is added. */
@@ -123,20 +138,164 @@ static void begin_sending(Sending *sending, mts_Request *request)
   if (!request)
     mts_error_raise_about(sending->L, MTS_NO_MEMORY, object->state);
   sending->request = request;
-  sending->outer = mts_interrupt_switch(object->host_state, sending->L);
+  sending->caller = mts_stateobject_caller(sending->L, object);
+  sending->outer = mts_interrupt_switch(sending->caller, sending->L);
   object->calls++; /* the object keeps the state if it is finalized */
   if (!add_plain_values(&request->future.values, &sending->args))
     encode_args(sending);
 }
 
+/* ======================================================================= */
+/* The answer                                                              */
+/* ======================================================================= */
+
+/* What is done with the request: mts_Pending.method. */
+typedef enum Method { SEND, TSEND, ASYNC, AWAIT, TAWAIT } Method;
+
 /*
-** Puts the request into the queue.  Returns false if there was no room in
-** time; raises all other errors.
+** Drops the request, whose answer nobody waits for any more.  Unless it goes
+** on unheard, it never begins or is cancelled.
 */
-static bool put_request(Sending *sending, double deadline)
+static void drop_request(lua_State *L, mts_Future *future, mts_Status status)
 {
-  const mts_Status status =
-      mts_request_put(sending->request, sending->object->host_state, deadline);
+  mts_State *host_state = mts_userdata_state(L);
+  lua_State *outer = mts_interrupt_switch(host_state, L);
+  if (status == MTS_CANCELLED)
+    (void)mts_future_cancel(future);
+  else if (mts_future_withdraw(future))
+    mts_future_release(future); /* for the request */
+  mts_future_release(future);
+  mts_interrupt_switch(host_state, outer);
+}
+
+static int return_false(lua_State *L)
+{
+  lua_pushboolean(L, false);
+  return 1;
+}
+
+/*
+** The wait for the answer is over: returns the results, or false if it is not
+** there in time: then the request never begins, or goes on unheard.
+*/
+static int finish_answer(lua_State *L, mts_Pending *pending, mts_Status status)
+{
+  mts_Future *future = pending->future;
+  const bool is_timed = pending->method == TAWAIT;
+  char description[MTS_DESCRIPTION_SIZE];
+  if (status == MTS_OK) {
+    if (is_timed)
+      lua_pushboolean(L, true);
+    return is_timed + mts_futureobject_push_answer(L, future);
+  }
+  mts_state_describe(future->state, description);
+  drop_request(L, future, status);
+  return status == MTS_BUSY ? return_false(L)
+                            : mts_waiting_raise(L, status, description);
+}
+
+/* Waits for the answer to a request that was put, and returns it. */
+static int await_answer(mts_Waiting *waiting, mts_Pending *pending)
+{
+  mts_Status status = MTS_OK;
+  pending->finish = finish_answer;
+  if (!mts_future_is_answered(pending->future)) {
+    if (mts_waiting_can_suspend(waiting))
+      return mts_waiting_suspend(waiting->L, pending, 0);
+    do {
+      status = mts_future_wait(pending->future, &waiting->patience);
+    } while (mts_waiting_goes_on(waiting, status));
+  }
+  return finish_answer(waiting->L, pending, status);
+}
+
+/* ======================================================================= */
+/* Put                                                                     */
+/* ======================================================================= */
+
+/*
+** The request is in the queue: does what is left to do.  Of an async, the
+** object of the future is on top of the stack.
+*/
+static int finish_put(mts_Waiting *waiting, mts_Request *request,
+                      Method method)
+{
+  lua_State *L = waiting->L;
+  mts_Pending pending = {.deadline = waiting->patience.deadline,
+                         .future = &request->future,
+                         .method = (char)method};
+  mts_FutureObject *object;
+  switch (method) {
+  case SEND:
+    return 0;
+  case TSEND:
+    lua_pushboolean(L, true);
+    return 1;
+  case ASYNC:
+    object = lua_touserdata(L, -1);
+    object->future = &request->future;
+    return 1;
+  case AWAIT:
+  case TAWAIT:
+    break;
+  }
+  return await_answer(waiting, &pending);
+}
+
+/* The wait of a suspended task for room is over. */
+static int finish_room(lua_State *L, mts_Pending *pending, mts_Status status)
+{
+  mts_State *s = pending->state;
+  mts_Request *request = pending->sender->request;
+  mts_Waiting waiting;
+  char description[MTS_DESCRIPTION_SIZE];
+  mts_state_describe(s, description);
+  if (!pending->sender->is_granted)
+    mts_request_free(request);
+  else if (status != MTS_OK && pending->has_future)
+    drop_request(L, &request->future, status);
+  free(pending->sender);
+  mts_state_release(s);
+  if (status == MTS_OK) {
+    mts_waiting_open(L, &waiting, pending->deadline);
+    return finish_put(&waiting, request, (Method)pending->method);
+  }
+  return status == MTS_BUSY ? return_false(L)
+                            : mts_waiting_raise(L, status, description);
+}
+
+/* Has the task wait for room. */
+static int suspend_for_room(Sending *sending, Method method)
+{
+  mts_Sender *sender = malloc(sizeof(*sender));
+  mts_Pending pending = {.finish = finish_room,
+                         .deadline = sending->waiting.patience.deadline,
+                         .sender = sender,
+                         .state = sending->object->state,
+                         .has_future = method >= ASYNC,
+                         .method = (char)method};
+  if (!sender) {
+    give_up(sending, MTS_NO_MEMORY);
+    return 0;
+  }
+  *sender =
+      (mts_Sender){.request = sending->request, .wait = &mts_self.task->wait};
+  mts_state_retain(pending.state);
+  end_sending(sending);
+  return mts_waiting_suspend(sending->L, &pending, method == ASYNC ? 1 : 0);
+}
+
+/*
+** Puts the request into the queue with the thread waiting.  Returns false if
+** there was no room in time; raises all other errors.
+*/
+static bool put_request(Sending *sending)
+{
+  mts_Status status;
+  do {
+    status = mts_request_put(sending->request, sending->caller,
+                             &sending->waiting.patience);
+  } while (mts_waiting_goes_on(&sending->waiting, status));
   if (status == MTS_OK)
     end_sending(sending);
   else
@@ -144,9 +303,38 @@ static bool put_request(Sending *sending, double deadline)
   return status == MTS_OK;
 }
 
+/* Puts the request into the queue, and does what is left to do. */
+static int put_and_finish(Sending *sending, Method method)
+{
+  const double deadline = sending->waiting.patience.deadline;
+  const mts_Patience none = mts_patience_until(0);
+  const mts_Status status =
+      mts_request_put(sending->request, sending->caller, &none);
+  if (status == MTS_BUSY && deadline > 0) {
+    if (mts_waiting_can_suspend(&sending->waiting))
+      return suspend_for_room(sending, method);
+    if (!put_request(sending))
+      return return_false(sending->L);
+  }
+  else if (status != MTS_OK) {
+    give_up(sending, status);
+    return return_false(sending->L);
+  }
+  else
+    end_sending(sending);
+  return finish_put(&sending->waiting, sending->request, method);
+}
+
 /* ======================================================================= */
-/* Send                                                                    */
+/* Methods                                                                 */
 /* ======================================================================= */
+
+/* Raises an error, before anything is sent, if the code must not wait. */
+static void check_may_wait(const Sending *sending)
+{
+  if (mts_wait_is_refused(&sending->waiting.patience))
+    mts_waiting_raise(sending->L, MTS_ENDING, "");
+}
 
 int mts_staterequest_send(lua_State *L)
 {
@@ -154,103 +342,115 @@ int mts_staterequest_send(lua_State *L)
   open_sending(&sending, L, 2);
   examine_args(&sending);
   begin_sending(&sending, mts_request_new(sending.object->state));
-  put_request(&sending, MTS_FOREVER);
-  return 0;
+  return put_and_finish(&sending, SEND);
 }
 
 int mts_staterequest_tsend(lua_State *L)
 {
   Sending sending;
-  double deadline;
   open_sending(&sending, L, 3);
-  deadline = mts_numbers_deadline(mts_numbers_check_seconds(L, 2));
+  read_timeout(&sending);
   examine_args(&sending);
   begin_sending(&sending, mts_request_new(sending.object->state));
-  lua_pushboolean(L, put_request(&sending, deadline));
-  return 1;
+  return put_and_finish(&sending, TSEND);
 }
-
-/* ======================================================================= */
-/* Await                                                                   */
-/* ======================================================================= */
 
 int mts_staterequest_async(lua_State *L)
 {
   Sending sending;
-  mts_FutureObject *object;
   int index;
   open_sending(&sending, L, 2);
-  object = mts_futureobject_push(L);
+  mts_futureobject_push(L);
   index = lua_gettop(L);
   examine_args(&sending);
   begin_sending(&sending, mts_request_new_asked(sending.object->state));
-  put_request(&sending, MTS_FOREVER);
-  object->future = &sending.request->future;
   lua_pushvalue(L, index);
-  return 1;
-}
-
-/*
-** Waits until the deadline for the answer to a request that was put, and
-** pushes it.  Returns how many results there are, or -1 if it is not there in
-** time: then the request never begins, or goes on unheard.
-*/
-static int await_answer(const Sending *sending, double deadline)
-{
-  lua_State *L = sending->L;
-  mts_Future *future = &sending->request->future;
-  char description[MTS_DESCRIPTION_SIZE];
-  const mts_Status status = mts_future_wait(future, deadline);
-  if (status == MTS_OK)
-    return mts_futureobject_push_answer(L, future);
-  mts_state_describe(future->state, description);
-  if (mts_future_withdraw(future))
-    mts_futureobject_release(L, future); /* for the request */
-  mts_futureobject_release(L, future);
-  if (status != MTS_BUSY)
-    mts_error_raise_status(L, status, description);
-  return -1;
+  return put_and_finish(&sending, ASYNC);
 }
 
 int mts_staterequest_await(lua_State *L)
 {
   Sending sending;
   open_sending(&sending, L, 2);
+  check_may_wait(&sending);
   examine_args(&sending);
   begin_sending(&sending, mts_request_new_asked(sending.object->state));
-  put_request(&sending, MTS_FOREVER);
-  return await_answer(&sending, MTS_FOREVER);
-}
-
-/*
-** Puts the request and awaits the answer, both until the deadline; 0: that has
-** passed, and nothing begins.  Returns as await_answer.
-*/
-static int await_until(Sending *sending, double deadline)
-{
-  const mts_LockWord *word = &sending->object->state->lock.word;
-  if (deadline > 0)
-    return put_request(sending, deadline) ? await_answer(sending, deadline)
-                                          : -1;
-  give_up(sending,
-          mts_lockword_is_ending(atomic_load(word)) ? MTS_CLOSED : MTS_BUSY);
-  return -1;
+  return put_and_finish(&sending, AWAIT);
 }
 
 int mts_staterequest_tawait(lua_State *L)
 {
   Sending sending;
-  double deadline;
-  int results;
+  const mts_LockWord *word;
   open_sending(&sending, L, 3);
-  deadline = mts_numbers_deadline(mts_numbers_check_seconds(L, 2));
+  read_timeout(&sending);
+  check_may_wait(&sending);
   examine_args(&sending);
   begin_sending(&sending, mts_request_new_asked(sending.object->state));
-  lua_pushboolean(L, true);
-  results = await_until(&sending, deadline);
-  if (results < 0)
-    lua_pushboolean(L, false);
-  return results < 0 ? 1 : results + 1;
+  if (sending.waiting.patience.deadline > 0)
+    return put_and_finish(&sending, TAWAIT);
+  word = &sending.object->state->lock.word; /* nothing begins */
+  give_up(&sending,
+          mts_lockword_is_ending(atomic_load(word)) ? MTS_CLOSED : MTS_BUSY);
+  return return_false(L);
+}
+
+/* ======================================================================= */
+/* Calls of a state that has a thread of its own                           */
+/* ======================================================================= */
+
+/*
+** Whether the thread that runs s, another one, has other things to do: it does
+** not begin a call at once.
+*/
+static bool runs_when_it_likes(const mts_State *s)
+{
+  return s->is_host && atomic_load(&s->own_thread) != mts_thread_id();
+}
+
+/*
+** Waits until the thread of the state has begun the call, and for its results,
+** which it pushes.  Returns how many there are, or -1 if the thread did not
+** begin in time.
+*/
+static int await_call(Sending *sending)
+{
+  lua_State *L = sending->L;
+  mts_Request *request = sending->request;
+  mts_Future *future = &request->future;
+  mts_Patience *patience = &sending->waiting.patience;
+  mts_Pending pending = {.future = future, .method = AWAIT};
+  const bool begins = request->is_first && !runs_when_it_likes(future->state);
+  mts_Status status = MTS_BUSY;
+  if (patience->deadline > 0 && !begins)
+    do {
+      status = mts_future_wait(future, patience);
+    } while (mts_waiting_goes_on(&sending->waiting, status));
+  if (status == MTS_BUSY && !begins && mts_future_withdraw(future)) {
+    mts_futureobject_release(L, future);
+    mts_futureobject_release(L, future);
+    return -1;
+  }
+  patience->deadline = MTS_FOREVER; /* that was for getting in */
+  while (status == MTS_BUSY) {
+    do {
+      status = mts_future_wait(future, patience);
+    } while (mts_waiting_goes_on(&sending->waiting, status));
+  }
+  return finish_answer(L, &pending, status);
+}
+
+int mts_staterequest_call(lua_State *L, int first, double timeout)
+{
+  Sending sending;
+  open_sending(&sending, L, first);
+  sending.waiting.patience.deadline = mts_numbers_deadline(timeout);
+  sending.waiting.patience.host = NULL; /* it goes on until it is back */
+  examine_args(&sending);
+  begin_sending(&sending, mts_request_new_asked(sending.object->state));
+  sending.request->is_call = true;
+  put_request(&sending);
+  return await_call(&sending);
 }
 
 /* ======================================================================= */
@@ -284,6 +484,6 @@ int mts_staterequest_stats(lua_State *L)
   }
   set_field(L, "owners", owners);
   set_field(L, "queue", stats.waiting);
-  set_field(L, "tasks", stats.is_under_way);
+  set_field(L, "tasks", stats.under_way);
   return 1;
 }

@@ -18,6 +18,16 @@ int mts_staterequest_async(lua_State *L);
 int mts_staterequest_await(lua_State *L);
 int mts_staterequest_tawait(lua_State *L);
 
+/*
+** The call of a state that has a thread of its own by another thread: a
+** request that waits in line.  The arguments are those from the index first
+** on; object and arguments are all that is on the stack.
+** timeout: seconds until it has to have begun.
+** Returns: how many results have been pushed; -1 if it has not begun in time.
+** Stack: [-0, +n, v]
+*/
+int mts_staterequest_call(lua_State *L, int first, double timeout);
+
 /* state:stats() */
 int mts_staterequest_stats(lua_State *L);
 

@@ -12,6 +12,7 @@ void mts_userdata_push_context(lua_State *L, lua_CFunction open_module)
 {
   mts_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
   *context = (mts_Context){.host_state = mts_anchor_find_state(L),
+                           .main = mts_compat_mainthread(L),
                            .open_module = open_module};
 }
 

@@ -30,6 +30,9 @@ MTS_BEGIN_HIDDEN
 
 typedef struct mts_Context {
   mts_State *host_state;     /* the state that this Lua state is, or NULL */
+  lua_State *main;           /* the main Lua thread, or NULL: not known */
+  mts_State *here_state;     /* see here.c; without host_state, or NULL */
+  bool has_ended;            /* it was closed with the Lua state */
   lua_CFunction open_module; /* opens the module in new states */
   mts_GcPressure pressure;   /* of the states that were made here */
 } mts_Context;
@@ -37,6 +40,16 @@ typedef struct mts_Context {
 static inline mts_Context *mts_userdata_context(lua_State *L)
 {
   return lua_touserdata(L, MTS_CONTEXT);
+}
+
+/*
+** The state whose code runs in L, be it one that the module has made or not,
+** or NULL: what mts_interrupt_switch gets when code of others is to run.
+*/
+static inline mts_State *mts_userdata_state(lua_State *L)
+{
+  const mts_Context *context = mts_userdata_context(L);
+  return context->host_state ? context->host_state : context->here_state;
 }
 
 /*

@@ -8,6 +8,9 @@
 */
 #include "luaapi/compat.h"
 
+#include <stdarg.h>
+#include <string.h>
+
 #if LUA_VERSION_NUM >= 505
 
 /* KB; a step does the work that is due for so many, even if it is larger. */
@@ -148,6 +151,51 @@ int mts_compat_newmetatable(lua_State *L, const char *name)
 #endif
 
 #if LUA_VERSION_NUM < 502
+
+#undef luaL_argerror
+#undef luaL_error
+
+/* The level of the function that runs, or of the one that only calls it. */
+static int level_of_running(lua_State *L)
+{
+  lua_Debug ar;
+  return lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) &&
+                 strcmp(ar.source, MTS_COMPAT_WRAPPERS) == 0
+             ? 1
+             : 0;
+}
+
+bool mts_compat_wraps_native(lua_State *L)
+{
+  lua_Debug ar;
+  lua_pushvalue(L, -1);
+  lua_getinfo(L, ">S", &ar);
+  return *ar.what == 'C' || strcmp(ar.source, MTS_COMPAT_WRAPPERS) == 0;
+}
+
+int mts_compat_error(lua_State *L, const char *format, ...)
+{
+  va_list arguments;
+  luaL_where(L, level_of_running(L) + 1);
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int mts_compat_argerror(lua_State *L, int arg, const char *message)
+{
+  lua_Debug ar;
+  if (!lua_getstack(L, level_of_running(L), &ar))
+    return mts_compat_error(L, "bad argument #%d (%s)", arg, message);
+  lua_getinfo(L, "n", &ar);
+  if (strcmp(ar.namewhat, "method") == 0 && --arg == 0)
+    return mts_compat_error(L, "calling '%s' on bad self (%s)", ar.name,
+                            message);
+  return mts_compat_error(L, "bad argument #%d to '%s' (%s)", arg,
+                          ar.name ? ar.name : "?", message);
+}
 
 void mts_compat_requiref(lua_State *L, const char *name, lua_CFunction open,
                          int is_global)

@@ -53,6 +53,9 @@ MTS_BEGIN_HIDDEN
 /* Whether luaL_newmetatable leaves the name in the metatable, as __name. */
 #define MTS_METATABLES_HAVE_NAMES (LUA_VERSION_NUM >= 503)
 
+/* Whether unpack is a global, and perhaps no field of table. */
+#define MTS_UNPACK_IS_GLOBAL (LUA_VERSION_NUM < 502)
+
 /*
 ** Whether pushing a light userdata can raise an error: LuaJIT keeps the upper
 ** bits of all in a table.
@@ -86,6 +89,29 @@ MTS_BEGIN_HIDDEN
 /* Whether a hook is set for all Lua threads of a state together. */
 #define MTS_HOOKS_ARE_GLOBAL MTS_LUAJIT
 
+/*
+** The main Lua thread of the state that L belongs to; in 5.1 and LuaJIT only
+** if that is L, otherwise NULL.
+** Stack: [-0, +0, -]
+*/
+static inline lua_State *mts_compat_mainthread(lua_State *L)
+{
+#if LUA_VERSION_NUM >= 502
+  lua_State *main;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+#else
+  bool is_main = lua_pushthread(L);
+  lua_pop(L, 1);
+  return is_main ? L : NULL;
+#endif
+}
+
+/* Whether there are to-be-closed variables. */
+#define MTS_HAS_CLOSE (LUA_VERSION_NUM >= 504)
+
 /* Whether a coroutine can close itself. */
 #define MTS_CAN_CLOSE_RUNNING (LUA_VERSION_NUM >= 505)
 
@@ -107,6 +133,21 @@ void mts_compat_gcpressure(lua_State *L, int kb);
 */
 int mts_compat_lastcall(lua_State *L, int count);
 
+/*
+** The value that a userdata, made by lua_newuserdatauv with one, keeps alive:
+** a table.  Before 5.2 it is some other table until it is set.
+*/
+#if LUA_VERSION_NUM >= 504
+#define mts_compat_setuservalue(L, index) lua_setiuservalue(L, index, 1)
+#define mts_compat_getuservalue(L, index) lua_getiuservalue(L, index, 1)
+#elif LUA_VERSION_NUM >= 502
+#define mts_compat_setuservalue(L, index) lua_setuservalue(L, index)
+#define mts_compat_getuservalue(L, index) lua_getuservalue(L, index)
+#else
+#define mts_compat_setuservalue(L, index) lua_setfenv(L, index)
+#define mts_compat_getuservalue(L, index) lua_getfenv(L, index)
+#endif
+
 /* Whether coroutine.wrap puts a position in front of an error value. */
 #if LUA_VERSION_NUM < 503 && !MTS_LUAJIT
 #define mts_compat_iserrortext(L, index) lua_isstring(L, index)
@@ -122,6 +163,14 @@ int mts_compat_lastcall(lua_State *L, int count);
 #define mts_compat_isindex(L, index, n)                                       \
   (lua_type(L, index) == LUA_TNUMBER &&                                       \
    lua_tonumber(L, index) == (lua_Number)(n))
+#endif
+
+/* Whether the function on top of the stack is a C function, or wraps one. */
+#if LUA_VERSION_NUM >= 502
+#define mts_compat_isnative(L) lua_iscfunction(L, -1)
+#else
+#define mts_compat_isnative(L) mts_compat_wraps_native(L)
+bool mts_compat_wraps_native(lua_State *L);
 #endif
 
 /* Whether it can be found out, and be made, that functions share upvalues. */
@@ -164,7 +213,19 @@ int mts_compat_newmetatable(lua_State *L, const char *name);
 
 #if LUA_VERSION_NUM < 502
 
+/*
+** The name of the code of functions that only call others (lua/waiting.h):
+** errors in these are raised as if they were called by the caller of that.
+*/
+#define MTS_COMPAT_WRAPPERS "=mtstates"
+#define luaL_argerror mts_compat_argerror
+#define luaL_error mts_compat_error
+
+int mts_compat_argerror(lua_State *L, int arg, const char *message);
+int mts_compat_error(lua_State *L, const char *format, ...);
+
 #define LUA_OK 0
+#define lua_rawlen(L, index) lua_objlen(L, index)
 #define lua_pushglobaltable(L) lua_pushvalue(L, LUA_GLOBALSINDEX)
 #define luaL_requiref mts_compat_requiref
 

@@ -14,6 +14,7 @@
 #include "async_util.h"
 #include "core/thread.h"
 #include "sched/log.h"
+#include "sched/ownthread.h"
 #include "sched/queuelist.h"
 #include "sched/worker.h"
 
@@ -23,13 +24,27 @@
 static size_t count_lost(void)
 {
   size_t count = mts_queuelist_count();
-  return mts_self.worker && count > 0 ? count - 1 : count;
+  return atomic_load(&mts_self.served) && count > 0 ? count - 1 : count;
 }
 
-static void stop_running(void)
+/*
+** States that are closed by threads of the module are, but for what takes
+** long. One that goes from one step to the next can be missed, so looks twice.
+*/
+static void finish_closing(double end)
 {
-  const double end = mts_clock_now() + PATIENCE;
-  while (mts_worker_count_running() > 0 && mts_clock_now() < end) {
+  int quiet = 0;
+  while (quiet < 2 && mts_clock_now() < end) {
+    quiet = mts_queuelist_has_closing() ? 0 : quiet + 1;
+    if (quiet < 2)
+      mts_clock_pause();
+  }
+}
+
+static void stop_running(double end)
+{
+  while (mts_worker_count_running() + mts_ownthread_count_running() > 0 &&
+         mts_clock_now() < end) {
     mts_queuelist_interrupt();
     mts_clock_pause();
   }
@@ -37,13 +52,15 @@ static void stop_running(void)
 
 void mts_ending_run(void)
 {
+  const double end = mts_clock_now() + PATIENCE;
   size_t lost;
   if (!mts_worker_takes_requests())
     return;
+  finish_closing(end);
   mts_worker_stop_requests();
   mts_log_stop();
   lost = count_lost();
-  stop_running();
+  stop_running(end);
   if (lost > 0)
     fprintf(stderr,
             "mtstates: %zu request%s lost at the end of the process; "

@@ -1,38 +1,46 @@
 /*
-** future.c - the answer to a request, there or still to be given
+** future.c - the answer to a request or promise, there or still to be given
 **
-** A future is the front part of its request, in the same block.  It has a
-** reference for the request, until that is answered, and one for each object,
-** message or thread that can ask for the answer.  So whoever gives the last
-** reference back sees whether there is an answer, and whether it is an error
-** that nobody has got.
+** A future is the front part of its request, or promise (promise.c), in the
+** same block.  It has a reference for that, until it is answered, and one for
+** each object, message or thread that can ask for the answer.  So whoever
+** gives the last reference back sees whether there is an answer, and whether
+** it is an error that nobody has got.
 **
 ** The answer is written by the thread that answers, before is_answered is set,
-** and constant from then on.  Threads that wait are in a list, each with an
-** event of its own; the mutex guards the list, and whether is_answered becomes
-** true before or after a thread enters it.  The events are woken without the
-** mutex; a thread that wakes up does not need the mutex either.
+** and constant from then on.  The mutex guards the list of threads that wait,
+** and whether is_answered becomes true before or after a thread enters it.
+**
+** A request is cancelled in one of three ways, according to how far it is:
+**
+** 1. It is in the queue: it is taken out, and answered.
+** 2. The state knows the task: it is hit (interrupt.c).
+** 3. Its task is suspended: the wait is ended.
+** 4. Its answer is deferred (deferral.c): it is answered.
+** 5. It is on the way from one of these to the next: is_untold stays set.
+**
+** The canceller sets is_untold and then looks for 2, 3 and 4, in this order.
+** The thread that holds the state makes known that the request is in one of
+** these, and then looks at is_untold.  So one of both finds the other; and who
+** clears is_untold tells the code, so that it is told once.
 */
 #include "sched/future.h"
 
 #include <sched.h>
 #include <string.h>
 
-#include "base/event.h"
+#include "core/interrupt.h"
 #include "core/thread.h"
 #include "error.h"
+#include "sched/deferral.h"
 #include "sched/log.h"
+#include "sched/promise.h"
 #include "sched/queue.h"
+#include "sched/task.h"
 #include "sched/worker.h"
 
 /* How long a thread looks for an answer before it sleeps. */
 #define LOOK_SECONDS 50e-6
-
-/* A thread that waits; lives on its stack. */
-struct mts_FutureWait {
-  mts_Event answered;
-  mts_FutureWait *next;
-};
 
 void mts_future_retain(mts_Future *future)
 {
@@ -43,25 +51,32 @@ void mts_future_retain(mts_Future *future)
 /* The end                                                                 */
 /* ======================================================================= */
 
-static bool is_unseen_error(const mts_Future *future)
+/* The text of an error that is to be logged, or NULL. */
+static const char *unseen_error(const mts_Future *future, size_t *length)
 {
-  return (future->status == MTS_RAISED || future->status == MTS_NO_MEMORY) &&
-         !atomic_load_explicit(&future->is_read, memory_order_relaxed);
-}
-
-static void log_error(const mts_Future *future)
-{
-  if (future->status == MTS_RAISED)
-    mts_log_error(future->state, future->text.data, future->text.length);
-  else
-    mts_log_error(future->state, mts_error_no_memory,
-                  strlen(mts_error_no_memory));
+  const mts_Request *request = (const mts_Request *)future;
+  const char *text = NULL;
+  if (atomic_load_explicit(&future->is_read, memory_order_relaxed) ||
+      (!request->is_send && atomic_load(&request->asked.source))) /* says it */
+    return NULL;
+  if (future->status == MTS_RAISED) {
+    *length = request->text.length;
+    return request->text.data;
+  }
+  if (future->status == MTS_NO_MEMORY)
+    text = mts_error_no_memory;
+  else if (future->status == MTS_ABANDONED)
+    text = mts_promise_abandoned;
+  *length = text ? strlen(text) : 0;
+  return text;
 }
 
 static void end_future(mts_Future *future)
 {
-  if (is_unseen_error(future))
-    log_error(future);
+  size_t length;
+  const char *text = unseen_error(future, &length);
+  if (text)
+    mts_log_error(future->state, text, length);
   mts_request_free((mts_Request *)future);
 }
 
@@ -76,39 +91,26 @@ void mts_future_release(mts_Future *future)
 /* The answer                                                              */
 /* ======================================================================= */
 
-/* So many threads are woken at a time. */
-#define WAKE_AT_ONCE 16
-
-/*
-** Tells the threads that wait that there is an answer.  After mts_event_set a
-** thread can be gone, and its event with it.
-** Returns: how many there are in events, to be woken.
-*/
-static int tell_waiting(mts_Future *future, mts_Event *events[WAKE_AT_ONCE])
-    MTS_REQUIRES(future->mutex)
+mts_Future *mts_future_read(mts_Future *future)
 {
-  int count = 0;
-  while (future->first_wait && count < WAKE_AT_ONCE) {
-    mts_FutureWait *wait = future->first_wait;
-    future->first_wait = wait->next;
-    if (mts_event_set(&wait->answered))
-      events[count++] = &wait->answered;
-  }
-  return count;
+  mts_Future *source;
+  while ((source = atomic_load(&mts_request_asked(future)->source)) != NULL)
+    future = source;
+  atomic_store_explicit(&future->is_read, true, memory_order_relaxed);
+  return future;
 }
 
 static void wake_waiting(mts_Future *future)
 {
-  mts_Event *events[WAKE_AT_ONCE];
-  int count, i;
+  mts_Wakes wakes;
   do {
-    mts_mutex_lock(&future->mutex);
+    wakes = MTS_NO_WAKES;
+    mts_mutex_lock(&mts_request_asked(future)->mutex);
     atomic_store_explicit(&future->is_answered, true, memory_order_release);
-    count = tell_waiting(future, events);
-    mts_mutex_unlock(&future->mutex);
-    for (i = 0; i < count; i++)
-      mts_event_wake(events[i]);
-  } while (count == WAKE_AT_ONCE);
+    mts_waitlist_finish(&mts_request_asked(future)->waits, MTS_OK, &wakes);
+    mts_mutex_unlock(&mts_request_asked(future)->mutex);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
 }
 
 void mts_future_answer(mts_Future *future)
@@ -123,50 +125,61 @@ void mts_future_answer(mts_Future *future)
 
 void mts_future_fail(mts_Future *future, mts_Status status)
 {
+  mts_codec_free(&future->values); /* the arguments, which nobody reads */
   future->status = status;
   mts_future_answer(future);
 }
+
+/* ======================================================================= */
+/* Cancel                                                                  */
+/* ======================================================================= */
 
 bool mts_future_withdraw(mts_Future *future)
 {
   return mts_queue_withdraw((mts_Request *)future);
 }
 
+bool mts_future_cancel(mts_Future *future)
+{
+  mts_Request *request = (mts_Request *)future;
+  if (mts_future_is_answered(future))
+    return false;
+  if (!future->state)
+    return mts_promise_fail(future, MTS_CANCELLED);
+  if (mts_future_withdraw(future)) {
+    mts_future_fail(future, MTS_CANCELLED);
+    return true;
+  }
+  if (mts_worker_is_forked())
+    return false;
+  atomic_store(&request->is_cancelled, true);
+  atomic_store(&request->is_untold, true);
+  if (!mts_interrupt_cancel(future->state, request, &request->is_untold) &&
+      !mts_task_cancel(request))
+    (void)mts_deferral_cancel(request);
+  return true;
+}
+
 /* ======================================================================= */
 /* Wait                                                                    */
 /* ======================================================================= */
 
-/* Returns: false if the future is answered. */
-static bool enlist(mts_Future *future, mts_FutureWait *wait)
+bool mts_future_enlist(mts_Future *future, mts_Wait *wait)
 {
   bool is_answered;
-  mts_mutex_lock(&future->mutex);
+  mts_mutex_lock(&mts_request_asked(future)->mutex);
   is_answered = mts_future_is_answered(future);
-  if (!is_answered) {
-    wait->next = future->first_wait;
-    future->first_wait = wait;
-  }
-  mts_mutex_unlock(&future->mutex);
+  if (!is_answered)
+    mts_waitlist_add(&mts_request_asked(future)->waits, wait);
+  mts_mutex_unlock(&mts_request_asked(future)->mutex);
   return !is_answered;
 }
 
-/*
-** For a thread whose deadline has passed.
-** Returns: false if it is not in the list any more: the future is answered.
-*/
-static bool delist(mts_Future *future, const mts_FutureWait *wait)
+void mts_future_delist(mts_Future *future, mts_Wait *wait)
 {
-  mts_FutureWait **link;
-  bool is_listed;
-  mts_mutex_lock(&future->mutex);
-  link = &future->first_wait;
-  while (*link && *link != wait)
-    link = &(*link)->next;
-  is_listed = *link != NULL;
-  if (is_listed)
-    *link = wait->next;
-  mts_mutex_unlock(&future->mutex);
-  return is_listed;
+  mts_mutex_lock(&mts_request_asked(future)->mutex);
+  mts_waitlist_remove(&mts_request_asked(future)->waits, wait);
+  mts_mutex_unlock(&mts_request_asked(future)->mutex);
 }
 
 /*
@@ -183,26 +196,34 @@ static void look_for_answer(const mts_Future *future, double deadline)
     sched_yield();
 }
 
-mts_Status mts_future_wait(mts_Future *future, double deadline)
+/* Who answers the request is who holds the state, now or when it begins. */
+static mts_Status wait_for_answer(mts_Future *future,
+                                  const mts_Patience *patience)
 {
-  mts_FutureWait wait;
-  bool is_in_time = true;
-  if (!mts_self.worker && !mts_worker_is_forked())
-    look_for_answer(future, deadline);
+  mts_ThreadWait wait;
+  mts_Status status = mts_wait_begin(&wait, patience);
+  if (status != MTS_OK)
+    return status;
+  if (mts_future_enlist(future, &wait.wait)) {
+    status = mts_wait_sleep(&wait, patience, future->state, future);
+    if (status != MTS_OK)
+      mts_future_delist(future, &wait.wait);
+  }
+  mts_wait_end(&wait, status);
+  return status;
+}
+
+mts_Status mts_future_wait(mts_Future *future, const mts_Patience *patience)
+{
   if (mts_future_is_answered(future))
     return MTS_OK;
   if (mts_worker_is_forked()) /* only the parent gets the answer */
     return MTS_FORKED;
-  if (deadline == MTS_FOREVER &&
-      mts_lock_is_held(&future->state->lock, mts_thread_id()))
-    return MTS_DEADLOCK;
-  if (!mts_thread_begin_wait())
-    return MTS_NO_MEMORY;
-  mts_event_init(&wait.answered);
-  if (enlist(future, &wait))
-    is_in_time =
-        mts_event_wait(&wait.answered, deadline) || !delist(future, &wait);
-  mts_event_destroy(&wait.answered);
-  mts_thread_end_wait();
-  return is_in_time ? MTS_OK : MTS_BUSY;
+  if (mts_wait_is_refused(patience))
+    return MTS_ENDING;
+  if (!mts_self.worker)
+    look_for_answer(future, patience->deadline);
+  if (mts_future_is_answered(future))
+    return MTS_OK;
+  return wait_for_answer(future, patience);
 }

@@ -1,5 +1,5 @@
 /*
-** future.h - the answer to a request, there or still to be given
+** future.h - the answer to a request or promise, there or still to be given
 */
 #ifndef MTS_FUTURE_H
 #define MTS_FUTURE_H
@@ -10,19 +10,18 @@
 #include <stdbool.h>
 
 #include "async_util.h"
+#include "core/wait.h"
 #include "state.h"
 #include "util.h"
 #include "value/codec.h"
 
 MTS_BEGIN_HIDDEN
 
-typedef struct mts_FutureWait mts_FutureWait;
-
 /*
-** Front part of a request; see future.c.  The answer is status, with MTS_OK
-** values, the results; with MTS_RAISED text, the error, and, if has_value is
-** true, values, the error value; other statuses, as MTS_CLOSED, say it all.
-** What nobody can wait for, a send, uses the first part only.
+** Front part of a request or of a promise; see future.c.  The answer is
+** status, with MTS_OK values, the results; with MTS_RAISED text (see
+** request.h), the error, and, if has_value is true, values, the error value;
+** other statuses, as MTS_CLOSED, say it all.
 */
 typedef struct mts_Future {
   atomic_size_t references;
@@ -30,12 +29,8 @@ typedef struct mts_Future {
   atomic_bool is_read;     /* somebody has got the answer */
   bool has_value;
   mts_Status status;
-  mts_State *state;   /* that was asked */
+  mts_State *state;   /* that was asked; NULL: it is that of a promise */
   mts_Message values; /* until the request has been run, the arguments */
-  mts_Buffer text;    /* with MTS_RAISED */
-
-  mts_Mutex mutex;
-  mts_FutureWait *first_wait; /* threads that wait, guarded by mutex */
 } mts_Future;
 
 /* Thread safe. */
@@ -58,21 +53,16 @@ static inline bool mts_future_is_answered(const mts_Future *future)
 
 /*
 ** Notes that the caller gives the answer to Lua code: it need not be logged.
+** Returns: the future with the answer, as long as the caller has that one.
 */
-static inline void mts_future_note_read(mts_Future *future)
-{
-  atomic_store_explicit(&future->is_read, true, memory_order_relaxed);
-}
+mts_Future *mts_future_read(mts_Future *future);
 
 /*
-** Waits until there is an answer.  deadline: a point of the clock.
-** Locks: takes future->mutex.
-** Returns: MTS_OK; MTS_BUSY if the deadline has passed; MTS_NO_MEMORY if the
-** thread is a worker and nothing can take its place; MTS_FORKED;
-** MTS_DEADLOCK if there is no deadline and the thread itself keeps the state
-** from answering.
+** Waits until there is an answer.
+** Locks: takes the mutex of the future, and those of mts_wait_begin.
+** Returns: MTS_OK; MTS_FORKED; what mts_wait_begin and mts_wait_sleep return.
 */
-mts_Status mts_future_wait(mts_Future *future, double deadline);
+mts_Status mts_future_wait(mts_Future *future, const mts_Patience *patience);
 
 /*
 ** Takes the request back, if it has not begun: it never begins.
@@ -83,11 +73,28 @@ mts_Status mts_future_wait(mts_Future *future, double deadline);
 bool mts_future_withdraw(mts_Future *future);
 
 /*
+** Cancels the request: it never begins, or its code raises `cancelled`.  A
+** promise is answered with that.
+** Locks: takes those of mts_interrupt_cancel; no mutex may be held: states can
+** be closed.
+** Returns: false if there is an answer already.
+*/
+bool mts_future_cancel(mts_Future *future);
+
+/*
 ** The answer, which the caller has stored, is complete.
-** Locks: takes future->mutex; no mutex may be held.
+** Locks: takes the mutex of the future; no mutex may be held.
 ** Owns: takes the reference of the request.
 */
 void mts_future_answer(mts_Future *future);
+
+/*
+** The wait is finished when there is an answer; false: there is one already.
+** mts_future_delist: the wait is not known there any more.
+** Locks: take the mutex of the future.
+*/
+bool mts_future_enlist(mts_Future *future, mts_Wait *wait);
+void mts_future_delist(mts_Future *future, mts_Wait *wait);
 
 /* The same with a status without a text. */
 void mts_future_fail(mts_Future *future, mts_Status status);

@@ -5,7 +5,8 @@
 ** waits for room there.  What it cannot take goes to stderr, and so does what
 ** it says of itself.  The module is one of its owners.
 **
-** The mutex is a leaf; it guards which state is the logger.
+** The mutexes are leaves; one guards which state is the logger, the other
+** keeps lines apart.
 */
 #include "sched/log.h"
 
@@ -19,6 +20,7 @@
 static atomic_bool is_stopped;
 
 static mts_Mutex log_mutex = MTS_MUTEX_INIT;
+static mts_Mutex line_mutex = MTS_MUTEX_INIT;       /* of stderr */
 static mts_State *logger MTS_GUARDED_BY(log_mutex); /* NULL: stderr */
 
 /* Returns: the logger, with a reference; NULL if it is stderr. */
@@ -34,14 +36,27 @@ static mts_State *get_logger(void)
 }
 
 /* The text can have zero bytes. */
-static void write_line(const char *kind, size_t kind_length, const char *text,
-                       size_t length)
+static void write_parts(const char *kind, size_t kind_length, const char *text,
+                        size_t length)
 {
   fputs("mtstates: ", stderr);
   fwrite(kind, 1, kind_length, stderr);
   fputs(": ", stderr);
   fwrite(text, 1, length, stderr);
   fputc('\n', stderr);
+}
+
+/* Threads do not mix their lines; there is one only in the child of a fork. */
+static void write_line(const char *kind, size_t kind_length, const char *text,
+                       size_t length)
+{
+  if (mts_worker_is_forked()) {
+    write_parts(kind, kind_length, text, length);
+    return;
+  }
+  mts_mutex_lock(&line_mutex);
+  write_parts(kind, kind_length, text, length);
+  mts_mutex_unlock(&line_mutex);
 }
 
 /* Adds what the logger gets: kind, text, name and id of the state. */
@@ -61,12 +76,13 @@ static bool fill_message(mts_Message *message, const char *kind,
 static bool send(mts_State *to, const char *kind, const mts_State *s,
                  const char *text, size_t length)
 {
+  const mts_Patience none = mts_patience_until(0);
   mts_Request *request = mts_request_new(to);
   if (!request)
     return false;
   request->is_log = true;
   if (fill_message(&request->future.values, kind, s, text, length) &&
-      mts_request_put(request, NULL, 0) == MTS_OK)
+      mts_request_put(request, NULL, &none) == MTS_OK)
     return true;
   mts_request_free(request);
   return false;

@@ -16,6 +16,8 @@
 **    the next one after two, four ticks and so on, as threads that compute
 **    share the processors.
 **
+** 5. Timers that are due are run, if no parked worker looks at them in time.
+**
 ** There are MOST_REPLACED such replacements at most.  A worker that was
 ** replaced takes a token again when its turn ends, as after a wait.
 **
@@ -30,6 +32,7 @@
 #include "core/watch.h"
 #include "sched/log.h"
 #include "sched/queuelist.h"
+#include "sched/timer.h"
 #include "sched/worker.h"
 
 #define TICK 0.01 /* seconds */
@@ -172,10 +175,17 @@ static bool has_filled_slot(void) MTS_REQUIRES(mts_pool.mutex)
   return worker != NULL;
 }
 
+/* Whether there is a timer for which no parked worker is going to wake up. */
+static bool lacks_keeper(void)
+{
+  const double next = mts_timer_next();
+  return next != MTS_FOREVER && next < mts_pool_keeper_until();
+}
+
 static bool has_something_due(void) MTS_REQUIRES(mts_pool.mutex)
 {
   return mts_pool.first_runnable || has_filled_slot() ||
-         atomic_load(&has_senders);
+         atomic_load(&has_senders) || lacks_keeper();
 }
 
 /* Called by the watcher. */
@@ -187,6 +197,7 @@ static double tick(mts_Watch *unused)
   (void)unused;
   if (atomic_exchange(&has_senders, false))
     mts_queuelist_wake_senders();
+  mts_timer_look();
   mts_mutex_lock(&mts_pool.mutex);
   replace_blocked(look_at_all(&computing));
   replace_computing(computing);
@@ -212,6 +223,12 @@ void mts_monitor_start(void)
   if (!atomic_load(&is_on) && !atomic_exchange(&is_on, true) &&
       !mts_watch_start(&watch, tick, TICK))
     atomic_store(&is_on, mts_watch_is_on(&watch)); /* not without thread */
+}
+
+void mts_monitor_note_timers(void)
+{
+  if (lacks_keeper())
+    mts_monitor_start();
 }
 
 void mts_monitor_report(void)

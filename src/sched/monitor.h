@@ -23,6 +23,12 @@ void mts_monitor_forget(mts_Worker *worker) MTS_REQUIRES(mts_pool.mutex);
 /* Notes that a queue has senders to be woken; see queue.c. */
 void mts_monitor_note_senders(void);
 
+/*
+** Timers are pending, and the worker goes on with something that can take
+** long.
+*/
+void mts_monitor_note_timers(void);
+
 /* Logs the warning that is due.  Locks: no mutex may be held. */
 void mts_monitor_report(void);
 

@@ -99,6 +99,11 @@ static bool wake_searcher(mts_Event **event) MTS_REQUIRES(mts_pool.mutex)
 {
   mts_Worker *worker = mts_pool.first_parked;
   *event = NULL;
+  if (mts_self.worker && mts_self.worker->is_parked)
+    worker = mts_self.worker; /* it has looked at the timers */
+  else if (worker && worker == atomic_load(&mts_pool.keeper) &&
+           worker->next_parked)
+    worker = worker->next_parked;
   if (!worker)
     return mts_workerthread_start();
   worker->is_searching = mts_pool.has_searcher = true;

@@ -55,7 +55,9 @@ typedef struct mts_Pool {
   size_t begun;           /* how many were taken, ever */
   mts_Worker *first;      /* of all workers */
   mts_Worker *first_parked;
-  int wanted;       /* tokens that there are */
+  mts_Worker *_Atomic keeper; /* of these, that wakes up for the next timer, */
+  _Atomic double keeper_until; /* at that point of the clock */
+  int wanted;                  /* tokens that there are */
   int idle;         /* of these, that no worker has; < 0: there are too many */
   unsigned started; /* workers, ever */
   int threads;      /* workers */
@@ -67,6 +69,13 @@ typedef struct mts_Pool {
 } mts_Pool;
 
 extern mts_Pool mts_pool;
+
+/* When a parked worker is going to look at the timers. */
+static inline double mts_pool_keeper_until(void)
+{
+  return atomic_load(&mts_pool.keeper) ? atomic_load(&mts_pool.keeper_until)
+                                       : MTS_FOREVER;
+}
 
 /* Adds to the end of the run queue; takes its head, or NULL. */
 void mts_pool_push(mts_Queue *queue) MTS_REQUIRES(mts_pool.mutex);

@@ -1,45 +1,57 @@
 /*
-** queue.c - the requests of a state that have not begun
+** queue.c - the requests of a state that have not begun, and its turns
 **
 ** A state gets its queue with the first request, and keeps it.  The queue is a
 ** list of requests, in the order in which they begin, and a list of senders
 ** that wait for room, in the order in which they get it.
 **
-** The senders are in room.c.
+** The senders are in room.c, and how the queue is closed in queueclose.c.
 **
 ** Invariants, with the mutex free:
 **
-** 1. If the status is idle, there are no requests and no turn is in progress.
-**    Otherwise the queue is known in one place, which status names, and only
-**    who takes it from there changes the status, but for closing.
+** 1. If the status is idle, there are no ready tasks, and no requests that may
+**    begin, and no turn is in progress.  Requests may not begin while a task
+**    waits for room, or as many are under way as may be: what ends that is
+**    part of a turn, which goes on with them.  If the status is not idle, the
+**    queue is known in one place, which status names, and only who takes it
+**    from there changes the status, but for closing.
 ** 2. If a sender is without room, the queue is full.
 ** 3. The queue has a reference to its state until that is closed and the queue
 **    is idle.
-** 4. Once is_closed is true there are no requests, and senders leave at once.
+** 4. Once is_closed is true there are no requests, and senders leave at once;
+**    no task goes on: who closes the state closes them (taskrun.c).
 **
 ** The mutex is a leaf, but for a list of all queues, whose mutex is before it.
 */
 #include "sched/queue.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/event.h"
-#include "sched/log.h"
 #include "sched/monitor.h"
 #include "sched/queuelist.h"
 #include "sched/room.h"
+#include "sched/task.h"
 #include "sched/worker.h"
+
+/* As many tasks, or requests, go on one after the other. */
+#define MOST_STREAK 16
 
 /* ======================================================================= */
 /* The queue of a state                                                    */
 /* ======================================================================= */
 
+static void free_unknown(mts_Queue *queue)
+{
+  mts_event_destroy(&queue->own_wake_up);
+  mts_mutex_destroy(&queue->mutex);
+  free(queue);
+}
+
 void mts_queue_free(mts_Queue *queue)
 {
   mts_queuelist_remove(queue);
-  mts_mutex_destroy(&queue->mutex);
-  free(queue);
+  mts_task_free_idle(queue);
+  free_unknown(queue);
 }
 
 /* Returns: the queue, which another thread may have made; NULL: no memory. */
@@ -52,10 +64,16 @@ static mts_Queue *make_queue(mts_State *s)
   queue->state = s;
   queue->limit = s->queue_limit;
   queue->has_reference = true;
+  atomic_init(&queue->notices, 0);
+  atomic_init(&queue->has_more, false);
+  queue->tasks.limit = s->task_limit;
+  queue->has_own_thread = s->has_own_thread;
+  atomic_init(&queue->is_closed, false);
+  atomic_init(&queue->is_noticed, false);
+  mts_event_init(&queue->own_wake_up);
   mts_mutex_init(&queue->mutex);
   if (!atomic_compare_exchange_strong(&s->queue, &present, queue)) {
-    mts_mutex_destroy(&queue->mutex);
-    free(queue);
+    free_unknown(queue);
     return present;
   }
   mts_state_retain(s);
@@ -66,7 +84,7 @@ static mts_Queue *make_queue(mts_State *s)
   return queue;
 }
 
-static mts_Queue *queue_of(mts_State *s)
+mts_Queue *mts_queue_of(mts_State *s)
 {
   mts_Queue *queue = atomic_load(&s->queue);
   return queue ? queue : make_queue(s);
@@ -77,85 +95,195 @@ static mts_Queue *queue_of(mts_State *s)
 /* ======================================================================= */
 
 /*
-** Appends the request if there is room, or the sender has none to wait for.
-** Returns: MTS_OK, MTS_BUSY (the sender is in the list), MTS_CLOSED;
-** *is_runnable: whether the queue is to be scheduled.
+** The request that can begin now, or NULL.  Calls of a state that has a thread
+** of its own do not wait for what keeps others from beginning, but for a task
+** that keeps the state.
 */
-static mts_Status append_or_enlist(mts_Queue *queue, mts_Sender *sender,
-                                   bool *is_runnable)
+static mts_Request *find_beginnable(const mts_Queue *queue)
     MTS_REQUIRES(queue->mutex)
 {
-  const mts_Request *request = sender->request;
+  mts_Request *request = queue->first;
+  if (mts_queue_may_begin(queue) || mts_queue_keeps_state(queue) ||
+      !queue->has_own_thread)
+    return mts_queue_may_begin(queue) ? request : NULL;
+  while (request && !request->is_call)
+    request = request->next;
+  return request;
+}
+
+mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
+                                    bool *is_runnable)
+{
   *is_runnable = false;
-  if (queue->is_closed)
+  if (atomic_load(&queue->is_closed) || queue->closers > 0)
     return MTS_CLOSED;
   if (request->is_counted &&
-      (queue->first_waiting || !mts_queue_has_room(queue))) {
-    mts_room_enlist(queue, sender);
+      (queue->first_waiting || !mts_queue_has_room(queue)))
     return MTS_BUSY;
-  }
-  mts_queue_append(queue, sender->request);
-  *is_runnable = queue->status == MTS_QUEUE_IDLE;
-  if (*is_runnable)
-    queue->status = MTS_QUEUE_SCHEDULED;
+  mts_queue_append(queue, request);
+  *is_runnable = mts_queue_make_runnable(queue);
+  request->is_first = find_beginnable(queue) == request &&
+                      !mts_task_has_ready(queue) &&
+                      !atomic_load(&queue->tasks.is_running);
   return MTS_OK;
 }
 
-static mts_Status put(mts_Queue *queue, mts_Request *request, double deadline)
+/* Waits for room, unless there is some again. */
+static mts_Status put_when_room(mts_Queue *queue, mts_Request *request,
+                                const mts_Patience *patience)
 {
-  mts_Sender sender = {.request = request};
+  mts_ThreadWait wait;
+  mts_Sender sender = {.request = request, .wait = &wait.wait};
+  mts_Status status = mts_wait_begin(&wait, patience);
+  if (status != MTS_OK)
+    return status;
+  status = mts_room_begin(&sender);
+  if (status == MTS_BUSY) {
+    status = mts_wait_sleep(&wait, patience, queue->state, request);
+    if (status != MTS_OK)
+      mts_room_end(queue, &sender);
+  }
+  mts_wait_end(&wait, status);
+  return status;
+}
+
+static mts_Status put(mts_Queue *queue, mts_Request *request,
+                      const mts_Patience *patience)
+{
   mts_Status status;
   bool is_runnable;
-  mts_event_init(&sender.woken);
   mts_mutex_lock(&queue->mutex);
-  status = append_or_enlist(queue, &sender, &is_runnable);
+  status = mts_queue_append_if_room(queue, request, &is_runnable);
   mts_mutex_unlock(&queue->mutex);
   if (is_runnable)
     mts_worker_schedule(queue);
-  if (status == MTS_BUSY) {
-    const bool may_wait = deadline > 0 && mts_thread_begin_wait();
-    status = mts_room_wait(queue, &sender, may_wait ? deadline : 0);
-    if (may_wait)
-      mts_thread_end_wait();
-    else if (status == MTS_BUSY && deadline > 0)
-      status = MTS_NO_MEMORY;
-  }
-  mts_event_destroy(&sender.woken);
+  if (status == MTS_BUSY && patience->deadline > 0)
+    status = put_when_room(queue, request, patience);
   return status;
 }
 
 mts_Status mts_request_put(mts_Request *request, const mts_State *sender,
-                           double deadline)
+                           const mts_Patience *patience)
 {
   mts_State *s = request->future.state;
   mts_Status status = mts_worker_start_all();
-  mts_Queue *queue = status == MTS_OK ? queue_of(s) : NULL;
+  mts_Queue *queue = status == MTS_OK ? mts_queue_of(s) : NULL;
   if (!queue)
     return status == MTS_OK ? MTS_NO_MEMORY : status;
-  request->is_counted = sender != s;
-  return put(queue, request, deadline);
+  request->is_counted = sender != s && !request->is_call;
+  return put(queue, request, patience);
 }
 
-mts_Request *mts_queue_take(mts_Queue *queue)
+/*
+** Whether a ready task goes on now, and not the request begins, if there is
+** one: each kind has its turn for a while, so that a task that lets others run
+** goes on behind what waits.  But forks begin soon.
+*/
+static bool is_turn_of_task(const mts_Queue *queue, const mts_Request *request)
+    MTS_REQUIRES(queue->mutex)
 {
-  mts_Wakes wakes = {.count = 0};
-  mts_Request *request;
+  const mts_Tasks *tasks = &queue->tasks;
+  const bool is_over = tasks->streak >= MOST_STREAK;
+  return mts_task_has_ready(queue) &&
+         (!request || tasks->was_task_taken != is_over ||
+          (tasks->fresh > 0 && !is_over));
+}
+
+/* A ready task, or a request that is not one, is taken now. */
+static void note_taken(mts_Tasks *tasks, bool is_task)
+{
+  tasks->streak = tasks->was_task_taken == is_task ? tasks->streak + 1 : 1;
+  tasks->was_task_taken = is_task;
+}
+
+mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task)
+{
+  mts_Wakes wakes = MTS_NO_WAKES;
+  mts_Request *request = NULL;
   bool has_granted;
+  *task = NULL;
   mts_mutex_lock(&queue->mutex);
-  request = queue->first;
+  if (atomic_load_explicit(&queue->is_closed, memory_order_relaxed))
+    ;
+  else {
+    request = find_beginnable(queue);
+    if (is_turn_of_task(queue, request)) {
+      *task = mts_task_take_ready(queue);
+      mts_queue_note_run(queue);
+      request = NULL;
+    }
+    note_taken(&queue->tasks, *task != NULL);
+  }
   if (request) {
     mts_queue_remove(queue, request);
-    atomic_store_explicit(&queue->is_under_way, true, memory_order_relaxed);
+    mts_queue_begin_request(queue);
     mts_room_grant(queue);
     if (queue->counted <= queue->limit / 2)
       mts_room_tell(queue, &wakes);
   }
+  mts_queue_note_more(queue, queue->first || queue->tasks.first_ready);
   has_granted = queue->first_sender != queue->first_waiting;
   mts_mutex_unlock(&queue->mutex);
-  mts_room_wake(&wakes);
+  mts_wakes_wake(&wakes);
   if (has_granted)
     mts_monitor_note_senders();
   return request;
+}
+
+void mts_queue_note_deferred(mts_Queue *queue)
+{
+  mts_mutex_lock(&queue->mutex);
+  queue->tasks.deferred++;
+  mts_mutex_unlock(&queue->mutex);
+}
+
+bool mts_queue_is_scheduled(mts_Queue *queue)
+{
+  bool is_scheduled;
+  mts_mutex_lock(&queue->mutex);
+  is_scheduled = queue->status == MTS_QUEUE_SCHEDULED;
+  mts_mutex_unlock(&queue->mutex);
+  return is_scheduled;
+}
+
+bool mts_queue_may_begin_now(mts_Queue *queue)
+{
+  bool may_begin;
+  mts_mutex_lock(&queue->mutex);
+  may_begin = mts_queue_may_begin(queue);
+  mts_mutex_unlock(&queue->mutex);
+  return may_begin;
+}
+
+/* Whether there is something to run now. */
+static bool has_something_to_run(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  return !atomic_load(&queue->is_closed) &&
+         (mts_task_has_ready(queue) || find_beginnable(queue) ||
+          (mts_queue_notices(queue) > 0 && mts_queue_may_begin(queue)));
+}
+
+void mts_queue_schedule_ready(mts_Queue *queue)
+{
+  bool is_runnable;
+  mts_mutex_lock(&queue->mutex);
+  is_runnable = has_something_to_run(queue) && mts_queue_make_runnable(queue);
+  mts_mutex_unlock(&queue->mutex);
+  if (is_runnable)
+    mts_worker_schedule(queue);
+}
+
+bool mts_queue_schedule(mts_Queue *queue)
+{
+  bool is_closed, is_runnable;
+  mts_mutex_lock(&queue->mutex);
+  is_closed = atomic_load(&queue->is_closed);
+  is_runnable = !is_closed && mts_queue_make_runnable(queue);
+  mts_mutex_unlock(&queue->mutex);
+  if (is_runnable)
+    mts_worker_schedule(queue);
+  return !is_closed;
 }
 
 bool mts_queue_withdraw(mts_Request *request)
@@ -180,34 +308,61 @@ bool mts_queue_withdraw(mts_Request *request)
 /* Turns                                                                   */
 /* ======================================================================= */
 
-/* Returns: whether the caller has the queue's reference now. */
-static bool take_reference(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+bool mts_queue_take_reference(mts_Queue *queue)
 {
   const bool has_reference = queue->has_reference;
   queue->has_reference = false;
   return has_reference;
 }
 
+/* Whether requests or notices are left, forks aside. */
+static bool has_work_left(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+{
+  return queue->first || mts_queue_notices(queue) > 0 ||
+         mts_queue_is_under_way(queue);
+}
+
+/*
+** What follows a turn after which there is nothing to run, or only forks of a
+** state that is to be closed.
+*/
+static mts_TurnEnd become_idle(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+{
+  mts_TurnEnd end = MTS_TURN_IDLE;
+  queue->status = MTS_QUEUE_IDLE;
+  if (atomic_load(&queue->is_closed)) {
+    if (mts_queue_take_reference(queue))
+      end = MTS_TURN_CLOSED;
+  }
+  else if ((queue->is_shut || queue->closes_when_idle) &&
+           !mts_queue_is_busy(queue)) {
+    mts_state_retain(queue->state);
+    end = queue->is_shut ? MTS_TURN_SHUT : MTS_TURN_UNOWNED;
+    queue->is_shut = queue->closes_when_idle = false;
+  }
+  return end;
+}
+
 mts_TurnEnd mts_queue_end_turn(mts_Queue *queue)
 {
   mts_TurnEnd end = MTS_TURN_AGAIN;
-  bool has_granted;
+  bool has_granted, has_closers = false;
   mts_mutex_lock(&queue->mutex);
-  if (!queue->first) {
-    queue->status = MTS_QUEUE_IDLE;
-    end = MTS_TURN_IDLE;
-    if (queue->is_closed && take_reference(queue))
-      end = MTS_TURN_CLOSED;
-    else if (queue->closes_when_idle) {
-      mts_state_retain(queue->state);
-      end = MTS_TURN_UNOWNED;
-    }
-    queue->closes_when_idle = false;
-  }
-  has_granted = queue->first_sender != queue->first_waiting;
+  has_closers = queue->closing.first && !has_work_left(queue);
+  if (!has_something_to_run(queue) ||
+      ((queue->closes_when_idle || queue->is_shut) && !has_work_left(queue)))
+    end = become_idle(queue);
+  has_granted =
+      queue->first_sender != queue->first_waiting && end != MTS_TURN_AGAIN;
+  if (has_granted || has_closers)
+    mts_state_retain(queue->state); /* it can be closed at once */
   mts_mutex_unlock(&queue->mutex);
-  if (has_granted && end != MTS_TURN_AGAIN)
+  if (has_granted)
     mts_room_tell_all(queue);
+  if (has_closers)
+    mts_queue_tell_closers(queue);
+  if (has_granted || has_closers)
+    mts_state_release(queue->state);
   return end;
 }
 
@@ -231,76 +386,8 @@ bool mts_queue_unblock(mts_Queue *queue)
 }
 
 /* ======================================================================= */
-/* Close                                                                   */
+/* Look                                                                    */
 /* ======================================================================= */
-
-/* Fails the requests of a list. */
-static void fail_all(const mts_State *s, mts_Request *request)
-{
-  size_t count = 0;
-  bool has_send = false;
-  while (request) {
-    mts_Request *next = request->next;
-    count++;
-    has_send |= request->is_send;
-    mts_future_fail(&request->future, MTS_CLOSED);
-    request = next;
-  }
-  if (has_send) {
-    char text[MTS_DESCRIPTION_SIZE + 60];
-    char description[MTS_DESCRIPTION_SIZE];
-    int length;
-    mts_state_describe(s, description);
-    length =
-        snprintf(text, sizeof(text), "%s was closed: %zu request%s failed",
-                 description, count, count == 1 ? "" : "s");
-    mts_log_warning(s, text, (size_t)length);
-  }
-}
-
-/* Takes all requests out of the queue.  Returns: the first one. */
-static mts_Request *take_all(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
-{
-  mts_Request *first = queue->first;
-  mts_Request *request;
-  for (request = first; request; request = request->next)
-    request->is_queued = false;
-  queue->first = queue->last = NULL;
-  queue->waiting = queue->counted = 0;
-  return first;
-}
-
-void mts_queue_close(mts_Queue *queue)
-{
-  mts_State *s = queue->state;
-  mts_Request *requests;
-  bool is_last = false;
-  mts_mutex_lock(&queue->mutex);
-  queue->is_closed = true;
-  requests = take_all(queue);
-  if (queue->status == MTS_QUEUE_BLOCKED)
-    queue->status = MTS_QUEUE_IDLE;
-  if (queue->status == MTS_QUEUE_IDLE)
-    is_last = take_reference(queue);
-  mts_mutex_unlock(&queue->mutex);
-  mts_room_dismiss(queue);
-  fail_all(s, requests);
-  if (is_last)
-    mts_state_release(s);
-}
-
-bool mts_queue_close_when_idle(mts_Queue *queue)
-{
-  bool is_busy;
-  mts_mutex_lock(&queue->mutex);
-  is_busy = queue->status != MTS_QUEUE_IDLE;
-  if (is_busy)
-    queue->closes_when_idle = true;
-  else
-    queue->is_closed = true;
-  mts_mutex_unlock(&queue->mutex);
-  return is_busy;
-}
 
 mts_Request *mts_queue_take_log(mts_Queue *queue)
 {
@@ -315,19 +402,17 @@ mts_Request *mts_queue_take_log(mts_Queue *queue)
   return request;
 }
 
-/* ======================================================================= */
-/* Look                                                                    */
-/* ======================================================================= */
-
 mts_QueueStats mts_queue_stats(mts_State *s)
 {
   mts_Queue *queue = atomic_load(&s->queue);
-  mts_QueueStats stats = {0, false};
+  mts_QueueStats stats = {0, 0, 0, 0};
   if (!queue || mts_worker_is_forked())
     return stats;
   mts_mutex_lock(&queue->mutex);
-  stats.waiting = queue->waiting;
-  stats.is_under_way = atomic_load(&queue->is_under_way);
+  stats.waiting = queue->waiting + mts_queue_notices(queue);
+  stats.under_way = atomic_load(&queue->tasks.under_way);
+  stats.deferred = queue->tasks.deferred;
+  stats.forks = atomic_load(&queue->tasks.forks);
   mts_mutex_unlock(&queue->mutex);
   return stats;
 }

@@ -9,46 +9,104 @@
 #include <stddef.h>
 
 #include "async_util.h"
+#include "base/descriptor.h"
+#include "base/event.h"
+#include "core/wait.h"
 #include "sched/request.h"
 #include "state.h"
 
 MTS_BEGIN_HIDDEN
 
 typedef struct mts_Sender mts_Sender;
+typedef struct mts_Task mts_Task;
 
 /* Where a queue is known; see queue.c. */
 typedef enum mts_QueueStatus {
   MTS_QUEUE_IDLE,      /* nowhere: there are no requests */
   MTS_QUEUE_SCHEDULED, /* in the run queue, the slot of a worker, or by the
-                       ** worker that serves it */
+                       ** worker that serves it; or by the own thread of the
+                       ** state */
   MTS_QUEUE_BLOCKED    /* by the lock of the state, until that is left */
 } mts_QueueStatus;
+
+/* The tasks of a state; see task.c. */
+typedef struct mts_Tasks {
+  /* Guarded by the mutex of the queue. */
+  mts_Task *first_ready, *last_ready;
+  size_t fresh;                /* of these, forks that have not begun */
+  mts_Task *suspended;         /* the last one first */
+  atomic_size_t room_waits;    /* of these, that wait for room */
+  size_t deferred;             /* requests that are answered later, */
+  mts_Request *first_deferred; /* and those who wait for that: deferral.c */
+
+  /* For the thread that holds the state, but that others can read it. */
+  atomic_size_t under_way; /* requests that have begun and not ended, */
+  atomic_size_t forks;     /* forks that have not ended */
+  atomic_bool is_running;  /* one of these runs: from when it is taken until
+                           ** just before it is answered, or its wait known */
+  mts_Task *idle;          /* ended ones, to be used again */
+  unsigned idle_count;
+  bool has_free_list;  /* references to coroutines can be given back */
+  bool is_kept;        /* the state was told that tasks have to be closed */
+  bool was_task_taken; /* and not a request, the last time, */
+  unsigned streak;     /* and as many times before */
+
+  size_t limit;    /* of under_way; constant */
+  unsigned serial; /* with limit 1: that of the last request that began */
+} mts_Tasks;
 
 /* What putting and taking a request use comes first. */
 typedef struct mts_Queue {
   mts_Mutex mutex; /* guards what follows, up to limit */
   mts_Request *first, *last;
   mts_QueueStatus status;
-  bool is_closed;        /* takes no more requests */
+  atomic_bool has_more;  /* there are requests or ready tasks */
+  atomic_bool is_closed; /* takes no more requests */
   bool closes_when_idle; /* the state has lost its last owner */
   bool has_reference;    /* to the state */
   mts_Sender *first_sender, *last_sender; /* that are not woken yet */
   mts_Sender *first_waiting;              /* of these, without room yet */
   size_t waiting;                         /* requests */
   size_t counted;                         /* of these, that take room */
+  int closers;          /* threads that are going to close the state */
+  mts_WaitList closing; /* those of them that wait until it is idle */
+  bool is_shut;         /* the turn that makes it idle closes the state */
+  mts_WaitList ends;    /* waits for the end of the Lua state */
+  mts_Tasks tasks;
 
   size_t limit;     /* of counted; constant */
   mts_State *state; /* constant */
 
   struct mts_Queue *next_runnable; /* see pool.c */
-  bool was_refused;         /* the state was busy when a turn was to begin */
-  atomic_bool is_under_way; /* a request has begun and is not answered */
+  bool was_refused; /* the state was busy when a turn was to begin */
+  bool is_parked;   /* the state was not left when the last turn ended */
   struct mts_Queue *next_known, *previous_known; /* see queuelist.c */
+
+  /* Notifications; see notices.c. */
+  atomic_size_t notices;  /* see mts_queue_notices */
+  atomic_bool is_noticed; /* it is in the list of the watcher */
+  struct mts_Queue *next_noticed;
+
+  /* See ownthread.c. */
+  bool has_own_thread; /* constant */
+  mts_Event own_wake_up;
+
+  /* See host.c; guarded by the mutex. */
+  mts_Wait *host_wait;
+  mts_Descriptor *host_fd;
+  bool host_runs; /* a turn */
 } mts_Queue;
 
 /* ======================================================================= */
 /* Parts of queue.c                                                        */
 /* ======================================================================= */
+
+/* A request or ready task was added, or taken out. */
+static inline void mts_queue_note_more(mts_Queue *queue, bool has_more)
+    MTS_REQUIRES(queue->mutex)
+{
+  atomic_store_explicit(&queue->has_more, has_more, memory_order_relaxed);
+}
 
 /* Adds a request at the end, or takes one out. */
 static inline void mts_queue_append(mts_Queue *queue, mts_Request *request)
@@ -64,6 +122,7 @@ static inline void mts_queue_append(mts_Queue *queue, mts_Request *request)
   queue->last = request;
   queue->waiting++;
   queue->counted += request->is_counted;
+  mts_queue_note_more(queue, true);
 }
 
 static inline void mts_queue_remove(mts_Queue *queue, mts_Request *request)
@@ -82,34 +141,166 @@ static inline void mts_queue_remove(mts_Queue *queue, mts_Request *request)
   queue->counted -= request->is_counted;
 }
 
+/* Whether a further request may begin. */
+static inline bool mts_queue_may_begin(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  return queue->tasks.room_waits == 0 &&
+         atomic_load_explicit(&queue->tasks.under_way, memory_order_relaxed) <
+             queue->tasks.limit;
+}
+
+/* The same for the thread that holds the state.  Locks: takes the mutex. */
+bool mts_queue_may_begin_now(mts_Queue *queue);
+
+/* Whether requests have begun that are not answered. */
+static inline bool mts_queue_is_under_way(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  return atomic_load(&queue->tasks.under_way) > 0 || queue->tasks.deferred > 0;
+}
+
+/*
+** Whether a request is under way that lets no other code of the state run, for
+** the thread that holds the state.
+*/
+static inline bool mts_queue_keeps_state(const mts_Queue *queue)
+{
+  return queue->tasks.limit == 1 && atomic_load(&queue->tasks.under_way) > 0;
+}
+
+/*
+** Appends the request if there is room, or it takes none.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED; *is_runnable: whether the queue is to
+** be scheduled.
+*/
+mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
+                                    bool *is_runnable)
+    MTS_REQUIRES(queue->mutex);
+
 static inline bool mts_queue_has_room(const mts_Queue *queue)
     MTS_REQUIRES(queue->mutex)
 {
   return queue->counted < queue->limit;
 }
 
+/*
+** Makes an idle queue count as scheduled.
+** Returns: whether the caller has to schedule it.
+*/
+static inline bool mts_queue_make_runnable(mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  const bool was_idle = queue->status == MTS_QUEUE_IDLE;
+  if (was_idle)
+    queue->status = MTS_QUEUE_SCHEDULED;
+  return was_idle;
+}
+
+/* No more notices are taken: a flag, beside as many MTS_NOTICE as wait. */
+#define MTS_NO_NOTICES ((size_t)1)
+#define MTS_NOTICE ((size_t)2)
+
+/* How many notices, which are calls without arguments, wait. */
+static inline size_t mts_queue_notices(const mts_Queue *queue)
+{
+  return atomic_load(&queue->notices) / MTS_NOTICE;
+}
+
+/*
+** Whether it is not idle, or has notices, for which it is going to be
+** scheduled, or there are requests that have begun.
+*/
+static inline bool mts_queue_is_busy(mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  return queue->status != MTS_QUEUE_IDLE || mts_queue_notices(queue) > 0 ||
+         queue->first || mts_queue_is_under_way(queue);
+}
+
+/* Whether the caller, who alone serves the queue, has to. */
+bool mts_queue_is_scheduled(mts_Queue *queue);
+
+/* Returns: whether the caller has the queue's reference now. */
+bool mts_queue_take_reference(mts_Queue *queue) MTS_REQUIRES(queue->mutex);
+
+/* The queue is idle: those who wait for that go on. */
+void mts_queue_tell_closers(mts_Queue *queue);
+
 /* ======================================================================= */
 /* For workers                                                             */
 /* ======================================================================= */
 
 /*
-** Takes the next request out of the queue, to begin it.
+** Takes what is next: a ready task, or a request, to begin it, by turns.
 ** Locks: takes queue->mutex.
-** Returns: NULL if there is none.
+** Returns: the request; NULL: there is none, but perhaps a task.
 */
-mts_Request *mts_queue_take(mts_Queue *queue);
+mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task);
 
-/* The request that was taken has ended; to be called before it is answered. */
-static inline void mts_queue_end_request(mts_Queue *queue)
+/*
+** Whether there is perhaps something to take, without the mutex: what others
+** add meanwhile is seen at the end of the turn.
+*/
+static inline bool mts_queue_has_more(const mts_Queue *queue)
 {
-  atomic_store_explicit(&queue->is_under_way, false, memory_order_release);
+  return atomic_load_explicit(&queue->has_more, memory_order_relaxed) ||
+         mts_queue_notices(queue) > 0;
 }
+
+/*
+** What is taken runs; it has ended, or waits: nothing runs.  Who has seen that
+** the queue is closed sees what was taken before: by its mutex, or by the
+** count of notices.
+*/
+static inline void mts_queue_note_run(mts_Queue *queue)
+{
+  atomic_store_explicit(&queue->tasks.is_running, true, memory_order_relaxed);
+}
+
+static inline void mts_queue_note_pause(mts_Queue *queue)
+{
+  atomic_store_explicit(&queue->tasks.is_running, false, memory_order_release);
+}
+
+/*
+** A request, or call for a notice, begins, and it, or a fork, has ended, which
+** is to be called before it is answered; for the thread that holds the state.
+*/
+static inline void mts_queue_begin_request(mts_Queue *queue)
+{
+  atomic_size_t *count = &queue->tasks.under_way;
+  mts_queue_note_run(queue);
+  atomic_store_explicit(count,
+                        atomic_load_explicit(count, memory_order_relaxed) + 1,
+                        memory_order_relaxed);
+  queue->tasks.serial++;
+}
+
+static inline void mts_queue_end_request(mts_Queue *queue, bool is_fork)
+{
+  atomic_size_t *count = &queue->tasks.under_way;
+  mts_queue_note_pause(queue);
+  if (is_fork)
+    atomic_fetch_sub(&queue->tasks.forks, 1);
+  else
+    atomic_store_explicit(
+        count, atomic_load_explicit(count, memory_order_relaxed) - 1,
+        memory_order_release);
+}
+
+/*
+** A request, which is about to end, is answered later.
+** Locks: takes queue->mutex.
+*/
+void mts_queue_note_deferred(mts_Queue *queue);
 
 /* What follows a turn. */
 typedef enum mts_TurnEnd {
-  MTS_TURN_AGAIN, /* there are more requests */
+  MTS_TURN_AGAIN, /* there is more to run */
   MTS_TURN_IDLE,
   MTS_TURN_UNOWNED, /* idle; the state had no owner */
+  MTS_TURN_SHUT,    /* idle; see mts_queue_shut */
   MTS_TURN_CLOSED   /* idle, and the state has been closed */
 } mts_TurnEnd;
 
@@ -117,8 +308,8 @@ typedef enum mts_TurnEnd {
 ** The turn of the worker has ended; unless there is another one, the worker
 ** does not know the queue any more.
 ** Locks: takes queue->mutex.
-** Owns: with MTS_TURN_UNOWNED and MTS_TURN_CLOSED, the caller gets a reference
-** to the state.
+** Owns: with MTS_TURN_UNOWNED, MTS_TURN_SHUT and MTS_TURN_CLOSED, the caller
+** gets a reference to the state.
 */
 mts_TurnEnd mts_queue_end_turn(mts_Queue *queue);
 
@@ -134,8 +325,72 @@ bool mts_queue_unblock(mts_Queue *queue);
 /* For all                                                                 */
 /* ======================================================================= */
 
+/*
+** The queue of the state, which is made if there is none.
+** Returns: NULL if there is no memory.
+*/
+mts_Queue *mts_queue_of(mts_State *s);
+
 /* Takes a request back; see mts_future_withdraw. */
 bool mts_queue_withdraw(mts_Request *request);
+
+/*
+** Has the queue served if it is idle, though there is no request.
+** Locks: takes queue->mutex, and those of mts_worker_schedule.
+** Returns: false if it is closed.
+*/
+bool mts_queue_schedule(mts_Queue *queue);
+
+/*
+** The same if there is something to run: to be called when a turn has left the
+** queue idle although there was.
+*/
+void mts_queue_schedule_ready(mts_Queue *queue);
+
+/*
+** One closer more (1) or less (-1): as long as there is one, the queue takes
+** no more requests.
+** Locks: takes queue->mutex.
+*/
+void mts_queue_add_closer(mts_Queue *queue, int count);
+
+/*
+** Waits until there is no request, and none under way.
+** Locks: takes queue->mutex, and those of mts_wait_begin.
+** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep.
+*/
+mts_Status mts_queue_await_idle(mts_Queue *queue,
+                                const mts_Patience *patience);
+
+/*
+** Takes no more notices, if none waits; or takes them again, unless the queue
+** is closed.
+** Locks: takes queue->mutex to take them again.
+** Returns: false if there are some.
+*/
+bool mts_queue_refuse_notices(mts_Queue *queue);
+void mts_queue_accept_notices(mts_Queue *queue);
+
+/*
+** Has the state closed by the turn that makes the queue idle; the next one, if
+** it is.
+** Locks: takes queue->mutex, and those of mts_worker_schedule.
+*/
+void mts_queue_shut(mts_Queue *queue);
+
+/*
+** The Lua state is closed.
+** Locks: takes queue->mutex.
+*/
+void mts_queue_note_end(mts_Queue *queue);
+
+/*
+** Waits for that.
+** Locks: takes queue->mutex, and those of mts_wait_begin.
+** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep.
+*/
+mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience);
+
 /*
 ** The queue takes no more requests, and those in it fail.
 ** Locks: takes queue->mutex; no mutex may be held.
@@ -149,13 +404,25 @@ void mts_queue_close(mts_Queue *queue);
 */
 bool mts_queue_close_when_idle(mts_Queue *queue);
 
+/*
+** The same, but if there are no requests, the next turn, which has to be
+** scheduled by the caller, closes the state.
+** Returns: whether it has to be scheduled.
+*/
+bool mts_queue_close_by_turn(mts_Queue *queue);
+
 /* Takes out the first request that is for the logger; NULL: there is none. */
 mts_Request *mts_queue_take_log(mts_Queue *queue);
 
-/* How many requests wait, and whether one is under way. */
+/*
+** How many requests wait, and are under way; forks that have not ended; and
+** requests that are answered later.
+*/
 typedef struct mts_QueueStats {
   size_t waiting;
-  bool is_under_way;
+  size_t under_way;
+  size_t forks;
+  size_t deferred;
 } mts_QueueStats;
 
 /*

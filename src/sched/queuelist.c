@@ -7,6 +7,8 @@
 */
 #include "sched/queuelist.h"
 
+#include <stdlib.h>
+
 #include "core/interrupt.h"
 #include "core/thread.h"
 #include "sched/room.h"
@@ -52,11 +54,64 @@ void mts_queuelist_interrupt(void)
   mts_mutex_lock(&list_mutex);
   for (queue = first_known; queue; queue = queue->next_known) {
     mts_State *s = queue->state;
-    if (mts_queue_stats(queue->state).is_under_way &&
+    if (atomic_load(&s->interrupt.task) &&
         !mts_lock_is_held(&s->lock, mts_thread_id()))
       mts_interrupt_post(s, MTS_INTERRUPT_ALWAYS);
   }
   mts_mutex_unlock(&list_mutex);
+}
+
+/* Whether the state has nothing more to do but to be closed. */
+static bool has_to_close(mts_Queue *queue) MTS_REQUIRES(list_mutex)
+{
+  const uintptr_t word = atomic_load(&queue->state->lock.word);
+  bool is_unowned, is_closing;
+  mts_mutex_lock(&queue->mutex);
+  is_unowned = queue->closes_when_idle && !queue->first;
+  is_closing = !mts_queue_is_under_way(queue) &&
+               (is_unowned || (word & MTS_WORD_CLOSING));
+  mts_mutex_unlock(&queue->mutex);
+  return is_closing;
+}
+
+bool mts_queuelist_has_closing(void)
+{
+  mts_Queue *queue;
+  bool has_closing;
+  mts_mutex_lock(&list_mutex);
+  queue = first_known;
+  while (queue && !has_to_close(queue))
+    queue = queue->next_known;
+  has_closing = queue != NULL;
+  mts_mutex_unlock(&list_mutex);
+  return has_closing;
+}
+
+static size_t count_known(void) MTS_REQUIRES(list_mutex)
+{
+  size_t count = 0;
+  const mts_Queue *queue;
+  for (queue = first_known; queue; queue = queue->next_known)
+    count++;
+  return count;
+}
+
+mts_Status mts_queuelist_add_closing(mts_State ***states, size_t *count)
+{
+  mts_State **longer;
+  const mts_Queue *queue;
+  mts_mutex_lock(&list_mutex);
+  longer = realloc(*states, (*count + count_known() + 1) * sizeof(**states));
+  for (queue = longer ? first_known : NULL; queue; queue = queue->next_known) {
+    mts_State *s = queue->state;
+    if (s->is_service && (atomic_load(&s->lock.word) & MTS_WORD_CLOSING) &&
+        mts_state_try_retain(s))
+      longer[(*count)++] = s;
+  }
+  mts_mutex_unlock(&list_mutex);
+  if (longer)
+    *states = longer;
+  return longer ? MTS_OK : MTS_NO_MEMORY;
 }
 
 size_t mts_queuelist_count(void)
@@ -68,7 +123,7 @@ size_t mts_queuelist_count(void)
   mts_mutex_lock(&list_mutex);
   for (queue = first_known; queue; queue = queue->next_known) {
     const mts_QueueStats stats = mts_queue_stats(queue->state);
-    count += stats.waiting + stats.is_under_way;
+    count += stats.waiting + stats.under_way + stats.forks + stats.deferred;
   }
   mts_mutex_unlock(&list_mutex);
   return count;

@@ -25,6 +25,17 @@ void mts_queuelist_wake_senders(void);
 */
 void mts_queuelist_interrupt(void);
 
+/* Whether a state is being closed by a thread of the module. */
+bool mts_queuelist_has_closing(void);
+
+/*
+** Adds the services that are being closed, while their threads are inside, to
+** a list of states.
+** Owns: *states can move; a reference to each.
+** Returns: MTS_OK, MTS_NO_MEMORY.
+*/
+mts_Status mts_queuelist_add_closing(mts_State ***states, size_t *count);
+
 /* Returns: how many requests wait or are under way. */
 size_t mts_queuelist_count(void);
 

@@ -2,49 +2,76 @@
 ** request.c - values that wait for the callback of a state
 **
 ** A request whose answer can be waited for has a reference to the state, for
-** what there is to say of it later.  One that was only sent has none: the
-** queue has one while the request is in it.
+** what there is to say of it later.  (A promise is such a request, to no
+** state.)  One that was only sent has none: the queue has one while the
+** request is in it.
 **
 ** mts_request_put is in queue.c.  To free a request can close states, so no
 ** mutex may be held then.
 */
 #include "sched/request.h"
 
+#include <stdlib.h>
+
+#include "core/waitgraph.h"
+
 /* Fills in what each request has. */
-static mts_Request *make_request(mts_State *s, size_t references)
+static void fill_request(mts_Request *request, mts_State *s, bool is_small)
 {
-  mts_Request *request = mts_blocks_get();
-  if (!request)
-    return NULL;
-  atomic_init(&request->future.references, references);
   atomic_init(&request->future.is_answered, false);
   atomic_init(&request->future.is_read, false);
   request->future.state = s;
   request->future.status = MTS_OK;
-  request->is_queued = request->is_log = false;
+  request->is_queued = request->is_log = request->is_call = false;
+  request->is_fork = request->is_deferred = false;
+  request->is_small = is_small;
+  atomic_init(&request->task, NULL);
+  atomic_init(&request->is_untold, false);
   request->future.values = (mts_Message){0};
+}
+
+/* The same for one that can be waited for. */
+static void fill_asked(mts_Request *request, mts_State *s, bool is_small)
+{
+  fill_request(request, s, is_small);
+  atomic_init(&request->future.references, 2);
+  request->is_send = false;
+  atomic_init(&request->is_cancelled, false);
+  if (s)
+    mts_state_retain(s);
+  atomic_init(&request->asked.source, NULL);
+  mts_mutex_init(&request->asked.mutex);
+  request->asked.waits = (mts_WaitList){NULL, NULL};
   mts_buffer_start(&request->future.values.bytes, request->space,
-                   MTS_REQUEST_SPACE);
-  return request;
+                   mts_request_space(request));
 }
 
 mts_Request *mts_request_new(mts_State *s)
 {
-  mts_Request *request = make_request(s, 1);
-  if (request)
+  mts_Request *request = mts_blocks_get();
+  if (request) {
+    fill_request(request, s, false);
+    atomic_init(&request->future.references, 1);
     request->is_send = true;
+    mts_buffer_start(&request->future.values.bytes, (char *)&request->asked,
+                     MTS_REQUEST_SPACE + sizeof(request->asked));
+  }
   return request;
 }
 
 mts_Request *mts_request_new_asked(mts_State *s)
 {
-  mts_Request *request = make_request(s, 2);
-  if (request) {
-    request->is_send = false;
-    mts_state_retain(s);
-    mts_mutex_init(&request->future.mutex);
-    request->future.first_wait = NULL;
-  }
+  mts_Request *request = mts_blocks_get();
+  if (request)
+    fill_asked(request, s, false);
+  return request;
+}
+
+mts_Request *mts_request_new_answer(mts_State *s)
+{
+  mts_Request *request = malloc(sizeof(*request) + MTS_SMALL_SPACE);
+  if (request)
+    fill_asked(request, s, true);
   return request;
 }
 
@@ -54,10 +81,13 @@ static void free_content(mts_Request *request)
   mts_Future *future = &request->future;
   mts_codec_free(&future->values);
   if (future->status == MTS_RAISED)
-    mts_buffer_free(&future->text);
+    mts_buffer_free(&request->text);
   if (!request->is_send) {
-    mts_mutex_destroy(&future->mutex);
-    mts_state_release(future->state);
+    mts_mutex_destroy(&request->asked.mutex);
+    if (future->state)
+      mts_state_release(future->state);
+    if (atomic_load(&request->asked.source))
+      mts_future_release(atomic_load(&request->asked.source));
   }
 }
 
@@ -74,10 +104,14 @@ void mts_request_free(mts_Request *request)
   if (is_freeing)
     return;
   is_freeing = true;
+  mts_waitgraph_settle();
   while ((request = first) != NULL) {
     first = request->next;
     free_content(request);
-    mts_blocks_put(request);
+    if (request->is_small)
+      free(request);
+    else
+      mts_blocks_put(request);
   }
   is_freeing = false;
 }

@@ -11,44 +11,88 @@
 
 MTS_BEGIN_HIDDEN
 
+/* What a request, or promise, has if its answer can be waited for. */
+typedef struct mts_Asked {
+  mts_Mutex mutex;
+  mts_WaitList waits; /* guarded by mutex */
+
+  /* The answer is that of this future; see deferral.c; NULL: its own. */
+  mts_Future *_Atomic source;
+
+  /* Of a promise; see promise.c. */
+  atomic_size_t promises; /* who can answer */
+  atomic_bool is_claimed; /* somebody answers, or has answered */
+} mts_Asked;
+
+/*
+** Processors exchange memory in lines of 64 bytes, which is what requests that
+** cross between them cost most.  So a send, which nobody can wait for, has its
+** values where others have what waiting takes.
+*/
 typedef struct mts_Request {
   mts_Future future; /* a request and its future are one object */
 
   /* In the queue; see queue.c. */
   struct mts_Request *next, *previous;
   bool is_queued;
-  bool is_counted; /* it takes room */
-  bool is_send;    /* nobody can wait for the answer */
-  bool is_log;     /* it is for the logger; see log.c */
+  bool is_counted;  /* it takes room */
+  bool is_send;     /* nobody can wait for the answer */
+  bool is_log;      /* it is for the logger; see log.c */
+  bool is_call;     /* a call that the own thread of the state runs */
+  bool is_first;    /* nothing ran or waited when it was put */
+  bool is_fork;     /* it is answered by a task that a task has made */
+  bool is_deferred; /* see deferral.c; guarded by the mutex of the queue */
+  atomic_bool is_cancelled;
+  atomic_bool is_untold; /* cancelled, and its code does not know yet */
+  struct mts_Task *_Atomic task; /* that runs it and is suspended, or NULL;
+                                 ** stored under the mutex of the queue */
+  bool is_small;                 /* it has no arguments, and is no block */
+  mts_Buffer text;               /* with MTS_RAISED */
 
+  _Alignas(16) mts_Asked asked;
   _Alignas(16) char space[]; /* where short values are */
 } mts_Request;
 
+/* Bytes of that.  A small one has room for a wait; see deferral.c. */
 #define MTS_REQUEST_SPACE (MTS_BLOCK_SIZE - sizeof(mts_Request))
+#define MTS_SMALL_SPACE sizeof(mts_Wait)
+
+static inline size_t mts_request_space(const mts_Request *request)
+{
+  return request->is_small ? MTS_SMALL_SPACE : MTS_REQUEST_SPACE;
+}
+
+static inline mts_Asked *mts_request_asked(mts_Future *future)
+{
+  return &((mts_Request *)future)->asked;
+}
 
 /*
 ** A request for s, without arguments, which the caller adds to future.values.
 ** mts_request_new_asked: one with a future that can be waited for; the caller
-** has a reference to that.
+** has a reference to that.  mts_request_new_answer: the same, but it takes
+** less memory, and no arguments are going to be added.
 ** Owns: both have a reference of their own, which mts_request_put takes.
 ** Before that, mts_request_free gives it back.
 ** Returns: NULL if there is no memory.
 */
 mts_Request *mts_request_new(mts_State *s);
 mts_Request *mts_request_new_asked(mts_State *s);
+mts_Request *mts_request_new_answer(mts_State *s);
 
 /*
 ** Puts the request into the queue of its state, behind all others, waiting for
-** room until the deadline (a point of the clock; 0: not at all).
+** room, if the request takes some.
 ** sender: the state of the calling code, or NULL.
-** Locks: takes the mutex of the queue; no mutex may be held.
+** Locks: takes the mutex of the queue, and those of mts_wait_begin; no mutex
+** may be held.
 ** Owns: with MTS_OK, the queue has the request's reference; otherwise nothing
 ** has changed.
-** Returns: MTS_OK; MTS_BUSY: there was no room in time; MTS_CLOSED;
-** MTS_NO_MEMORY; MTS_FORKED.
+** Returns: MTS_OK; MTS_CLOSED; MTS_NO_MEMORY; MTS_FORKED; MTS_BUSY if there
+** was no room in time, and what else mts_wait_sleep returns.
 */
 mts_Status mts_request_put(mts_Request *request, const mts_State *sender,
-                           double deadline);
+                           const mts_Patience *patience);
 
 /*
 ** Frees a request to which nobody has a reference, or which was not put into a

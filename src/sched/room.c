@@ -2,19 +2,23 @@
 ** room.c - the senders that wait for room in a queue; a part of queue.c
 **
 ** A request that finds no room waits in its sender, which is on the stack of a
-** thread.  When there is room its request is moved into the queue, so that
-** nobody overtakes it; the thread sleeps on for a while, since to wake it for
-** each request would cost more than the requests.  So the list has those with
-** room in front, and first_waiting is the first one without.  Those in front
-** are told when the queue is half empty, when a turn ends, and, if one request
-** takes long, by the monitor (monitor.c).
+** thread, or belongs to a suspended task.  When there is room its request is
+** moved into the queue, so that nobody overtakes it; the sender sleeps on for
+** a while, since to wake it for each request would cost more than the
+** requests.  So the list has those with room in front, and first_waiting is
+** the first one without.  Those in front are told when the queue is half
+** empty, when a turn ends, and, if one request takes long, by the monitor
+** (monitor.c).
 **
 ** A sender that is told is not in the list any more, and can be gone at once.
-** One whose deadline has passed takes itself out of the list.
+** One whose wait is over for another reason, such as its deadline, takes
+** itself out of the list; until then it is passed over.
 **
 ** All of it is guarded by the mutex of the queue.
 */
 #include "sched/room.h"
+
+#include "sched/worker.h"
 
 static void unlink_sender(mts_Queue *queue, const mts_Sender *sender)
     MTS_REQUIRES(queue->mutex)
@@ -31,9 +35,11 @@ static void unlink_sender(mts_Queue *queue, const mts_Sender *sender)
     queue->first_sender = sender->next;
 }
 
-void mts_room_enlist(mts_Queue *queue, mts_Sender *sender)
+/* Adds a sender at the end of the list. */
+static void enlist_sender(mts_Queue *queue, mts_Sender *sender)
     MTS_REQUIRES(queue->mutex)
 {
+  sender->is_listed = true;
   sender->next = NULL;
   sender->previous = queue->last_sender;
   if (queue->last_sender)
@@ -50,22 +56,26 @@ void mts_room_grant(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
 {
   while (queue->first_waiting && mts_queue_has_room(queue)) {
     mts_Sender *sender = queue->first_waiting;
-    mts_queue_append(queue, sender->request);
-    sender->is_granted = true;
+    if (mts_wait_decide(sender->wait, MTS_OK)) {
+      sender->is_granted = true;
+      mts_queue_append(queue, sender->request);
+    }
     queue->first_waiting = sender->next;
   }
 }
 
-/* The sender, which is the first one, goes on, and can be gone at once. */
+/*
+** The sender, which is the first one, leaves the list.  If its wait ends with
+** MTS_OK or with that status it goes on, and can be gone at once.
+*/
 static void tell_sender(mts_Queue *queue, mts_Status status, mts_Wakes *wakes)
     MTS_REQUIRES(queue->mutex)
 {
   mts_Sender *sender = queue->first_sender;
   unlink_sender(queue, sender);
-  sender->is_told = true;
-  sender->status = status;
-  if (mts_event_set(&sender->woken))
-    wakes->events[wakes->count++] = &sender->woken;
+  sender->is_listed = false;
+  if (mts_wait_decide(sender->wait, status) || sender->is_granted)
+    mts_wait_tell(sender->wait, wakes);
 }
 
 /* Tells those who have got room, as many as can be woken at once. */
@@ -73,41 +83,45 @@ void mts_room_tell(mts_Queue *queue, mts_Wakes *wakes)
     MTS_REQUIRES(queue->mutex)
 {
   while (queue->first_sender != queue->first_waiting &&
-         wakes->count < MTS_ROOM_WAKES)
+         wakes->count < MTS_WAKES)
     tell_sender(queue, MTS_OK, wakes);
-}
-
-void mts_room_wake(const mts_Wakes *wakes)
-{
-  int i;
-  for (i = 0; i < wakes->count; i++)
-    mts_event_wake(wakes->events[i]);
 }
 
 void mts_room_tell_all(mts_Queue *queue)
 {
   mts_Wakes wakes;
   do {
-    wakes.count = 0;
+    wakes = MTS_NO_WAKES;
     mts_mutex_lock(&queue->mutex);
     mts_room_tell(queue, &wakes);
     mts_mutex_unlock(&queue->mutex);
-    mts_room_wake(&wakes);
-  } while (wakes.count == MTS_ROOM_WAKES);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
 }
 
-/* For a sender in the list.  Returns: MTS_OK, MTS_BUSY, MTS_CLOSED. */
-mts_Status mts_room_wait(mts_Queue *queue, mts_Sender *sender, double deadline)
+mts_Status mts_room_begin(mts_Sender *sender)
 {
-  if (!mts_event_wait(&sender->woken, deadline)) {
-    mts_mutex_lock(&queue->mutex);
-    if (!sender->is_told) {
-      sender->status = sender->is_granted ? MTS_OK : MTS_BUSY;
-      unlink_sender(queue, sender);
-    }
-    mts_mutex_unlock(&queue->mutex);
-  }
-  return sender->status;
+  mts_Queue *queue = atomic_load(&sender->request->future.state->queue);
+  mts_Status status;
+  bool is_runnable;
+  sender->is_listed = sender->is_granted = false;
+  mts_mutex_lock(&queue->mutex);
+  status = mts_queue_append_if_room(queue, sender->request, &is_runnable);
+  if (status == MTS_BUSY)
+    enlist_sender(queue, sender);
+  sender->is_granted = status == MTS_OK;
+  mts_mutex_unlock(&queue->mutex);
+  if (is_runnable)
+    mts_worker_schedule(queue);
+  return status;
+}
+
+void mts_room_end(mts_Queue *queue, mts_Sender *sender)
+{
+  mts_mutex_lock(&queue->mutex);
+  if (sender->is_listed)
+    unlink_sender(queue, sender);
+  mts_mutex_unlock(&queue->mutex);
 }
 
 /* Tells all senders that are in the list. */
@@ -115,12 +129,12 @@ void mts_room_dismiss(mts_Queue *queue)
 {
   mts_Wakes wakes;
   do {
-    wakes.count = 0;
+    wakes = MTS_NO_WAKES;
     mts_mutex_lock(&queue->mutex);
     mts_room_tell(queue, &wakes);
-    while (queue->first_sender && wakes.count < MTS_ROOM_WAKES)
+    while (queue->first_sender && wakes.count < MTS_WAKES)
       tell_sender(queue, MTS_CLOSED, &wakes);
     mts_mutex_unlock(&queue->mutex);
-    mts_room_wake(&wakes);
-  } while (wakes.count == MTS_ROOM_WAKES);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
 }

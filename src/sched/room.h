@@ -6,31 +6,19 @@
 
 #include "base/compiler.h"
 
-#include "base/event.h"
+#include "core/wait.h"
 #include "sched/queue.h"
 
 MTS_BEGIN_HIDDEN
 
-/* A thread that waits for room; lives on its stack. */
+/* One that waits for room. */
 struct mts_Sender {
   mts_Request *request;
-  mts_Event woken;
-  mts_Status status; /* once it is told */
-  bool is_granted;   /* its request is in the queue, or was */
-  bool is_told;
+  mts_Wait *wait; /* its outcome is MTS_OK once the request is in the queue */
+  atomic_bool is_listed;
+  bool is_granted; /* the request is in the queue, or was */
   mts_Sender *next, *previous;
 };
-
-/* Events that are set, to be woken by mts_room_wake without the mutex. */
-#define MTS_ROOM_WAKES 16
-typedef struct mts_Wakes {
-  mts_Event *events[MTS_ROOM_WAKES];
-  int count;
-} mts_Wakes;
-
-/* Adds a sender at the end of the list. */
-void mts_room_enlist(mts_Queue *queue, mts_Sender *sender)
-    MTS_REQUIRES(queue->mutex);
 
 /* Gives room that has become free to those who wait for it. */
 void mts_room_grant(mts_Queue *queue) MTS_REQUIRES(queue->mutex);
@@ -38,8 +26,6 @@ void mts_room_grant(mts_Queue *queue) MTS_REQUIRES(queue->mutex);
 /* Tells those who have got room, as many as can be woken at once. */
 void mts_room_tell(mts_Queue *queue, mts_Wakes *wakes)
     MTS_REQUIRES(queue->mutex);
-
-void mts_room_wake(const mts_Wakes *wakes);
 
 /*
 ** Tells and wakes all who have got room, or all senders, as the queue closes.
@@ -49,12 +35,16 @@ void mts_room_tell_all(mts_Queue *queue);
 void mts_room_dismiss(mts_Queue *queue);
 
 /*
-** Waits for room, for a sender in the list.
-** Locks: takes queue->mutex.
+** Puts the request of the sender into its queue, if there is room by now;
+** otherwise the sender is in the list: its wait is going to be finished, with
+** MTS_OK when it is there, or MTS_CLOSED.
+** Locks: takes the mutex of the queue, and those of mts_worker_schedule.
 ** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED.
 */
-mts_Status mts_room_wait(mts_Queue *queue, mts_Sender *sender,
-                         double deadline);
+mts_Status mts_room_begin(mts_Sender *sender);
+
+/* Takes the sender out of the list, if it is in. */
+void mts_room_end(mts_Queue *queue, mts_Sender *sender);
 
 MTS_END_HIDDEN
 

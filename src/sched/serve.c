@@ -1,5 +1,5 @@
 /*
-** serve.c - a worker runs requests of a state
+** serve.c - a worker runs requests and tasks of a state
 **
 ** A worker enters a state as any caller does.  If another thread is inside,
 ** the worker does not wait for it, but has the lock of the state report when
@@ -23,58 +23,59 @@
 */
 #include "sched/serve.h"
 
-#include "core/call.h"
 #include "core/registry.h"
 #include "core/thread.h"
+#include "sched/blocker.h"
+#include "sched/closing.h"
+#include "sched/log.h"
+#include "sched/monitor.h"
+#include "sched/notices.h"
+#include "sched/taskrun.h"
+#include "sched/timer.h"
 #include "sched/worker.h"
 
 /* ======================================================================= */
-/* Requests                                                                */
+/* A turn                                                                  */
 /* ======================================================================= */
 
-/* Moves what there is to say of a failed request into its answer. */
-static void store_failure(mts_Future *future, const mts_Failure *failure)
+/*
+** Runs the callback for a notice, if there is one.
+** Returns: whether there was.
+*/
+static bool run_notice(mts_Queue *queue)
 {
-  future->text = failure->text;
-  future->has_value = failure->has_value;
-  if (failure->has_value)
-    future->values = failure->value;
+  if (mts_queue_notices(queue) == 0 || !mts_queue_may_begin_now(queue))
+    return false;
+  mts_queue_begin_request(queue);
+  if (!mts_notices_take(queue)) {
+    mts_queue_end_request(queue, false);
+    return false;
+  }
+  mts_taskrun_begin_notice(queue);
+  return true;
+}
+
+/* Whether what was run neither has forked nor lets the state quit. */
+static bool may_go_on(const mts_State *s)
+{
+  return mts_worker_takes_requests() && !mts_lock_quits(&s->lock);
 }
 
 /*
-** The results can take the space of the arguments, which have been read when
-** there are results.
+** When a turn has begun; it is looked at only if there is more to run, as that
+** takes as long as some requests do.
 */
-static void run_request(mts_State *s, mts_Queue *queue, mts_Request *request)
-{
-  mts_Future *future = &request->future;
-  mts_Message results = {0};
-  mts_Failure failure;
-  mts_Status status;
-  mts_failure_open(&failure);
-  mts_buffer_start(&results.bytes, request->space, MTS_REQUEST_SPACE);
-  status = mts_call_entered(s, &future->values,
-                            request->is_send ? NULL : &results, &failure);
-  if (mts_worker_is_forked()) /* the parent answers */
-    return;
-  mts_codec_free(&future->values);
-  future->status = status;
-  future->values = results;
-  if (status != MTS_OK)
-    mts_codec_free(&future->values);
-  if (status == MTS_RAISED)
-    store_failure(future, &failure);
-  else if (status != MTS_OK)
-    mts_failure_close(&failure);
-  mts_queue_end_request(queue);
-  mts_future_answer(future);
-}
-
-/* When to look at the clock, which takes as long as some requests do. */
 typedef struct TurnClock {
-  double start;
-  int next; /* look when so many requests have been run */
+  double start; /* or 0: it was not looked at */
+  int next;     /* look when so many requests have been run */
+  int stride;   /* look at least each time that so many more have been run */
 } TurnClock;
+
+static void start_clock(TurnClock *clock)
+{
+  if (clock->start == 0)
+    clock->start = mts_clock_now();
+}
 
 /*
 ** Whether the turn has taken as long as it may, after count requests.  The
@@ -82,31 +83,60 @@ typedef struct TurnClock {
 */
 static bool is_over(TurnClock *clock, int count)
 {
+  const int stride = count < clock->stride ? count : clock->stride;
   double used;
   if (count < clock->next)
     return false;
+  start_clock(clock);
   used = mts_clock_now() - clock->start;
-  clock->next += used < MTS_TURN_SECONDS / 16 ? count : 1;
+  clock->next += used < MTS_TURN_SECONDS / 16 ? stride : 1;
   return used >= MTS_TURN_SECONDS;
 }
 
-/* For the thread that has entered s. */
-static void run_requests(mts_State *s, mts_Queue *queue, atomic_uint *steps)
+/*
+** Runs the next request or ready task, and before it a notice, so that neither
+** waits for long for the other.
+** Returns: how many were run.
+*/
+static int run_next(mts_State *s, mts_Queue *queue, TurnClock *clock)
 {
-  TurnClock clock = {.start = mts_clock_now(), .next = 1};
-  mts_Request *request;
-  int count = 0;
+  const bool has_noticed = run_notice(queue);
+  mts_Task *task = NULL;
+  mts_Request *request = NULL;
+  if (!has_noticed || may_go_on(s))
+    request = mts_queue_take(queue, &task);
+  if (mts_queue_has_more(queue))
+    start_clock(clock);
+  if (request)
+    mts_taskrun_begin(queue, request);
+  else if (task)
+    mts_taskrun_go_on(task);
+  return has_noticed + (request != NULL || task != NULL);
+}
+
+/* How much a turn runs at most. */
+typedef struct TurnLimit {
+  int most;   /* requests and stretches of tasks */
+  int stride; /* see TurnClock */
+} TurnLimit;
+
+/* For the thread that has entered s.  Returns: how many have been run. */
+static int run_requests(mts_State *s, mts_Queue *queue, atomic_uint *steps,
+                        TurnLimit limit)
+{
+  TurnClock clock = {.start = 0, .next = 1, .stride = limit.stride};
+  int count = 0, added;
   do {
-    request = mts_queue_take(queue);
-    if (!request)
-      break;
     atomic_store_explicit(
         steps, atomic_load_explicit(steps, memory_order_relaxed) + 1,
         memory_order_relaxed);
-    run_request(s, queue, request);
-    count++;
-  } while (count < MTS_TURN_REQUESTS && !is_over(&clock, count) &&
-           mts_worker_takes_requests());
+    if (mts_timer_next() != MTS_FOREVER)
+      mts_monitor_note_timers();
+    added = run_next(s, queue, &clock);
+    count += added;
+  } while (added > 0 && mts_queue_has_more(queue) && count < limit.most &&
+           !is_over(&clock, count) && may_go_on(s));
+  return count;
 }
 
 /* ======================================================================= */
@@ -134,12 +164,16 @@ static bool schedule_when_left(mts_State *s, mts_Queue *queue)
 static mts_Status enter_to_serve(mts_State *s, mts_Queue *queue)
 {
   mts_Status status = MTS_BUSY;
+  if (queue->is_parked) {
+    queue->is_parked = false;
+    return mts_state_unpark(s) ? MTS_OK : MTS_CLOSED;
+  }
   if (queue->was_refused) {
     queue->was_refused = false;
-    status = mts_state_enter(s, MTS_FOREVER);
+    status = mts_state_enter_first(s, MTS_FOREVER);
   }
   while (status != MTS_OK && status != MTS_CLOSED) {
-    status = mts_state_enter(s, 0);
+    status = mts_state_enter_first(s, 0);
     if (status == MTS_BUSY && schedule_when_left(s, queue))
       return MTS_BUSY;
   }
@@ -156,6 +190,12 @@ static bool end_turn(mts_State *s, mts_Queue *queue)
     break;
   case MTS_TURN_UNOWNED:
     mts_registry_close_unowned(s);
+    mts_queue_schedule_ready(queue); /* it may have an owner again */
+    mts_state_release(s);
+    break;
+  case MTS_TURN_SHUT:
+    mts_closing_stop(s);
+    mts_queue_schedule_ready(queue);
     mts_state_release(s);
     break;
   case MTS_TURN_CLOSED:
@@ -164,20 +204,39 @@ static bool end_turn(mts_State *s, mts_Queue *queue)
   return false;
 }
 
-bool mts_serve_turn(mts_Queue *queue, atomic_uint *steps)
+/* Returns: as mts_serve_turn. */
+static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
+                  int *count)
 {
   mts_State *s = queue->state;
   mts_Status status;
+  if (mts_timer_next() != MTS_FOREVER)
+    mts_monitor_note_timers();
   atomic_store_explicit(&mts_self.served, &s->lock, memory_order_relaxed);
   status = enter_to_serve(s, queue);
   if (status == MTS_OK) {
-    run_requests(s, queue, steps);
+    *count += run_requests(s, queue, steps, limit);
     if (mts_worker_is_forked())
       return false;
-    mts_state_leave(s);
+    queue->is_parked = mts_queue_keeps_state(queue) && mts_state_park(s);
+    if (!queue->is_parked)
+      mts_state_leave(s);
   }
   atomic_store_explicit(&mts_self.served, NULL, memory_order_relaxed);
   return status != MTS_BUSY && end_turn(s, queue);
+}
+
+bool mts_serve_turn(mts_Queue *queue, atomic_uint *steps)
+{
+  const TurnLimit limit = {MTS_TURN_REQUESTS, MTS_TURN_REQUESTS};
+  int count = 0;
+  return serve(queue, steps, limit, &count);
+}
+
+bool mts_serve_some(mts_Queue *queue, atomic_uint *steps, int most, int *count)
+{
+  const TurnLimit limit = {most, 1};
+  return serve(queue, steps, limit, count);
 }
 
 /* ======================================================================= */
@@ -194,7 +253,8 @@ static void state_left(mts_State *s)
 static bool has_work(mts_State *s)
 {
   const mts_QueueStats stats = mts_queue_stats(s);
-  return stats.waiting > 0 || stats.is_under_way;
+  return stats.waiting > 0 || stats.under_way > 0 || stats.forks > 0 ||
+         stats.deferred > 0;
 }
 
 static bool owners_gone(mts_State *s)
@@ -209,16 +269,44 @@ static void state_closed(mts_State *s)
     mts_queue_close(atomic_load(&s->queue));
 }
 
+static void close_tasks(mts_State *s)
+{
+  if (!mts_worker_is_forked())
+    mts_taskrun_close_all(atomic_load(&s->queue));
+}
+
+static void state_ended(mts_State *s)
+{
+  if (!mts_worker_is_forked())
+    mts_queue_note_end(atomic_load(&s->queue));
+}
+
 static void state_released(mts_State *s)
 {
   if (!mts_worker_is_forked())
     mts_queue_free(atomic_load(&s->queue));
 }
 
+static bool has_own_threads(void)
+{
+  return !mts_worker_is_forked();
+}
+
+static void report(mts_State *s, const char *text, size_t length)
+{
+  mts_log_error(s, text, length);
+}
+
 const mts_Upcalls mts_upcalls = {.state_left = state_left,
                                  .has_work = has_work,
                                  .owners_gone = owners_gone,
                                  .state_closed = state_closed,
+                                 .close_tasks = close_tasks,
+                                 .state_ended = state_ended,
                                  .state_released = state_released,
+                                 .close_unowned = mts_closing_close_unowned,
+                                 .has_own_threads = has_own_threads,
+                                 .find_blocker = mts_blocker_find,
+                                 .report = report,
                                  .begin_wait = mts_worker_begin_wait,
                                  .end_wait = mts_worker_end_wait};

@@ -23,6 +23,15 @@ MTS_BEGIN_HIDDEN
 */
 bool mts_serve_turn(mts_Queue *queue, atomic_uint *steps);
 
+/*
+** The same for a thread that has other things to do: so many at most, of which
+** none begins when MTS_TURN_SECONDS are over.
+** *count: grows by how many were run.
+*/
+#define MTS_TURN_MOST 10000
+bool mts_serve_some(mts_Queue *queue, atomic_uint *steps, int most,
+                    int *count);
+
 MTS_END_HIDDEN
 
 #endif

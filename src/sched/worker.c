@@ -20,7 +20,6 @@
 */
 #include "sched/worker.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
 #include "base/process.h"
@@ -28,6 +27,8 @@
 #include "core/watch.h"
 #include "sched/ending.h"
 #include "sched/monitor.h"
+#include "sched/notices.h"
+#include "sched/ownthread.h"
 #include "sched/pool.h"
 #include "sched/workerthread.h"
 
@@ -87,7 +88,7 @@ mts_Status mts_worker_start_all(void)
     return MTS_FORKED;
   if (atomic_load(&stage) == ENDING) /* it will be lost */
     return MTS_OK;
-  if (!mts_watch_open())
+  if (!mts_watch_open(mts_notices_schedule))
     return MTS_NO_MEMORY;
   mts_mutex_lock(&mts_pool.mutex);
   start_missing();
@@ -113,7 +114,11 @@ void mts_worker_schedule(mts_Queue *queue)
   mts_Worker *self = mts_self.worker;
   mts_Queue *none = NULL;
   mts_Aftermath aftermath = {NULL, true};
-  if (!self || atomic_load(&self->is_replaced) ||
+  if (queue->has_own_thread) {
+    mts_ownthread_wake(queue);
+    return;
+  }
+  if (!self || !self->is_serving || atomic_load(&self->is_replaced) ||
       !atomic_compare_exchange_strong(&self->slot, &none, queue)) {
     mts_mutex_lock(&mts_pool.mutex);
     mts_pool_push(queue);
@@ -121,6 +126,32 @@ void mts_worker_schedule(mts_Queue *queue)
     mts_mutex_unlock(&mts_pool.mutex);
   }
   mts_pool_settle(aftermath);
+}
+
+/*
+** A worker that serves is going to look itself.  If there is none that is
+** parked, the others look when they have time to run what is due; the monitor
+** takes care of the rest.
+*/
+void mts_worker_note_timer(double deadline)
+{
+  const mts_Worker *self = mts_self.worker;
+  mts_Worker *worker;
+  mts_Event *event = NULL;
+  if (self && self->is_serving && !atomic_load(&self->is_replaced))
+    return;
+  mts_mutex_lock(&mts_pool.mutex);
+  worker = atomic_load(&mts_pool.keeper);
+  if (!worker)
+    worker = mts_pool.first_parked;
+  if (worker && deadline < mts_pool_keeper_until() &&
+      mts_event_set(&worker->wake_up))
+    event = &worker->wake_up;
+  mts_mutex_unlock(&mts_pool.mutex);
+  if (event)
+    mts_event_wake(event);
+  if (!worker)
+    mts_monitor_start();
 }
 
 /* ======================================================================= */
@@ -171,20 +202,15 @@ void mts_worker_end_wait(void)
   mts_mutex_unlock(&mts_pool.mutex);
 }
 
-mts_Status mts_worker_sleep(double seconds)
+mts_Status mts_worker_sleep(const mts_Patience *patience)
 {
-  mts_Event never;
-  if (seconds <= 0) {
-    sched_yield();
-    return MTS_OK;
-  }
-  if (!mts_thread_begin_wait())
-    return MTS_NO_MEMORY;
-  mts_event_init(&never);
-  (void)mts_event_wait(&never, mts_clock_deadline(seconds));
-  mts_event_destroy(&never);
-  mts_thread_end_wait();
-  return MTS_OK;
+  mts_ThreadWait wait;
+  mts_Status status = mts_wait_begin(&wait, patience);
+  if (status != MTS_OK)
+    return status;
+  status = mts_wait_sleep(&wait, patience, NULL, NULL);
+  mts_wait_end(&wait, status);
+  return status == MTS_BUSY ? MTS_OK : status;
 }
 
 /* ======================================================================= */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
+#include "core/wait.h"
 #include "sched/queue.h"
 
 MTS_BEGIN_HIDDEN
@@ -46,17 +47,23 @@ bool mts_worker_is_forked(void);
 */
 void mts_worker_schedule(mts_Queue *queue);
 
+/*
+** The next timer was added, with that deadline: makes sure that somebody
+** looks.
+** Locks: takes the run mutex; no mutex may be held.
+*/
+void mts_worker_note_timer(double deadline);
+
 /* See mts_thread_begin_wait. */
 bool mts_worker_begin_wait(void);
 void mts_worker_end_wait(void);
 
 /*
-** Sleeps; 0 or less: lets other threads run.  In a worker, another one takes
-** its place.
-** Locks: no mutex may be held.
-** Returns: MTS_OK, MTS_NO_MEMORY.
+** Sleeps until the deadline.  In a worker, another one takes its place.
+** Locks: as mts_wait_begin.
+** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep, but MTS_BUSY.
 */
-mts_Status mts_worker_sleep(double seconds);
+mts_Status mts_worker_sleep(const mts_Patience *patience);
 
 /*
 ** How many workers there are to be, without replacements; sets that.  In a

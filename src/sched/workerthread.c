@@ -14,6 +14,8 @@
 **   its token back and enters the list of parked workers, in the same step.
 **   Who makes a queue runnable adds it to the run queue and looks for a parked
 **   worker in one step, too.  So no wake-up is lost.
+** - Timers (timer.c).  Of the parked workers one is the keeper, which sleeps
+**   until the next timer is due; another one is woken first for other work.
 ** - A worker that was parked for SURPLUS_SECONDS ends, if there are more
 **   parked ones than idle tokens.
 **
@@ -30,6 +32,7 @@
 #include "core/thread.h"
 #include "sched/monitor.h"
 #include "sched/serve.h"
+#include "sched/timer.h"
 #include "sched/worker.h"
 
 /* Bytes of C stack. */
@@ -118,30 +121,67 @@ static bool is_surplus(void) MTS_REQUIRES(mts_pool.mutex)
   return mts_pool.parked > mts_pool.idle;
 }
 
+/* When the worker, which is parked, has to wake up for a timer. */
+static double next_timer(mts_Worker *worker) MTS_REQUIRES(mts_pool.mutex)
+{
+  const double next = mts_timer_next();
+  if (next == MTS_FOREVER || next >= mts_pool_keeper_until())
+    return MTS_FOREVER;
+  atomic_store(&mts_pool.keeper_until, next);
+  atomic_store(&mts_pool.keeper, worker);
+  return next;
+}
+
+/*
+** Sleeps until the deadline, or until the worker is woken; it is parked.
+** Returns: whether the deadline has passed.
+*/
+static bool sleep_parked(mts_Worker *worker, double deadline)
+    MTS_REQUIRES(mts_pool.mutex)
+{
+  bool is_woken;
+  mts_mutex_unlock(&mts_pool.mutex);
+  mts_signal_block_all();
+  is_woken = mts_event_wait(&worker->wake_up, deadline);
+  mts_timer_look();
+  mts_mutex_lock(&mts_pool.mutex);
+  if (atomic_load(&mts_pool.keeper) == worker)
+    atomic_store(&mts_pool.keeper, NULL);
+  return !is_woken;
+}
+
+/* The worker, which may have been the keeper, ends: another one is, then. */
+static void hand_timers_over(void) MTS_REQUIRES(mts_pool.mutex)
+{
+  mts_Worker *worker = mts_pool.first_parked;
+  if (worker && mts_timer_next() < mts_pool_keeper_until() &&
+      mts_event_set(&worker->wake_up))
+    mts_event_wake(&worker->wake_up);
+}
+
 /*
 ** Sleeps until another thread gives the worker a token.
 ** Returns: false if the worker is to end instead.
 */
 static bool park(mts_Worker *worker) MTS_REQUIRES(mts_pool.mutex)
 {
+  const double surplus = mts_clock_now() + SURPLUS_SECONDS;
   mts_Aftermath aftermath;
-  bool is_woken = false;
   end_search(worker);
   mts_pool_give_token(worker);
   link_parked(worker);
   aftermath = mts_pool_balance();
-  while (!is_woken) {
-    double deadline =
-        is_surplus() ? mts_clock_now() + SURPLUS_SECONDS : MTS_FOREVER;
-    mts_mutex_unlock(&mts_pool.mutex);
-    mts_pool_settle(aftermath);
-    aftermath = (mts_Aftermath){NULL, false};
-    mts_signal_block_all();
-    is_woken = mts_event_wait(&worker->wake_up, deadline);
-    mts_mutex_lock(&mts_pool.mutex);
-    if (!is_woken && worker->is_parked && is_surplus()) {
+  mts_mutex_unlock(&mts_pool.mutex);
+  mts_pool_settle(aftermath);
+  mts_mutex_lock(&mts_pool.mutex);
+  while (worker->is_parked) {
+    const double timer = next_timer(worker);
+    const double end = is_surplus() ? surplus : MTS_FOREVER;
+    if (sleep_parked(worker, timer < end ? timer : end) && worker->is_parked &&
+        is_surplus() && mts_clock_now() >= surplus) {
       (void)mts_pool_unpark(worker);
       mts_pool_give_token(worker);
+      hand_timers_over();
       return false;
     }
   }
@@ -218,6 +258,7 @@ static void begin_worker(mts_Worker *worker)
   mts_mutex_unlock(&mts_pool.mutex);
   snprintf(name, sizeof(name), "mtstates/%u", number % 1000000);
   mts_async_name_thread(name);
+  mts_process_make_timers_exact();
   mts_signal_unblock();
   (void)mts_thread_id();
   mts_self.worker = worker;
@@ -234,8 +275,10 @@ static void *run_worker(void *unused)
       queue = NULL;
     if (mts_worker_is_forked())
       return NULL;
+    mts_timer_look();
     mts_monitor_report();
   }
+  mts_monitor_note_timers(); /* it may have been the keeper */
   mts_event_destroy(&worker.wake_up);
   return NULL;
 }

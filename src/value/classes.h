@@ -20,8 +20,9 @@ MTS_BEGIN_HIDDEN
 /* State objects. */
 #define MTS_STATE_CLASS "mtstates.state"
 
-/* Futures. */
+/* Futures, and promises. */
 #define MTS_FUTURE_CLASS "mtstates.future"
+#define MTS_PROMISE_CLASS "mtstates.promise"
 
 /* Error objects; the names of errors begin with it, too. */
 #define MTS_ERROR_CLASS "mtstates.error"

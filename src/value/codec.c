@@ -14,8 +14,8 @@
 
 #include "value/format.h"
 
-static bool append_value(mts_Message *message, mts_Tag tag, const void *data,
-                         size_t size)
+static inline MTS_ALWAYS_INLINE bool
+append_value(mts_Message *message, mts_Tag tag, const void *data, size_t size)
 {
   char *place = mts_buffer_reserve(&message->bytes, 1 + size);
   if (!place)
@@ -45,6 +45,7 @@ static bool append_counted(mts_Message *message, mts_Tag tag, const void *data,
     memcpy(place + head, data, size);
   message->bytes.length += head + size;
   message->count += count;
+  message->needs_memory = true;
   return true;
 }
 
@@ -97,6 +98,7 @@ void *mts_codec_add_array(mts_Message *message, carray_type type, size_t count)
   memcpy(place + 1 + sizeof(type), &count, sizeof(count));
   message->bytes.length += head + count * element_size;
   message->count++;
+  message->needs_memory = true;
   return place + head;
 }
 
@@ -151,10 +153,22 @@ void mts_codec_clear(mts_Message *message)
 {
   message->bytes.length = 0;
   message->count = 0;
+  message->needs_memory = false;
 }
 
 void mts_codec_free_memory(mts_Message *message)
 {
   mts_handle_release(&message->handles);
   mts_buffer_free(&message->bytes);
+}
+
+bool mts_codec_append(mts_Message *message, const mts_Message *other)
+{
+  if (!mts_buffer_append(&message->bytes, other->bytes.data,
+                         other->bytes.length))
+    return false;
+  message->count = other->count;
+  message->slots = other->slots;
+  message->needs_memory = other->needs_memory;
+  return true;
 }

@@ -27,6 +27,7 @@ typedef struct mts_Message {
   mts_Handle *handles; /* objects that it holds */
   unsigned slots;      /* for short strings, that reading it takes */
   bool is_deep;        /* there are tables, functions, or objects */
+  bool needs_memory;   /* to be pushed, which can raise errors */
 } mts_Message;
 
 /*
@@ -71,6 +72,12 @@ bool mts_codec_add_typed(mts_Message *message, lua_State *L, int index,
 */
 const char *mts_codec_read_string(const mts_Message *message, size_t *position,
                                   size_t *length);
+
+/*
+** Appends the values of another message, which is not deep, to an empty one.
+** Returns: false, with the message unchanged, if there is no room.
+*/
+bool mts_codec_append(mts_Message *message, const mts_Message *other);
 
 /* Removes all values; there are no handles. */
 void mts_codec_clear(mts_Message *message);

@@ -390,6 +390,6 @@ mts_Encoding mts_encode(const mts_Encodable *values, mts_Message *message,
     close_encoder(&e);
   } while (e.stop == MTS_STOP_NEED);
   message->count = (size_t)values->count;
-  message->is_deep = true;
+  message->is_deep = message->needs_memory = true;
   return encoding;
 }

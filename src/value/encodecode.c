@@ -56,7 +56,7 @@ mts_Written mts_encoder_write_function(mts_Encoder *e)
   written = mts_encoder_identify(e);
   if (written != MTS_NEW)
     return written;
-  if (lua_iscfunction(e->L, -1))
+  if (mts_compat_isnative(e->L))
     return mts_encoder_write_c_function(e);
   if (e->needs & MTS_ENCODER_ANCHORS) {
     push_function_key(e, head);

@@ -113,22 +113,31 @@ mts_Written mts_encoder_write_module(mts_Encoder *e)
 }
 
 /*
-** Which modules are looked into first: Lua's libraries, then the globals, in
-** which there can be other names for their functions, then all others.
+** Which of several names of a C function is taken: that in one of Lua's
+** libraries, then that in the globals, where there can be others, then all
+** others.  But programs give table.unpack to a Lua that does not have it.
 */
-static int rank_of_module(const char *name)
+static int rank_of_name(const char *module, const char *key)
 {
   const luaL_Reg *lib = mts_libs_list;
-  while (lib->name && strcmp(lib->name, name) != 0)
+  if (strcmp(module, "_G") == 0)
+    return 1;
+  if (MTS_UNPACK_IS_GLOBAL && strcmp(module, "table") == 0 &&
+      strcmp(key, "unpack") == 0)
+    return 2;
+  while (lib->name && strcmp(lib->name, module) != 0)
     lib++;
-  return lib->name ? 0 : strcmp(name, "_G") == 0 ? 1 : 2;
+  return lib->name ? 0 : 2;
 }
 
-/* Whether the first of two modules is looked into before the second. */
-static bool is_before(const char *a, const char *b)
+/* Whether the first of two names, each a module and a key, is taken. */
+static bool is_before(const char *module, const char *key,
+                      const char *other_module, const char *other_key)
 {
-  const int difference = rank_of_module(a) - rank_of_module(b);
-  return difference < 0 || (difference == 0 && strcmp(a, b) < 0);
+  const int difference =
+      rank_of_name(module, key) - rank_of_name(other_module, other_key);
+  return difference < 0 ||
+         (difference == 0 && strcmp(module, other_module) < 0);
 }
 
 /*
@@ -147,7 +156,7 @@ static const char *find_function(lua_State *L, const char **module)
       lua_pushvalue(L, -3);
       key = find_key(L);
       lua_pop(L, 1);
-      if (key && (!found || is_before(name, *module))) {
+      if (key && (!found || is_before(name, key, *module, found))) {
         found = key;
         *module = name;
       }

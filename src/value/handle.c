@@ -14,7 +14,8 @@
 #include "value/classes.h"
 
 /* All that there can be. */
-static const char *const class_names[] = {MTS_STATE_CLASS, MTS_FUTURE_CLASS};
+static const char *const class_names[] = {MTS_STATE_CLASS, MTS_FUTURE_CLASS,
+                                          MTS_PROMISE_CLASS};
 
 #define CLASSES (sizeof(class_names) / sizeof(*class_names))
 
@@ -50,9 +51,20 @@ mts_Handle *mts_handle_add(mts_Handle **list, const mts_HandleClass *class,
   *handle = (mts_Handle){.next = *list,
                          .class = class,
                          .object = object,
-                         .is_kept_open = class->hold(object)};
+                         .is_kept_open = class->hold(object),
+                         .is_held = true};
   *list = handle;
   return handle;
+}
+
+void mts_handle_let_go(mts_Handle *list, const void *object)
+{
+  mts_Handle *handle;
+  for (handle = list; handle; handle = handle->next)
+    if (handle->object == object && handle->is_held) {
+      handle->is_held = false;
+      handle->class->unhold(handle->object, handle->is_kept_open);
+    }
 }
 
 void mts_handle_release(mts_Handle **list)
@@ -60,7 +72,8 @@ void mts_handle_release(mts_Handle **list)
   while (*list) {
     mts_Handle *handle = *list;
     *list = handle->next;
-    handle->class->unhold(handle->object, handle->is_kept_open);
+    if (handle->is_held)
+      handle->class->unhold(handle->object, handle->is_kept_open);
     free(handle);
   }
 }

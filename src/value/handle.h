@@ -43,6 +43,7 @@ typedef struct mts_Handle {
   const mts_HandleClass *class;
   void *object;
   bool is_kept_open;
+  bool is_held; /* not if the object holds the message */
 } mts_Handle;
 
 /*
@@ -60,6 +61,13 @@ const mts_HandleClass *mts_handle_find_class(const char *name);
 */
 mts_Handle *mts_handle_add(mts_Handle **list, const mts_HandleClass *class,
                            void *object);
+
+/*
+** The object holds the list from now on, so what is in the list need not hold
+** the object.
+** Locks: no mutex may be held.
+*/
+void mts_handle_let_go(mts_Handle *list, const void *object);
 
 /*
 ** Empties the list.

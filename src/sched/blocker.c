@@ -1,0 +1,132 @@
+/*
+** blocker.c - what has to go on before a request is answered
+**
+** One step of the way that the wait graph follows:
+**
+** - A request whose answer is deferred is answered as its source.
+** - The task of a request that is suspended waits for a future, or for room:
+**   that is, for the begin of a request to another state; or for something
+**   that need not be followed: a promise, a point in time.
+** - A request that runs: the thread that holds the state.
+** - One that has not begun: the thread that holds the state; or, if there is
+**   none, a suspended task that keeps others from beginning there.
+**
+** Locks: that of the queue of the state, a leaf.
+*/
+#include "sched/blocker.h"
+
+#include "sched/queue.h"
+#include "sched/task.h"
+
+static void set_request(mts_Blocker *blocker, const mts_Request *request)
+{
+  blocker->request = request;
+  blocker->state = request->future.state;
+}
+
+/* A task that keeps requests of its state from beginning, or NULL. */
+static const mts_Task *find_hindrance(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = queue->tasks.suspended;
+  if (queue->tasks.room_waits == 0)
+    return NULL;
+  while (task && !task->pending.sender)
+    task = task->next;
+  return task;
+}
+
+/*
+** The suspended task that keeps the state (option tasks = 1), or NULL.  Who
+** holds the state does not matter then: that can be a fork of the task.
+*/
+static const mts_Task *find_keeper(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = queue->tasks.suspended;
+  if (queue->tasks.limit != 1)
+    return NULL;
+  while (task && task->is_fork)
+    task = task->next;
+  return task;
+}
+
+/* The thread that has to leave the state before others get in, or 0. */
+static uintptr_t find_holder(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+{
+  const mts_State *s = queue->state;
+  const uintptr_t holder = mts_lockword_holder(atomic_load(&s->lock.word));
+  if (holder == mts_lock_parker(&s->lock))
+    return 0;
+  if (holder == 0 && s->is_host && !queue->host_wait)
+    return atomic_load(&s->own_thread); /* which alone runs its forks */
+  return holder;
+}
+
+/*
+** What keeps a request to s, or a fork, from beginning, or, without one, a
+** call.
+*/
+static void block_begin(const mts_Queue *queue, const mts_Request *request,
+                        mts_Blocker *blocker) MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *fork = request ? request->task : NULL;
+  const mts_Task *task = NULL;
+  if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
+    return; /* it fails */
+  if (!fork || fork->owner != queue->tasks.serial)
+    task = find_keeper(queue);
+  if (!task && request && !fork)
+    task = find_hindrance(queue);
+  if (!task)
+    blocker->thread = find_holder(queue);
+  if (task && task->request)
+    set_request(blocker, task->request);
+}
+
+/* What the task, which is suspended, waits for. */
+static void block_task(const mts_Queue *queue, const mts_Task *task,
+                       mts_Blocker *blocker) MTS_REQUIRES(queue->mutex)
+{
+  const mts_Pending *pending = &task->pending;
+  (void)queue;
+  if (atomic_load(&task->wait.outcome) != MTS_WAIT_OPEN ||
+      pending->deadline != MTS_FOREVER)
+    return;
+  if (pending->future && pending->future->state)
+    set_request(blocker, (const mts_Request *)pending->future);
+  else if (pending->sender && atomic_load(&pending->sender->is_listed)) {
+    blocker->request = pending->sender->request;
+    blocker->state = pending->state;
+  }
+}
+
+bool mts_blocker_find(const mts_State *s, const void *waited, const void *word,
+                      mts_Blocker *blocker)
+{
+  mts_Queue *queue = atomic_load(&s->queue);
+  const mts_Request *request = waited;
+  const mts_Future *source;
+  bool is_found = true;
+  if (!queue)
+    return false;
+  mts_mutex_lock(&queue->mutex);
+  if (!request) {
+    is_found = word == &s->lock.word && queue->tasks.limit == 1;
+    if (is_found)
+      block_begin(queue, NULL, blocker);
+  }
+  else if (!request->is_send &&
+           (source = atomic_load(&request->asked.source)) != NULL) {
+    if (source->state)
+      set_request(blocker, (const mts_Request *)source);
+  }
+  else if (request->task && request->task->has_begun)
+    block_task(queue, request->task, blocker);
+  else if (atomic_load(&s->interrupt.task) == request)
+    blocker->thread = mts_lockword_holder(atomic_load(&s->lock.word));
+  else if (request->is_send || !mts_future_is_answered(&request->future))
+    block_begin(queue, request, blocker);
+  mts_mutex_unlock(&queue->mutex);
+  return is_found;
+}

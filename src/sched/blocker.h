@@ -1,0 +1,19 @@
+/*
+** blocker.h - what has to go on before a request is answered
+*/
+#ifndef MTS_BLOCKER_H
+#define MTS_BLOCKER_H
+
+#include "base/compiler.h"
+
+#include "core/waitgraph.h"
+
+MTS_BEGIN_HIDDEN
+
+/* See mts_Upcalls.find_blocker. */
+bool mts_blocker_find(const mts_State *s, const void *request,
+                      const void *word, mts_Blocker *blocker);
+
+MTS_END_HIDDEN
+
+#endif

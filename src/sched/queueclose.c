@@ -1,0 +1,248 @@
+/*
+** queueclose.c - the end of a queue; a part of queue.c
+**
+** There are three ways.  The state is closed: the queue takes no more
+** requests, and those in it fail.  The state has lost its last owner: that
+** closes it when the queue is idle.  Or threads wait to close the state, for a
+** while: as long as there is one, no more requests are taken.
+**
+** Locks: that of the queue, a leaf.
+*/
+#include "sched/queue.h"
+
+#include <stdio.h>
+
+#include "sched/deferral.h"
+#include "sched/log.h"
+#include "sched/ownthread.h"
+#include "sched/room.h"
+#include "sched/task.h"
+#include "sched/worker.h"
+
+/* ======================================================================= */
+/* Closed                                                                  */
+/* ======================================================================= */
+
+/* Fails the requests of a list; that many sends fail beside them. */
+static void fail_all(const mts_State *s, mts_Request *request, size_t sends)
+{
+  size_t count = sends;
+  bool has_send = sends > 0;
+  while (request) {
+    mts_Request *next = request->next;
+    count++;
+    has_send |= request->is_send;
+    mts_future_fail(&request->future, MTS_CLOSED);
+    request = next;
+  }
+  if (has_send) {
+    char text[MTS_DESCRIPTION_SIZE + 60];
+    char description[MTS_DESCRIPTION_SIZE];
+    int length;
+    mts_state_describe(s, description);
+    length =
+        snprintf(text, sizeof(text), "%s was closed: %zu request%s failed",
+                 description, count, count == 1 ? "" : "s");
+    mts_log_warning(s, text, (size_t)length);
+  }
+}
+
+/* Takes all requests out of the queue.  Returns: the first one. */
+static mts_Request *take_all(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+{
+  mts_Request *first = queue->first;
+  mts_Request *request;
+  for (request = first; request; request = request->next)
+    request->is_queued = false;
+  queue->first = queue->last = NULL;
+  queue->waiting = queue->counted = 0;
+  return first;
+}
+
+void mts_queue_close(mts_Queue *queue)
+{
+  mts_State *s = queue->state;
+  mts_Request *requests, *last;
+  size_t sends = 0;
+  bool was_closed, is_idle, is_last = false;
+  mts_mutex_lock(&queue->mutex);
+  was_closed = atomic_exchange(&queue->is_closed, true);
+  atomic_store(&queue->notices, MTS_NO_NOTICES);
+  last = queue->last;
+  requests = take_all(queue);
+  if (last)
+    last->next = mts_task_detach_requests(queue, &sends);
+  else
+    requests = mts_task_detach_requests(queue, &sends);
+  if (queue->status == MTS_QUEUE_BLOCKED)
+    queue->status = MTS_QUEUE_IDLE;
+  is_idle = queue->status == MTS_QUEUE_IDLE;
+  if (is_idle)
+    is_last = mts_queue_take_reference(queue);
+  mts_mutex_unlock(&queue->mutex);
+  mts_room_dismiss(queue);
+  if (is_idle)
+    mts_queue_tell_closers(queue);
+  fail_all(s, requests, was_closed ? 0 : sends);
+  mts_deferral_close_all(queue);
+  if (queue->has_own_thread)
+    mts_ownthread_wake(queue);
+  if (is_last)
+    mts_state_release(s);
+}
+
+bool mts_queue_close_when_idle(mts_Queue *queue)
+{
+  bool is_busy;
+  mts_mutex_lock(&queue->mutex);
+  is_busy = mts_queue_is_busy(queue);
+  if (is_busy)
+    queue->closes_when_idle = true;
+  else
+    atomic_store(&queue->is_closed, true);
+  mts_mutex_unlock(&queue->mutex);
+  return is_busy;
+}
+
+bool mts_queue_close_by_turn(mts_Queue *queue)
+{
+  bool is_runnable;
+  mts_mutex_lock(&queue->mutex);
+  is_runnable =
+      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+  queue->closes_when_idle = true;
+  mts_mutex_unlock(&queue->mutex);
+  return is_runnable;
+}
+
+/* ======================================================================= */
+/* Closed when it is idle, by those who wait for that                      */
+/* ======================================================================= */
+
+void mts_queue_tell_closers(mts_Queue *queue)
+{
+  mts_Wakes wakes;
+  do {
+    wakes = MTS_NO_WAKES;
+    mts_mutex_lock(&queue->mutex);
+    mts_waitlist_finish(&queue->closing, MTS_OK, &wakes);
+    mts_mutex_unlock(&queue->mutex);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
+}
+
+/* Returns: whether the queue is not idle, and the wait is in the list. */
+static bool wait_if_busy(mts_Queue *queue, mts_Wait *wait)
+{
+  bool is_busy;
+  mts_mutex_lock(&queue->mutex);
+  is_busy = queue->first || mts_queue_is_under_way(queue) ||
+            mts_queue_notices(queue) > 0;
+  if (is_busy)
+    mts_waitlist_add(&queue->closing, wait);
+  mts_mutex_unlock(&queue->mutex);
+  return is_busy;
+}
+
+static void give_up_closing(mts_Queue *queue, mts_Wait *wait)
+{
+  mts_mutex_lock(&queue->mutex);
+  mts_waitlist_remove(&queue->closing, wait);
+  mts_mutex_unlock(&queue->mutex);
+}
+
+mts_Status mts_queue_await_idle(mts_Queue *queue, const mts_Patience *patience)
+{
+  mts_ThreadWait wait;
+  mts_Status status = mts_wait_begin(&wait, patience);
+  if (status != MTS_OK)
+    return status;
+  if (wait_if_busy(queue, &wait.wait)) {
+    status = mts_wait_sleep(&wait, patience, queue->state, NULL);
+    if (status != MTS_OK)
+      give_up_closing(queue, &wait.wait);
+  }
+  mts_wait_end(&wait, status);
+  return status;
+}
+
+bool mts_queue_refuse_notices(mts_Queue *queue)
+{
+  size_t none = 0;
+  return atomic_compare_exchange_strong(&queue->notices, &none,
+                                        MTS_NO_NOTICES) ||
+         none == MTS_NO_NOTICES;
+}
+
+void mts_queue_accept_notices(mts_Queue *queue)
+{
+  mts_mutex_lock(&queue->mutex);
+  if (!atomic_load(&queue->is_closed))
+    atomic_store(&queue->notices, 0);
+  mts_mutex_unlock(&queue->mutex);
+}
+
+void mts_queue_add_closer(mts_Queue *queue, int count)
+{
+  mts_mutex_lock(&queue->mutex);
+  queue->closers += count;
+  mts_mutex_unlock(&queue->mutex);
+}
+
+/* ======================================================================= */
+/* The end of the Lua state                                                */
+/* ======================================================================= */
+
+void mts_queue_shut(mts_Queue *queue)
+{
+  bool is_runnable;
+  mts_mutex_lock(&queue->mutex);
+  queue->is_shut = true;
+  is_runnable =
+      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+  mts_mutex_unlock(&queue->mutex);
+  if (is_runnable)
+    mts_worker_schedule(queue);
+}
+
+void mts_queue_note_end(mts_Queue *queue)
+{
+  mts_Wakes wakes;
+  do {
+    wakes = MTS_NO_WAKES;
+    mts_mutex_lock(&queue->mutex);
+    mts_waitlist_finish(&queue->ends, MTS_OK, &wakes);
+    mts_mutex_unlock(&queue->mutex);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
+}
+
+/* Returns: whether it has not ended, and the wait is in the list. */
+static bool wait_unless_ended(mts_Queue *queue, mts_Wait *wait)
+{
+  bool has_ended;
+  mts_mutex_lock(&queue->mutex);
+  has_ended = atomic_load(&queue->state->has_ended);
+  if (!has_ended)
+    mts_waitlist_add(&queue->ends, wait);
+  mts_mutex_unlock(&queue->mutex);
+  return !has_ended;
+}
+
+mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience)
+{
+  mts_ThreadWait wait;
+  mts_Status status = mts_wait_begin(&wait, patience);
+  if (status != MTS_OK)
+    return status;
+  if (wait_unless_ended(queue, &wait.wait)) {
+    status = mts_wait_sleep(&wait, patience, queue->state, NULL);
+    if (status != MTS_OK) {
+      mts_mutex_lock(&queue->mutex);
+      mts_waitlist_remove(&queue->ends, &wait.wait);
+      mts_mutex_unlock(&queue->mutex);
+    }
+  }
+  mts_wait_end(&wait, status);
+  return status;
+}
