@@ -1,8 +1,8 @@
 -- call_from_thread.lua: a state that is called from another thread.
 --
--- Teaches newstate, id, state and call: a state is prepared once by a setup
+-- Teaches newstate, thread and call: a state is prepared once by a setup
 -- function.  What setup returns, the callback, can then be called by every
--- thread that has the id or the name of the state.
+-- thread that knows the state.
 --
 -- Prints:
 --   main    made the state 'counter', step 10
@@ -12,7 +12,7 @@
 --   main    got several: 60, nil, that was the last
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-local threads = require "threads"
+require "built"
 local mtstates = require "mtstates"
 
 -- The setup function runs inside the new state.  That state has its own
@@ -34,21 +34,18 @@ end, 10)
 print(("main    made the state '%s', %s"):format(counter:name(), description))
 print("main    called it:   " .. counter:call())
 
--- An OS thread has a Lua state of its own.  State objects can't be handed to
--- it, but the id can, and there it becomes a state object again.  A name
--- would do as well: mtstates.state("counter").
-local thread = threads.start(function(id)
-  local state = require("mtstates").state(id)
+-- A thread of the module has a Lua state of its own, too.  Its function has
+-- copies of the variables around it; of a state object the copy is the same
+-- state.  Threads of other libraries get the name of the state, and say
+-- mtstates.state("counter"): see with_luv.lua.
+local future = mtstates.thread(function()
   local numbers = {}
   for i = 1, 3 do
-    numbers[i] = state:call()
+    numbers[i] = counter:call()
   end
   return table.concat(numbers, ", ")
-end, counter:id())
-
-local ok, numbers = thread:join()
-assert(ok, numbers)
-print("thread  called it:   " .. numbers)
+end)
+print("thread  called it:   " .. future:await())
 
 -- The state is the same for all: it has gone on counting.
 print("main    called it:   " .. counter:call())

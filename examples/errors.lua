@@ -39,7 +39,7 @@
 --   this error came with a traceback: no
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-require "threads" -- only for its search paths: this example has one thread
+require "built"
 local mtstates = require "mtstates"
 
 local shop = mtstates.newstate("shop", function()

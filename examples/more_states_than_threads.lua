@@ -12,7 +12,7 @@
 --   all accounts together have 12000
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-local threads = require "threads"
+require "built"
 local mtstates = require "mtstates"
 
 local ACCOUNTS = 300
@@ -33,21 +33,20 @@ for i = 1, ACCOUNTS do
 end
 
 -- All threads go through all accounts and so meet again and again.
-local function pay_in(account_count, deposits)
-  local state = require("mtstates").state
-  for _ = 1, deposits do
-    for i = 1, account_count do
-      state("account " .. i):call(1)
+local function pay_in()
+  for _ = 1, DEPOSITS do
+    for _, account in ipairs(accounts) do
+      account:call(1)
     end
   end
 end
 
 local running = {}
 for i = 1, THREADS do
-  running[i] = threads.start(pay_in, ACCOUNTS, DEPOSITS)
+  running[i] = mtstates.thread(pay_in)
 end
-for _, thread in ipairs(running) do
-  assert(thread:join())
+for _, future in ipairs(running) do
+  future:await()
 end
 
 local total = 0

@@ -12,7 +12,7 @@
 --   0 of 5 notifications sent: closed
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-require "threads" -- for its search paths only: C starts the thread here
+require "built"
 local mtstates = require "mtstates"
 
 local has_ticker, ticker = pcall(require, "ticker")

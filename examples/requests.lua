@@ -1,11 +1,10 @@
 -- requests.lua: looks through the logs of many servers, with all processors.
 --
--- Teaches requests, which threads of the module run: workers.  No other
--- library is needed.  The logs are shared out among states, the analysers, and
--- the answers are futures.  What the analysers find they send to a collector
--- that is slower than they are.  Its queue is short, so they wait for it
--- instead of filling the memory.  An error that nobody awaits reaches the
--- logger.
+-- Teaches requests, which threads of the module run: workers.  The logs are
+-- shared out among states, the analysers, and the answers are futures.  What
+-- the analysers find they send to a collector that is slower than they are.
+-- Its queue is short, so they wait for it instead of filling the memory.  An
+-- error that nobody awaits reaches the logger.
 --
 -- Prints:
 --   8 logs, 4 analysers, 2 workers
@@ -47,8 +46,10 @@ end)
 mtstates.logger(journal)
 
 -- Counts what has failed.  Its queue is full most of the time, as each entry
--- takes a while; the database that would do that is left out.
-local collector = mtstates.newstate("collector", { queue = QUEUE }, function()
+-- takes a while, and it takes one after the other; the database that would do
+-- that is left out.
+local options = { queue = QUEUE, tasks = 1 }
+local collector = mtstates.newstate("collector", options, function()
   local module = require "mtstates"
   local counts, most_waiting = {}, 0
   local functions = {}

@@ -15,7 +15,7 @@
 --   refused: field 'list[2]': thread
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-local threads = require "threads"
+require "built"
 local mtstates = require "mtstates"
 
 local THREADS = 4
@@ -84,24 +84,21 @@ local _, message = pcall(shop.call, shop, "steal")
 print(assert(mtstates.error(message)):text())
 
 local function buy_apples()
-  local module = require "mtstates"
-  module.class("Receipt") -- receipts that arrive here need their class
-  local state = module.state("shop")
+  load_receipt() -- receipts that arrive here need their class
   local amount = 0
   for _ = 1, 10 do
-    amount = amount + state:call("buy", { apple = 1 })[1].amount
+    amount = amount + shop:call("buy", { apple = 1 })[1].amount
   end
   return amount
 end
 
 local running = {}
 for i = 1, THREADS do
-  running[i] = threads.start(buy_apples)
+  running[i] = mtstates.thread(buy_apples)
 end
 local bought = 0
-for _, thread in ipairs(running) do
-  local _, amount = assert(thread:join())
-  bought = bought + amount
+for _, future in ipairs(running) do
+  bought = bought + future:await()
 end
 print(("%d threads bought %d apples"):format(THREADS, bought))
 

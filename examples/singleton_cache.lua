@@ -11,12 +11,10 @@
 --   asked 49 times, computed 12 times
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-local threads = require "threads"
+require "built"
 local mtstates = require "mtstates"
 
--- A setup can also be a string.  Strings can be handed to threads, so that
--- all of them can use this one.
-local CACHE_SETUP = [[
+local function setup()
   local squares = {}
   local asked, computed = 0, 0
   return function(n)
@@ -30,15 +28,15 @@ local CACHE_SETUP = [[
     end
     return squares[n]
   end
-]]
+end
 
 -- singleton makes owners, and the state lives until the last owner is gone.
 -- This one outlives the threads: without it, the cache could be closed and
 -- begun anew when the threads happen to run one after the other.
-local cache = mtstates.singleton("squares", CACHE_SETUP)
+local cache = mtstates.singleton("squares", setup)
 
-local function use_cache(setup)
-  local squares = require("mtstates").singleton("squares", setup)
+local function use_cache()
+  local squares = mtstates.singleton("squares", setup)
   for n = 1, 12 do
     assert(squares:call(n) == n * n)
   end
@@ -47,13 +45,11 @@ end
 
 local running = {}
 for i = 1, 4 do
-  running[i] = threads.start(use_cache, CACHE_SETUP)
+  running[i] = mtstates.thread(use_cache)
 end
 local all_the_same = "yes"
-for _, thread in ipairs(running) do
-  local ok, id = thread:join()
-  assert(ok, id)
-  if id ~= cache:id() then
+for _, future in ipairs(running) do
+  if future:await() ~= cache:id() then
     all_the_same = "no"
   end
 end

@@ -1,124 +1,60 @@
--- threads.lua: the one way in which the examples start OS threads.
+-- threads.lua: what threads of their own are for.
 --
---   local thread = threads.start(fn, ...)   runs fn(...) in a new OS thread
---   local ok, ... = thread:join()           true and the results of fn,
---                                           or false and the error message
---   threads.seconds()                       wall clock, for measuring
+-- Teaches mtstates.thread and the option own_thread.  Each of three programs
+-- has a thread that reads what it prints: reading blocks in C, as accepting
+-- connections does.  The screen is a state whose requests run in one thread,
+-- as libraries for windows want it.  On a terminal the bars grow.
 --
--- These are threads that call states themselves; for those that the module
--- brings see requests.lua.  This adapter takes them from lua-llthreads2 if
--- that is installed and otherwise from luv.  Each OS thread gets a Lua state
--- of its own from these libraries, so fn must not have upvalues, and each
--- thread has to be joined before the program ends.
---
--- The two libraries differ in what they can hand to a thread and back.  Here
--- that is done by a state of mtstates, the mailbox: it takes the function and
--- its arguments to the thread and the results back to join.
---
--- Load this file before mtstates; see built.lua.
+-- Prints:
+--   hare      ####################
+--   fox       ##########
+--   tortoise  #####
+--   35 steps
 
+package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
 require "built"
 local mtstates = require "mtstates"
 
-local has_llthreads, llthreads = pcall(require, "llthreads2.ex")
-local has_luv, luv = pcall(require, "luv")
+local RUNNERS = { { name = "hare", steps = 20, seconds = 0.05 },
+                  { name = "fox", steps = 10, seconds = 0.1 },
+                  { name = "tortoise", steps = 5, seconds = 0.2 } }
+local COMMAND = "for i in $(seq %d); do sleep %g; echo step; done"
 
-if not has_llthreads and not has_luv then
-  io.stderr:write([[
-The examples need a library that starts threads, and none is installed.
-Install one of these two:
-  luv              make deps, or: apt-get install lua-luv
-  lua-llthreads2   luarocks install lua-llthreads2
-]])
-  os.exit(1)
-end
-
--- Setup of the mailbox: each call leaves its arguments there and takes away
--- what the call before (or the setup) has left.
-local function mailbox_setup(...)
-  local unpack = table.unpack or unpack -- luacheck: ignore
-  local function pack(...)
-    return { n = select("#", ...), ... }
-  end
-  local content = pack(...)
-  return function(...)
-    local taken = content
-    content = pack(...)
-    return unpack(taken, 1, taken.n)
-  end
-end
-
--- What every OS thread runs.  An error must not leave this function: luv
--- would end the whole process.
-local function thread_main(path, cpath, mailbox_id)
-  package.path, package.cpath = path, cpath
-  local mailbox = require("mtstates").state(mailbox_id)
-
-  local function run(code, ...)
-    local load = loadstring or load -- luacheck: ignore
-    return pcall(load(code), ...)
-  end
-  local function deliver(ok, ...)
-    if not ok then
-      return mailbox:call(false, tostring((...)))
-    end
-    local delivered, message = pcall(mailbox.call, mailbox, true, ...)
-    if not delivered then -- a result that can't cross, a table for example
-      mailbox:call(false, message)
+local screen = mtstates.newstate("screen", { own_thread = true }, function()
+  local status = os.execute("test -t 1")
+  local on_terminal = status == true or status == 0
+  local counts, functions = {}, {}
+  function functions.draw()
+    for _, runner in ipairs(RUNNERS) do
+      local bar = ("#"):rep(counts[runner.name] or 0)
+      print(("%-9s %s"):format(runner.name, bar))
     end
   end
-
-  deliver(run(mailbox:call()))
-end
-
-local Thread = {}
-Thread.__index = Thread
-
-local running = {} -- keeps threads alive until they are joined
-
-function Thread:join()
-  if not running[self] then
-    error("thread is already joined", 2)
+  function functions.step(name)
+    counts[name] = (counts[name] or 0) + 1
+    if on_terminal then
+      functions.draw()
+      io.write(("\27[%dA"):format(#RUNNERS)) -- up to the first line again
+    end
   end
-  running[self] = nil
-  local ok, message = self.handle:join()
-  if not ok then
-    return false, message
-  end
-  return self.mailbox:call()
-end
+  return functions
+end)
 
-local threads = {}
-
-function threads.start(fn, ...)
-  local upvalue = debug.getupvalue(fn, 1)
-  if upvalue == "_ENV" then
-    upvalue = debug.getupvalue(fn, 2)
+local function watch(runner)
+  local pipe = assert(io.popen(COMMAND:format(runner.steps, runner.seconds)))
+  local count = 0
+  for line in pipe:lines() do -- blocks in C
+    screen:await(line, runner.name) -- runs step
+    count = count + 1
   end
-  if upvalue then
-    error("the thread function uses '" .. upvalue .. "' from outside", 2)
-  end
-
-  local mailbox = mtstates.newstate(mailbox_setup, string.dump(fn), ...)
-  local start = has_llthreads and llthreads.new or luv.new_thread
-  local handle = assert(start(thread_main, package.path, package.cpath,
-                              mailbox:id()))
-  if has_llthreads then
-    assert(handle:start())
-  end
-  local thread = setmetatable({ handle = handle, mailbox = mailbox }, Thread)
-  running[thread] = true
-  return thread
-end
-
-function threads.seconds()
-  if has_luv then
-    return luv.hrtime() / 1e9
-  end
-  local pipe = assert(io.popen("date +%s.%N")) -- not every date knows %N
-  local line = pipe:read("*l")
   pipe:close()
-  return tonumber(line) or os.time()
+  return count
 end
 
-return threads
+local running, steps = {}, 0
+for i, runner in ipairs(RUNNERS) do
+  running[i] = mtstates.thread({ name = runner.name }, watch, runner)
+end
+for i = 1, #RUNNERS do steps = steps + running[i]:await() end
+screen:await("draw")
+print(steps .. " steps")

@@ -13,7 +13,7 @@
 --   afterwards        got in: true, result: pong
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-local threads = require "threads"
+require "built"
 local mtstates = require "mtstates"
 
 -- Stands for code that somebody else wrote.  What LuaJIT has compiled cannot
@@ -47,17 +47,17 @@ end
 
 -- Runs the command in a thread and returns when that has entered the state.
 local function start(command)
-  local thread = threads.start(function(name)
-    require("mtstates").state("script"):call(name)
-  end, command)
+  local future = mtstates.thread(function()
+    script:call(command)
+  end)
   -- A limit of 0 is for not waiting at all: while we still get in, the thread
   -- has not got there.
   while script:tcall(0, "ping") do end
-  return thread
+  return future
 end
 
-local function show_end(when, thread)
-  local ok, message = thread:join()
+local function show_end(when, future)
+  local ok, message = pcall(future.await, future)
   local err = not ok and mtstates.error(message)
   local is_interrupted = err and err:cause() == mtstates.error.interrupted
   print(("%-17s the call of the thread failed: %s")
@@ -66,16 +66,16 @@ end
 
 try("at first", 0.1)
 
-local thread = start("run_away")
+local future = start("run_away")
 try("while it runs", 0.1)
 script:interrupt() -- raises one error in the running code
-show_end("interrupted", thread)
+show_end("interrupted", future)
 try("afterwards", 0.1)
 
 -- One error is not enough for code that catches it.  With true, each further
 -- operation raises it again, until that is switched off.
-thread = start("run_away_and_catch_errors")
+future = start("run_away_and_catch_errors")
 script:interrupt(true)
-show_end("catches errors", thread)
+show_end("catches errors", future)
 script:interrupt(false)
 try("afterwards", 0.1)

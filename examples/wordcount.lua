@@ -12,11 +12,11 @@
 --                      free; a thread that asks gets one of each
 --
 -- The N threads own nothing.  They run from state to state with no more than
--- the number of the work list in their hands, and as a state lets in one
--- thread at a time, there is nothing to lock.
+-- the work list in their hands, and as a state lets in one thread at a time,
+-- there is nothing to lock.
 
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
-local threads = require "threads"
+require "built"
 local mtstates = require "mtstates"
 
 local DEFAULT_DIR = "/usr/share/common-licenses"
@@ -51,12 +51,10 @@ failed, 2 wrong usage.
 ]]):format(TURNS, STATES_PER_THREAD, SECONDS_PER_TURN, DEFAULT_DIR)
 
 ------------------------------------------------------------------------------
--- What runs in the states and threads.  These functions are sent to another
--- Lua state, so they have no upvalues.
+-- What runs in the states and threads
 
 -- Setup of a counter: call(path, times) counts the words of a file so many
--- times, call() returns all counts.  A table can't leave a state, so they are
--- lines of one string.
+-- times, call() returns all counts.
 local function counter_setup()
   local counts = {}
 
@@ -68,17 +66,10 @@ local function counter_setup()
       end
     end
   end
-  local function all_counts()
-    local lines = {}
-    for word, n in pairs(counts) do
-      table.insert(lines, ("%s %d\n"):format(word, n))
-    end
-    return table.concat(lines)
-  end
 
   return function(path, times)
     if not path then
-      return all_counts()
+      return counts
     end
     for _ = 1, times do
       count(path)
@@ -86,74 +77,52 @@ local function counter_setup()
   end
 end
 
--- Setup of the work list.  Its callback has three forms:
---   call("file", path)     adds a file to the list
---   call("counter", id)    adds a free counter
---   call("next" [, id])    gives back the counter that the caller has used,
---                          and gets the next file with a counter for it, or
---                          nothing when all files are taken
-local function work_setup()
-  local files, counters, taken = {}, {}, 0
-
-  local actions = {}
-  function actions.file(path)
-    table.insert(files, path)
-  end
-  function actions.counter(id)
-    table.insert(counters, id)
-  end
-  function actions.next(id)
-    table.insert(counters, id)
+-- Setup of the work list, with the files and the counters, which are free.
+-- call([counter]) gives back the counter that the caller has used and gets the
+-- next file with a counter for it, or nothing when all files are taken.
+local function work_setup(files, counters)
+  local taken = 0
+  return function(counter)
+    table.insert(counters, counter)
     if taken < #files then
       taken = taken + 1
       return files[taken], table.remove(counters, 1)
     end
   end
-
-  return function(action, value)
-    return actions[action](value)
-  end
 end
 
 -- What each thread does.
-local function thread_main(work_id, rounds)
-  local state = require("mtstates").state
-  local work = state(work_id)
-  local path, id = work:call("next")
+local function thread_main(work, rounds)
+  local path, counter = work:call()
   while path do
-    state(id):call(path, rounds)
-    path, id = work:call("next", id)
+    counter:call(path, rounds)
+    path, counter = work:call(counter)
   end
 end
 
 ------------------------------------------------------------------------------
 -- Counting, in two ways
 
-local function add_counts(totals, lines)
-  for word, n in lines:gmatch("(%S+) (%d+)\n") do
-    totals[word] = (totals[word] or 0) + tonumber(n)
+local function add_counts(totals, counts)
+  for word, n in pairs(counts) do
+    totals[word] = (totals[word] or 0) + n
   end
 end
 
 local function count_with_threads(files, rounds, options)
-  local work = mtstates.newstate("work", work_setup)
-  for _, path in ipairs(files) do
-    work:call("file", path)
-  end
-
   local counters = {}
   for i = 1, options.states do
-    counters[i] = mtstates.newstate("counter " .. i, counter_setup)
-    work:call("counter", counters[i]:id())
+    counters[i] = mtstates.newstate("counter " .. i, {}, counter_setup)
   end
+  local work = mtstates.newstate("work", {}, work_setup, files, counters)
 
   local running = {}
   for i = 1, options.threads do
-    running[i] = threads.start(thread_main, work:id(), rounds)
+    running[i] = mtstates.thread(thread_main, work, rounds)
   end
   local failure
-  for _, thread in ipairs(running) do
-    local ok, message = thread:join()
+  for _, future in ipairs(running) do
+    local ok, message = pcall(future.await, future)
     failure = failure or not ok and message
   end
   if failure then
@@ -181,9 +150,9 @@ end
 
 local function timed(count, ...)
   collectgarbage()
-  local start = threads.seconds()
+  local start = mtstates.now()
   local totals = count(...)
-  return threads.seconds() - start, totals
+  return mtstates.now() - start, totals
 end
 
 -- How often one thread can count all files in a turn.

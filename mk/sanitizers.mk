@@ -33,22 +33,24 @@ $(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
 
 asan: $(LUA_SOURCE)/lua.h ## run the specs: address, leaks, undefined
 	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN), \
-	  $(addprefix --exclude-tags=,fork threadless))
+	  $(addprefix --exclude-tags=,fork threadless preload resident))
 
 # Undefined behaviour traps, since only address reports go to files.  A signal
 # handler on a stack of its own would confuse the check for use after return.
 # Left out is what forks while threads run: a lock of the sanitizer's own
-# allocator can stay held in the child; and what has no memory for a thread: the
-# sanitizer itself has none then.
+# allocator can stay held in the child; what has no memory for a thread: the
+# sanitizer itself has none then; libraries that are preloaded: they would stand
+# before it; and what tells how much memory the process has taken.
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
              -fsanitize-undefined-trap-on-error
 ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
   handle_abort=1 detect_stack_use_after_return=1 use_sigaltstack=0 \
   log_path=$(REPORTS)"
 
-tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
+tsan: $(LUA_SOURCE)/lua.h ## run specs of threads: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
-	  race read unjoined fork stack count))
+	  race read unjoined fork stack count preload keyboard) \
+	  $(if $(SPECS),,$(TSAN_SPECS)))
 
 # ThreadSanitizer hands a signal to its handler when the thread does something
 # that it sees.  A loop in Lua does not, unless Lua's looks at its hook are
@@ -57,10 +59,17 @@ tsan: $(LUA_SOURCE)/lua.h ## run the specs: data races, order of locks
 # stack until that overflows into other memory.  Left out is what sets a hook
 # from outside on purpose, a read that waits: no signal would get through, a
 # process that luv ends while another thread runs, threads after fork, what has
-# to do with a small C stack, as its frames are much larger, and what counts
-# threads, as it has one of its own, or makes a thousand of them.
+# to do with a small C stack, as its frames are much larger, what counts
+# threads, as it has one of its own, or makes a thousand of them, libraries that
+# are preloaded: they would stand before it; and SIGINT, which another thread
+# than the main one can get here: the handler of lua.c is made for that one.
+# What runs on one thread is left to the other builds.
 TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
              -D_longjmp=longjmp
+TSAN_SPECS = $(patsubst %,-p %.*_spec,cancel_ capi close deadlock deferred \
+  each fork_ futures here_ interrupt lookup_wait luv map_ named_states nesting \
+  notify own_thread ownership promise queue quit receiver requests_ room \
+  services signals singleton sleep task thread timer watch workers)
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
   suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 

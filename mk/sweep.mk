@@ -18,9 +18,11 @@ run-sweep: $(MODULE) $(SWEEP)
 	  $(if $(STEP),'$(STEP)' $(MODE) $(N))
 
 # What a thread has in malloc's cache would count as leaked.
-stress: all $(SUPPORT) ## run a random program for SECONDS=60 from SEED on
+stress: all $(SUPPORT) ## run random programs for SECONDS=60 each from SEED on
 	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
 	  $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED)
+	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
+	  $(RUN) $(LUA) spec/stress/tasks.lua $(or $(SECONDS),60) $(SEED)
 
 # Errors that are C++ exceptions, other number types, programs without some of
 # the libraries and more, with Luas built from Debian's source.

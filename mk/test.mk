@@ -47,6 +47,7 @@ $(BUILD)/support/osthreads.so: \
 $(BUILD)/support/signals.so: \
   $(patsubst %,$(BUILD)/obj/%.o,async_util core/signal)
 $(BUILD)/support/watches.so: \
+  $(BUILD)/obj/base/event.o \
   $(patsubst %,$(BUILD)/obj/%.o,async_util core/watch)
 $(patsubst %,$(BUILD)/support/%.so,blocks events events_portable): \
   $(BUILD)/obj/async_util.o

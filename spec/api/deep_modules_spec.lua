@@ -145,6 +145,18 @@ describe("C functions that cross", function()
     assert.is_true(ok, err)
   end)
 
+  it("may have a later or an earlier name here, as unpack has", function()
+    local run = mtstates.newstate({}, run_code)
+    local earlier, later = rawget(_G, "unpack"), rawget(table, "unpack")
+    local both = earlier or later
+    rawset(_G, "unpack", both)
+    rawset(table, "unpack", both)
+    local ok, result = pcall(run.call, run, "return (...)({7})", both)
+    rawset(_G, "unpack", earlier)
+    rawset(table, "unpack", later)
+    assert.same({true, 7}, {ok, result})
+  end)
+
   it("are the same if they are met again", function()
     local s = mtstates.newstate({}, [[
       return function(a, b) return a == b, a end

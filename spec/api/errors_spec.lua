@@ -3,7 +3,7 @@ local helpers = require "helpers"
 local mtstates = require "mtstates"
 
 local names = {
-  "ambiguous_name", "cancelled", "concurrent_access", "deadlock",
+  "abandoned", "ambiguous_name", "cancelled", "concurrent_access", "deadlock",
   "interrupted", "invoking_state", "object_closed", "out_of_memory",
   "state_result", "unknown_class", "unknown_object"
 }

@@ -252,4 +252,44 @@ describe("values of a request of a service", function()
     class.__receive = nil
     helpers.raises_error("unknown_class", s.await, s, "well")
   end)
+
+  it("whose arguments are not known there raise what call raises", function()
+    local class = mtstates.class("requests.Sent")
+    class.__transfer = function(x) return x.how end
+    local s = mtstates.newstate({}, [[
+      local mtstates = require "mtstates"
+      return function(what)
+        if what == "learn" then
+          mtstates.class("requests.Sent").__receive = function(how)
+            if how == "text" then error("by __receive") end
+            if how == "value" then error({code = 7}) end
+            return how
+          end
+        end
+        return what
+      end
+    ]])
+    local sent = setmetatable({how = "well"}, class)
+    local function check(name)
+      local expected = requests.raised(s.call, s, sent)
+      helpers.raises_error(name, s.call, s, sent)
+      assert.equals(expected, requests.raised(s.await, s, sent))
+      local future = s:async(sent)
+      assert.equals(expected, requests.raised(future.await, future))
+      s:send()
+      assert.equals("on", s:await("on"))
+    end
+    check("unknown_class")
+    s:await("learn")
+    assert.equals("well", s:await(sent))
+    sent.how = "text"
+    local err = requests.raised(s.await, s, sent)
+    assert.truthy(err:find("invoking_state", 1, true), err)
+    assert.truthy(err:find("by __receive", 1, true), err)
+    sent.how = "value"
+    for _, method in ipairs({"call", "await"}) do
+      assert.same({false, {code = 7}}, {pcall(s[method], s, sent)})
+    end
+    assert.equals("on", s:await("on"))
+  end)
 end)

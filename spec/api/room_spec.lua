@@ -54,4 +54,28 @@ describe("a sender that waits for room", function()
     handoff.set(leave, 1)
     sender:results()
   end)
+
+  -- Room is there from when a request begins, and the sender told later: each
+  -- time its time can end in between.
+  it("says whether it has got it, also when its time is over", function()
+    local s = mtstates.newstate({queue = 4}, function()
+      local runs = 0
+      return function(turns)
+        if not turns then
+          return runs
+        end
+        runs = runs + 1
+        for _ = 1, turns do
+          math.abs(1)
+        end
+      end
+    end)
+    local sent = 0
+    for i = 1, 1000 do
+      if s:tsend(1e-5 * (i % 50 + 1), 2000) then
+        sent = sent + 1
+      end
+    end
+    assert.equals(sent, s:await())
+  end)
 end)

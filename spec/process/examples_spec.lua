@@ -1,5 +1,5 @@
--- Runs each example and the demo as users do, in a process of its own, with
--- each thread library that is there, and checks what they print.
+-- Runs each example and the demo as users do, in a process of its own, and
+-- checks what they print.
 
 local helpers = require "helpers"
 
@@ -28,38 +28,13 @@ local function shell(command)
   return output
 end
 
--- What is said in LUA_INIT to have an example run with one thread library.
--- lua-llthreads2 is hardly ever there, so something with its functions has to
--- do instead.
+-- The examples that show another library: its module, and what a line that
+-- says how to get it has in it.
 local LIBRARIES = {
-  luv = "package.preload['llthreads2.ex'] = error\n",
-  llthreads2 = [[
-    local luv = require "luv"
-    package.preload.luv = error
-    package.loaded.luv = nil
-    if not pcall(require, "llthreads2.ex") then
-      package.loaded["llthreads2.ex"] = {
-        new = function(...)
-          local arguments = { ... }
-          return {
-            start = function(self)
-              local unpack = table.unpack or unpack
-              self.thread = luv.new_thread(unpack(arguments))
-              return self
-            end,
-            join = function(self)
-              return self.thread:join()
-            end,
-          }
-        end
-      }
-    end
-  ]],
-  none = [[
-    package.preload.luv = error
-    package.loaded.luv = nil
-    package.preload["llthreads2.ex"] = error
-  ]],
+  with_luv = { "luv", "apt-get install lua-luv" },
+  server = { "luv", "apt-get install lua-luv" },
+  with_llthreads2 = { "llthreads2.ex", "luarocks install lua-llthreads2" },
+  with_lanes = { "lanes", "luarocks install lanes" },
 }
 
 describe("the examples", function()
@@ -109,97 +84,68 @@ describe("the examples", function()
            code
   end
 
+  -- What a Lua program prints on a terminal; nil if there are no pseudo
+  -- terminals.
+  local function on_terminal(path, arguments)
+    local terminal = "script -qec %s /dev/null </dev/null 2>&1"
+    if not shell(terminal:format("'echo ready'")):find("ready") then
+      return nil
+    end
+    return shell(terminal:format(quote(command_line(path, arguments, {}))))
+  end
+
   -- What the comment at the begin of an example says that it prints.
   local function promised_output(path)
     local promise = read_file(path):match("\n%-%- Prints[^\n]*:\n(.-)\n\n")
     return (promise:gsub("%-%-   ", "") .. "\n")
   end
 
-  for _, library in ipairs { "luv", "llthreads2" } do
-    describe("with " .. library, function()
-      for _, name in ipairs {
-        "call_from_thread", "more_states_than_threads", "singleton_cache",
-        "timeout_and_interrupt", "errors", "service", "requests",
-        "native_notify",
-      } do
-        it("print what they promise: " .. name, function()
-          local path = "examples/" .. name .. ".lua"
-          local out, err, status = run(path, {}, { init = LIBRARIES[library] })
-          assert.equal("", err)
-          assert.equal(promised_output(path), out)
-          assert.equal(0, status)
-        end)
-      end
+  local function prints_what_it_promises(name)
+    local path = "examples/" .. name .. ".lua"
+    local out, err, status = run(path)
+    assert.equal("", err)
+    assert.equal(promised_output(path), (out:gsub(" [%d.]+ ms\n", " N ms\n")))
+    assert.equal(0, status)
+  end
 
-      it("count words", function()
-        local text = write_file(scratch .. "/text", "one two two\n")
-        local out, err, status = run("examples/wordcount.lua",
-                                     { "--rounds=1", text, text },
-                                     { init = LIBRARIES[library] })
-        assert.equal("", err)
-        assert.matches("\n  words       6, 2 different\n", out, 1, true)
-        assert.equal(0, status)
-      end)
-
-      it("start threads in one way", function()
-        local program = write_file(scratch .. "/program.lua", [[
-          package.path = ... .. "/examples/?.lua;" .. package.path
-          local threads = require "threads"
-
-          local thread = threads.start(function(...)
-            return select("#", ...), package.path, ...
-          end, nil, 1, 2.5, "a\0b", false, nil)
-          local function show(...)
-            local values = { select(3, ...) }
-            for i = 1, select("#", ...) - 2 do
-              values[i] = tostring(values[i]):gsub("%z", "0")
-            end
-            print(select(2, ...), table.concat(values, " "))
-          end
-          local function check_path(ok, count, path, ...)
-            assert(path == package.path)
-            show(ok, count, ...)
-          end
-          check_path(thread:join())
-          print(pcall(thread.join, thread))
-
-          local function show_failure(fn)
-            local ok, message = threads.start(fn):join()
-            print(ok, (message:gsub("^.-:%d+: ", "")))
-          end
-          show_failure(function() error("oops") end)
-          show_failure(function()
-            error(setmetatable({}, { __tostring = function() return "T" end }))
-          end)
-          show_failure(function() return 1, {} end)
-          print(pcall(threads.start, function() return threads end))
-        ]])
-        local out, err, status = run(program, { here },
-                                     { init = LIBRARIES[library] })
-        assert.equal("", err)
-        local lines = {}
-        for line in out:gmatch("([^\n]*)\n") do
-          table.insert(lines, line)
-        end
-        assert.equal("6\tnil 1 2.5 a0b false nil", lines[1])
-        assert.matches("^false\t.*thread is already joined$", lines[2])
-        assert.equal("false\toops", lines[3])
-        assert.equal("false\tT", lines[4])
-        assert.matches("^false\t.*bad argument.*table", lines[5])
-        assert.matches("^false\t.*uses 'threads' from outside$", lines[6])
-        assert.equal(6, #lines)
-        assert.equal(0, status)
-      end)
+  for _, name in ipairs {
+    "call_from_thread", "more_states_than_threads", "singleton_cache",
+    "timeout_and_interrupt", "threads", "errors", "service", "requests",
+    "native_notify", "ping", "services", "pipeline #resident", "plugins",
+    "cache",
+  } do
+    it("print what they promise: " .. name, function()
+      prints_what_it_promises(name:match("^[%w_]+"))
     end)
   end
 
-  it("say which thread libraries there are if none is installed", function()
-    local out, err, status = run("examples/call_from_thread.lua", {},
-                                 { init = LIBRARIES.none })
-    assert.equal("", out)
-    assert.matches("lua-luv", err, 1, true)
-    assert.matches("luarocks install lua-llthreads2", err, 1, true)
-    assert.equal(1, status)
+  for name, library in pairs(LIBRARIES) do
+    local module, advice = library[1], library[2]
+    local _, status = helpers.run_program(("require '%s'"):format(module))
+    local it_with_library = helpers.it_needs(status == 0, module)
+
+    it_with_library("print what they promise: " .. name, function()
+      prints_what_it_promises(name)
+    end)
+
+    it("say which library is missing: " .. name, function()
+      local out, err, code = run("examples/" .. name .. ".lua", {}, {
+        init = ("package.preload['%s'] = error"):format(module),
+      })
+      assert.equal("", out)
+      assert.matches("^This example needs [^\n]*\n$", err)
+      assert.matches(advice, err, 1, true)
+      assert.equal(1, code)
+    end)
+  end
+
+  it("draw on a terminal while they run: threads", function()
+    local screen = on_terminal("examples/threads.lua", {})
+    if not screen then
+      return pending("this machine has no pseudo terminals")
+    end
+    assert.equal(35, helpers.count(screen, "\27[3A"))
+    assert.matches("hare      ####################\r?\nfox ", screen)
   end)
 
   -- luarocks make leaves a module for one Lua in the folder of the project.
@@ -261,13 +207,13 @@ describe("the examples", function()
       end
       arguments = arguments or { text, text }
       return run("examples/wordcount.lua", arguments, { env = env, init = [[
-        local luv = require "luv"
         local durations = { ]] .. table.concat(durations, ", ") .. [[ }
         local now, calls = 0, 0
-        function luv.hrtime()
+        local mtstates = require "mtstates"
+        function mtstates.now()
           calls = calls + 1
           if calls % 2 == 0 then
-            now = now + durations[calls / 2] * 1e9
+            now = now + durations[calls / 2]
           end
           return now
         end]] })
@@ -525,14 +471,12 @@ describe("the examples", function()
     end)
 
     it("shows its progress on a terminal", function()
-      local terminal = "script -qec %s /dev/null </dev/null 2>&1"
-      if not shell(terminal:format("'echo ready'")):find("ready") then
+      local text = write_file(scratch .. "/text", "one two three")
+      local screen = on_terminal(here .. "/examples/wordcount.lua",
+                                 { "--rounds=1", text })
+      if not screen then
         return pending("this machine has no pseudo terminals")
       end
-      local text = write_file(scratch .. "/text", "one two three")
-      local command = command_line(here .. "/examples/wordcount.lua",
-                                   { "--rounds=1", text }, {})
-      local screen = shell(terminal:format(quote(command)))
       local turns = {}
       for turn in screen:gmatch("\rturn (%d+) of 10 ") do
         table.insert(turns, turn)

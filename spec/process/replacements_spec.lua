@@ -1,5 +1,6 @@
 -- Who takes the place of workers that wait, block or compute. Nearly all
--- programs have one worker only, which waits.
+-- programs have one worker only, which waits. A task that waits without a
+-- thread needs nobody in its place: here all waits hold.
 
 local helpers = require "helpers"
 
@@ -24,13 +25,17 @@ local prelude = [==[
       assert(futures[i]:await() == i)
     end
   end
-  -- Has a service run code once: the gate `entered` tells when.
+  -- Has a service run code once, where waits hold the thread: the gate
+  -- `entered` tells when.
   local function begin(code, ...)
     return mtstates.newstate({}, ([[
       local gates, mtstates = require "handoff", require "mtstates"
+      local hold = require "helpers".hold
       return function(...)
         gates.add("entered")
-        %s
+        return hold(function(...)
+          %s
+        end, ...)
       end
     ]]):format(code)):async(...)
   end
@@ -238,12 +243,14 @@ describe("the place of a worker", function()
       for i = 1, depth do
         states[i] = mtstates.newstate("level " .. i, [=[
           local n = ...
+          local hold = require "helpers".hold
           local mtstates = require "mtstates"
           return function()
             if n == 1 then
               return 1
             end
-            return 1 + mtstates.state("level " .. n - 1):await()
+            local below = mtstates.state("level " .. n - 1)
+            return 1 + hold(below.await, below)
           end
         ]=], i)
       end

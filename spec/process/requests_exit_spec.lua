@@ -138,6 +138,10 @@ describe("the end of a process", function()
         local b = begin("mtstates.state('held'):call()", 3)
         local c = begin("mtstates.sleep(1000)", 3)
         local d = begin("mtstates.state('nobody', 1000)", 3)
+        local hold = "require 'helpers'.hold(%s)"
+        local e = begin(hold:format("function() " ..
+          "mtstates.state('held'):await() end"), 3)
+        local f = begin(hold:format("mtstates.sleep, 1000"), 3)
       ]], true)
     end)
 

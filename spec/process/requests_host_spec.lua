@@ -214,4 +214,41 @@ describe("a child process after requests #fork", function()
       print(("%.0f"):format(forking:await(s:id())))
     ]], "4\n")
   end)
+
+  it("ends, though its main program is asked all the time", function()
+    local output = helpers.run_program([[
+      local handoff, signals = require "handoff", require "signals"
+      local mtstates = require "mtstates"
+      local here = mtstates.here({queue = 1}, function() end)
+      here:fd()
+      here:send()
+      for _ = 1, 2 do
+        local s = mtstates.newstate({}, function()
+          local gates = require "handoff"
+          return function(asked)
+            gates.add("asking")
+            while true do
+              asked:tsend(0)
+            end
+          end
+        end)
+        s:send(here)
+      end
+      handoff.wait("asking", 2)
+      for _ = 1, 200 do
+        local status = signals.fork()
+        if not status then
+          handoff.watchdog(5, "child")
+          mtstates.sleep(0.0001)
+          local ok, err = pcall(here.fd, here)
+          local is_told = not ok and err:find("has no workers", 1, true)
+          os.exit(is_told and here:run() == 0 and 4 or 9, true)
+        end
+        assert(status == 4, status)
+      end
+      print("ended")
+      os.exit(0, false)
+    ]], "MTSTATES_WORKERS=2", 60)
+    assert.truthy(output:find("ended", 1, true), output)
+  end)
 end)

@@ -7,15 +7,33 @@ local prelude = [==[
   local mtstates = require "mtstates"
   handoff.watchdog(60, "requests without threads")
   local a = mtstates.newstate({}, [[
-    local mt = require "mtstates"
+    local hold, mt = require "helpers".hold, require "mtstates"
     local ways = {}
-    function ways.await() return mt.state("b"):await() end
-    function ways.tawait() return mt.state("b"):tawait(30) end
-    function ways.async() return mt.state("b"):async():await() end
+    function ways.await()
+      local b = mt.state("b"):await()
+      return b
+    end
+    function ways.tawait()
+      local _, b = mt.state("b"):tawait(30)
+      return b
+    end
+    function ways.async()
+      local b = mt.state("b"):async():await()
+      return b
+    end
     function ways.sleep() mt.sleep(0.01) return "b" end
     function ways.state() return mt.state("c", 30) end
-    return function(way)
-      return ways[way] and ways[way]() or way
+    return function(way, holds)
+      if not ways[way] then
+        return way
+      end
+      local answer
+      if holds then
+        answer = hold(ways[way])
+      else
+        answer = ways[way]()
+      end
+      return answer
     end
   ]])
   local b = mtstates.newstate("b", {}, "return function() return 'b' end")
@@ -57,18 +75,29 @@ describe("where no thread can be had #rlimit #threadless", function()
     ]])
   end)
 
-  it("a wait of the only worker is out_of_memory", function()
+  it("a wait that holds the only worker is out_of_memory", function()
     run([[
       assert(a:await(1) == 1)
       without_threads(function()
         for _, way in ipairs({"await", "tawait", "async", "sleep", "state"}) do
-          refused(a.await, a, way)
+          refused(a.await, a, way, true)
           assert(a:await(way .. " is over") == way .. " is over")
         end
       end)
       for _, way in ipairs({"await", "async", "sleep"}) do
-        assert(a:await(way) == "b")
+        assert(a:await(way, true) == "b")
       end
+    ]])
+  end)
+
+  it("a task that is suspended needs none", function()
+    run([[
+      assert(a:await(1) == 1)
+      without_threads(function()
+        for _, way in ipairs({"await", "tawait", "async", "sleep"}) do
+          assert(a:await(way) == "b")
+        end
+      end)
     ]])
   end)
 end)

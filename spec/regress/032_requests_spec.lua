@@ -49,8 +49,9 @@ describe("regression 032", function()
   it("a queue that a surplus worker leaves is served", function()
     run([=[
       local A = mtstates.newstate([[
+        local hold = require "helpers".hold
         local mtstates = require "mtstates"
-        return function() mtstates.sleep(0.02) end
+        return function() hold(mtstates.sleep, 0.02) end
       ]])
       local B = mtstates.newstate([[
         local handoff = require "handoff"
@@ -76,10 +77,11 @@ describe("regression 032", function()
       local sleepers = {}
       for i = 1, 30 do
         sleepers[i] = mtstates.newstate([[
+          local hold = require "helpers".hold
           local mtstates = require "mtstates"
           return function(seconds)
             for i = 1, 3 do
-              mtstates.sleep(seconds)
+              hold(mtstates.sleep, seconds)
             end
           end
         ]])

@@ -16,20 +16,24 @@ end
 
 local state = mtstates.newstate("name", "return function() end")
 local e = mtstates.error(mtstates.error.deadlock)
+local _, promise = mtstates.promise()
+promise:set()
 offer("mtstates.", mtstates, "mtstates.%s")
 offer("mtstates.state:", getmetatable(state).__index, "state:%s")
 offer("mtstates.future:", getmetatable(state:async()).__index, "future:%s")
+offer("mtstates.promise:", getmetatable(promise).__index, "promise:%s")
 offer("mtstates.statestats.", state:stats(), "%s")
 offer("mtstates.modulestats.", mtstates.stats(), "%s")
 offer("mtstates.errors.", mtstates.error, "| `%s` |")
 offer("mtstates.error:", getmetatable(e).__index, "e:%s")
 offered["mtstates.errors()"] = "mtstates.error("
 
--- The table of options, row by row.
+-- The table of options, row by row; only mtstates.thread has a name there.
 for line in io.lines("src/lua/options.c") do
   local name = line:match('{"([%w_]+)", LUA_T')
   if name then
-    offered["mtstates.options." .. name] = name
+    local class = name == "name" and "threadoptions" or "options"
+    offered[("mtstates.%s.%s"):format(class, name)] = name
   end
 end
 

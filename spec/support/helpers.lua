@@ -98,6 +98,16 @@ function helpers.random(seed)
   end
 end
 
+-- Calls f where no Lua can yield, so that its waits hold their thread; gives
+-- its results.
+function helpers.hold(f, ...)
+  local arguments, results = helpers.pack(...), nil
+  string.gsub("x", "x", function()
+    results = helpers.pack(f(helpers.unpack(arguments, 1, arguments.n)))
+  end)
+  return helpers.unpack(results, 1, results.n)
+end
+
 -- Calls f, which must raise; gives what it raised.
 function helpers.raises(f, ...)
   local ok, err = pcall(f, ...)
@@ -171,6 +181,14 @@ end
 function helpers.echo()
   return function(...)
     return ...
+  end
+end
+
+-- Setup: the callback gives its arguments back behind true. A future alone
+-- would be awaited for the answer.
+function helpers.true_echo()
+  return function(...)
+    return true, ...
   end
 end
 

@@ -13,6 +13,10 @@
 -- running.  So whoever runs the suite knows the truth even if the interpreter
 -- crashed.
 
+-- busted forgets after each file what that has loaded.  A second luv in the
+-- same Lua state would run a loop that is collected while it is in use.
+require "luv"
+
 local SIGNS = { success = ".", failure = "F", error = "E", pending = "-" }
 
 return function(options)

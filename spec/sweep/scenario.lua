@@ -1118,9 +1118,18 @@ end
 
 -- ------------------------------------------------------------ requests --
 
--- A service for what requests do.
+-- A service for what requests do. Where it waits the task is suspended, or, in
+-- a function that gsub calls, holds its thread.
 local function relay_setup()
-  local h = require "sweephost"
+  local h, mt = require "sweephost", require "mtstates"
+  local unpack_all = rawget(table, "unpack") or rawget(_G, "unpack")
+  local function holding(method, ...)
+    local arguments, results = {...}, nil
+    string.gsub("x", "x", function()
+      results = {arguments[1][method](unpack_all(arguments))}
+    end)
+    return unpack_all(results)
+  end
   return function(job, ...)
     local target = ...
     if job == "hold" then
@@ -1129,6 +1138,19 @@ local function relay_setup()
       return target:await(select(2, ...))
     elseif job == "send" then
       target:send(select(2, ...))
+    elseif job == "fork" then
+      return mt.fork(function(...)
+        mt.sleep(0.001)
+        return ...
+      end, ...):await()
+    elseif job == "defer" then
+      return mt.fork(function(...)
+        return ...
+      end, ...)
+    elseif job == "await, holding" then
+      return holding("await", ...)
+    elseif job == "send, holding" then
+      holding("send", ...)
     else
       return job, ...
     end
@@ -1199,6 +1221,83 @@ everywhere("await in a request that is awaited", function()
   return relay:await("await", states["second relay echo"], "await", echo, text)
 end, gives(text))
 
+everywhere("await in a request that holds", function()
+  return relay:await("await, holding", echo, text, 1)
+end, gives(text, 1))
+
+everywhere("await in a request that is awaited, holding", function()
+  return relay:await("await, holding", states["second relay echo"], "await",
+    echo, text)
+end, gives(text))
+
+everywhere("fork in a request", function()
+  return relay:await("fork", text, 1)
+end, gives(text, 1))
+
+everywhere("deferred reply", function()
+  return relay:await("defer", text, {1})
+end, function(...)
+  gives(text)((...))
+end)
+
+everywhere("fork", function()
+  return mtstates.fork(function(...)
+    mtstates.sleep(0.001)
+    return ...
+  end, text, 1):await()
+end, gives(text, 1))
+
+local here -- the state of this Lua state
+
+everywhere("here", function()
+  here = mtstates.here(text .. "here", {queue = 9}, {
+    echo = function(...) return ... end,
+  })
+end, function(...)
+  here:close()
+  here = nil
+  gives()(...)
+end)
+
+everywhere("here, fork before that", function()
+  local future = mtstates.fork(function(...) return ... end, text)
+  here = mtstates.here(function() end)
+  return future
+end, function(future)
+  gives(text)(future:await())
+  here:close()
+end)
+
+prepare(function()
+  here = mtstates.here(function(...)
+    mtstates.sleep(0)
+    return ...
+  end)
+end)
+
+everywhere("here, requests of its own", function()
+  local future = here:async(text, {1})
+  while here:run() > 0 do end
+  local a, b = future:await()
+  return a, b[1]
+end, gives(text, 1))
+
+everywhere("here, requests of others", function()
+  return relay:await("await", here, text, 1)
+end, gives(text, 1))
+
+everywhere("here, call", function()
+  return here:call(text, 1)
+end, gives(text, 1))
+
+step("here, descriptor", function()
+  return type(here:fd())
+end, gives("number"))
+
+prepare(function()
+  here:close()
+end)
+
 everywhere("workers, more", function()
   mtstates.workers(3)
   local a, b = relay:async(1, text), echo:async(text)
@@ -1255,6 +1354,19 @@ everywhere("send in a request waits for room", function()
   local held = hold(narrow)
   local first = narrow:async(1)
   local future = relay:async("send", narrow, text)
+  mtstates.sleep(0.002)
+  host.open()
+  held:await()
+  return first:await(), future:await()
+end, function(...)
+  settle(narrow)
+  gives(1)(...)
+end)
+
+everywhere("send in a request waits for room, holding", function()
+  local held = hold(narrow)
+  local first = narrow:async(1)
+  local future = relay:async("send, holding", narrow, text)
   mtstates.sleep(0.002)
   host.open()
   held:await()
@@ -1361,6 +1473,202 @@ end, function(_, id, ...)
   gives(text)(...)
   raises("mtstates.error.unknown_object: id ")(pcall(mtstates.state, id))
 end)
+
+-- ------------------------------------- cancel, promises, own threads --
+
+-- The results of an await of a request that was cancelled.
+local function is_cancelled(was_cancelled, ok, err)
+  if not ok and not tostring(err):find("error.cancelled", 1, true) then
+    error(err, 0)
+  end
+  if ok or not was_cancelled then
+    wrong("cancelled: %s, %s", tostring(was_cancelled), tostring(err))
+  end
+end
+
+everywhere("cancel, not begun", function()
+  local held = hold(relay)
+  local future = relay:async(text)
+  local was_cancelled = future:cancel()
+  host.open()
+  held:await()
+  return was_cancelled, pcall(future.await, future)
+end, is_cancelled)
+
+everywhere("cancel, running", function()
+  local future = hold(relay)
+  local was_cancelled = future:cancel()
+  host.open()
+  return was_cancelled, pcall(future.await, future)
+end, is_cancelled)
+
+everywhere("cancel, holding", function()
+  local held = hold(relay)
+  local future = states["second relay echo"]:async("await, holding", relay,
+    text)
+  mtstates.sleep(0.002)
+  local was_cancelled = future:cancel()
+  host.open()
+  held:await()
+  return was_cancelled, pcall(future.await, future)
+end, function(...)
+  settle(relay)
+  is_cancelled(...)
+end)
+
+everywhere("cancel, waiting", function()
+  local held = hold(relay)
+  local future = states["second relay echo"]:async("await", relay, text)
+  mtstates.sleep(0.002)
+  local was_cancelled = future:cancel()
+  host.open()
+  held:await()
+  return was_cancelled, pcall(future.await, future)
+end, function(...)
+  settle(relay)
+  is_cancelled(...)
+end)
+
+-- After a failure promise and future can be garbage, and the answer unread.
+-- (That a promise is abandoned is no step: a finalizer that fails for want of
+-- memory is lost, and what it would release.)
+local function promising(name, run, check)
+  local function finish(ok, ...)
+    host.collect()
+    if not ok then
+      error((...), 0)
+    end
+    return ...
+  end
+  everywhere(name, function()
+    return finish(pcall(run))
+  end, check, "error")
+end
+
+promising("promise", function()
+  local future, promise = mtstates.promise()
+  local same = deep:await({promise})[1]
+  return same == promise, same:set({text}, 1), promise:set(2),
+    future:await()[1], select("#", future:await())
+end, gives(true, true, false, text, 2))
+
+promising("promise, error", function()
+  local future, promise = mtstates.promise()
+  local is_first = promise:fail({text})
+  local ok, err = pcall(future.await, future)
+  if type(err) ~= "table" then
+    error(err, 0)
+  end
+  return is_first, ok, err[1]
+end, gives(true, false, text))
+
+promising("map", function()
+  local next_item, _, _, closing = deep:map({{text}, {text}})
+  local first, copy = next_item()
+  local second, other = next_item()
+  local is_over = next_item() == nil
+  getmetatable(closing).__gc(closing)
+  return copy[1], other[1], first ~= second, is_over
+end, gives(text, text, true, true))
+
+promising("each", function()
+  local future, promise = mtstates.promise()
+  local asked = deep:async({text})
+  promise:fail(text)
+  local got = {}
+  local next_future, _, _, closing = mtstates.each({asked, future})
+  for i = 1, 2 do
+    local f, ok, result = next_future()
+    if ok ~= (f == asked) or not ok and result ~= text then
+      error(result, 0)
+    end
+    got[i] = ok and result[1] or "failed"
+  end
+  local is_over = next_future() == nil
+  getmetatable(closing).__gc(closing)
+  return (got[1] == text) ~= (got[2] == text), is_over
+end, gives(true, true))
+
+everywhere("thread", function()
+  local future, s = mtstates.thread({libs = false, name = "swept"},
+    function(...) return ... end, text, 1)
+  local result = future:await()
+  return result, s:close(10)
+end, gives(text, true))
+
+step("thread, error", function()
+  local future, s = mtstates.thread({libs = false}, "error(..., 0)", text)
+  local ok, err = pcall(future.await, future)
+  s:close(10)
+  return ok, err
+end, raises("mtstates.error.invoking_state: state(", text))
+
+everywhere("thread of a state", function()
+  local options = {libs = false, own_thread = true}
+  local s = host.spare(mtstates.newstate, options, ECHO)
+  local a, b, c = s:call(text), s:await(1), s:tcall(10, 2)
+  s:close()
+  return a, b, c
+end, gives(text, 1, true))
+
+everywhere("close, last function", function()
+  local s = host.spare(mtstates.newstate, {libs = false}, function()
+    return {f = function(...) return ... end, __close = function() end}
+  end)
+  local result = s:call("f", text)
+  s:close()
+  return result
+end, gives(text))
+
+everywhere("close, last function raises", function()
+  local s = host.spare(mtstates.newstate, {libs = false}, function(message)
+    return {__close = function() error(message, 0) end}
+  end, text)
+  s:close()
+end, function(...)
+  gives()(...)
+  if #log ~= 1 then
+    wrong("it was logged %d times", #log)
+  end
+end, text)
+
+everywhere("last owner goes, last function", function()
+  local s = host.spare(mtstates.newstate, {libs = false}, function()
+    return {__close = function() end}
+  end)
+  local id = s:id()
+  s = nil -- luacheck: ignore
+  host.collect()
+  return id
+end, function(id)
+  local ends = mtstates.now() + 5
+  repeat until not pcall(mtstates.state, id) or mtstates.now() > ends
+  raises("mtstates.error.unknown_object: id ")(pcall(mtstates.state, id))
+end)
+
+everywhere("close, in time", function()
+  local s = host.spare(mtstates.newstate, {}, relay_setup)
+  local future = s:async(text)
+  return s:close(10), future:await()
+end, gives(true, text))
+
+everywhere("quit", function()
+  local s = host.spare(mtstates.newstate, {}, function()
+    local mt = require "mtstates"
+    return function(...)
+      mt.quit()
+      return ...
+    end
+  end)
+  return s:await(text), pcall(s.call, s)
+end, function(result, ok, err)
+  gives(text)(result)
+  raises("mtstates.error.object_closed: state(")(ok, err)
+end)
+
+step("quit, nowhere", function()
+  return pcall(mtstates.quit)
+end, raises("mtstates: no state of the module runs this code"))
 
 step("tawait, nothing begins", function()
   return states["echo"]:tawait(0, text)
@@ -1477,6 +1785,7 @@ function scenario.finish()
   end
   check_all()
   start_watcher()
+  gives(true)(mtstates.shutdown(10))
   local last = mtstates.newstate(false, ECHO)
   last:close()
   for _, s in pairs(states) do

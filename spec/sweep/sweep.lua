@@ -58,7 +58,8 @@ local function kind_of(err)
     return nil
   elseif name == "out_of_memory" then
     return name
-  elseif name == "invoking_state" and rest:find("^state%(") then
+  elseif name == "invoking_state" and (rest:find("^state%(") or
+    rest:find("^host program: ")) then
     return name
   elseif name == "state_result" and rest:find("carray: ", 1, true) then
     return name

@@ -1,0 +1,175 @@
+-- mtstates.quit: a state ends itself when its task or call has ended.
+
+local assert = require "luassert"
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+local requests = require "requests"
+local tasks = require "tasks"
+
+local KINDS = {
+  ["classic state"] = true,
+  ["service"] = {},
+  ["state with own_thread"] = {own_thread = true},
+}
+
+describe("mtstates.quit", function()
+  before_each(helpers.watch("quit"))
+  after_each(helpers.unwatch)
+
+  it("is an error where no state of the module runs", function()
+    local err = helpers.raises(mtstates.quit)
+    assert.truthy(err:find("mtstates: no state of the module runs this code",
+      1, true), err)
+    err = helpers.raises(coroutine.wrap(function() mtstates.quit() end))
+    assert.truthy(err:find("no state of the module runs this code", 1, true),
+      err)
+  end)
+
+  for kind, options in pairs(KINDS) do
+    local function new(...)
+      return mtstates.newstate(nil, options, ...)
+    end
+
+    local function check_closed(s)
+      helpers.wait_until(function()
+        return not pcall(mtstates.state, s:id())
+      end)
+      helpers.raises_error("object_closed", s.call, s, "")
+      helpers.raises_error("object_closed", s.await, s, "")
+      assert.is_true(s:close(60))
+    end
+
+    -- Setup: as tasks.setup; a finalizer moves the gate.
+    local function guarded(gate)
+      local gates = require "handoff"
+      guard = require "on_collect"( -- luacheck: ignore
+        function() gates.add(gate) end)
+      return require "tasks".setup()
+    end
+
+    it("in a task lets that give its results, in a " .. kind, function()
+      local gate = handoff.unique()
+      local s = new(guarded, gate)
+      local leave = handoff.unique()
+      local future = tasks.begin(s, [[
+        assert(select("#", mt.quit()) == 0)
+        mt.quit()
+        enter()
+        gates.wait(..., 1)
+        return "result", 2
+      ]], leave)
+      local waiting = s:async("return 'never'")
+      assert.is_false(future:ready())
+      handoff.set(leave, 1)
+      assert.same({"result", 2}, {future:await()})
+      helpers.raises_error("object_closed", waiting.await, waiting)
+      check_closed(s)
+      handoff.wait(gate, 1)
+    end)
+
+    it("in a task lets no other begin at once, in a " .. kind, function()
+      local s = new(tasks.setup)
+      local leave = handoff.unique()
+      local before = tasks.begin(s, "enter() gates.wait(..., 1)", leave)
+      local quitting = s:async("mt.quit() return 'result'")
+      local waiting = s:async("return 'never'")
+      handoff.set(leave, 1)
+      before:await()
+      assert.equals("result", quitting:await())
+      helpers.raises_error("object_closed", waiting.await, waiting)
+      check_closed(s)
+    end)
+
+    it("in a call lets that give its results, in a " .. kind, function()
+      local gate = handoff.unique()
+      local s = new(guarded, gate)
+      assert.same({"result", 2},
+        {s:call("mt.quit() return 'result', ...", nil, 2)})
+      helpers.raises_error("object_closed", s.call, s, "")
+      helpers.raises_error("unknown_object", mtstates.state, s:id())
+      handoff.wait(gate, 1)
+      check_closed(s)
+    end)
+
+    it("lets errors be raised, in a " .. kind, function()
+      for _, method in ipairs({"call", "await"}) do
+        local s = new(tasks.setup)
+        local err = helpers.raises_error("invoking_state", s[method], s,
+          "mt.quit() error('raised', 0)")
+        assert.equals("raised", mtstates.error(err):text())
+        check_closed(s)
+      end
+    end)
+
+    it("in a coroutine is that of the task, in a " .. kind, function()
+      for _, method in ipairs({"call", "await"}) do
+        local s = new(tasks.setup)
+        assert.equals("result", s[method](s,
+          "return coroutine.wrap(function() mt.quit() return 'result' end)()"))
+        check_closed(s)
+      end
+    end)
+
+    it("in a nested call waits for the outermost, in a " .. kind, function()
+      for _, method in ipairs({"call", "await"}) do
+        local gate = handoff.unique()
+        local s = new(guarded, gate)
+        local other = requests.new("service", tasks.setup)
+        -- Direct, and through another state.
+        assert.same({"inner", "still open"}, {s[method](s, [[
+          local gate, id = ...
+          local me = mt.state(mt.id())
+          local inner = me:call("mt.quit() return 'inner'")
+          mt.state(id):call("mt.state(...):call('mt.quit()')", nil, mt.id())
+          assert(gates.get(gate) == 0)
+          return inner, me:call("return 'still open'")
+        ]], nil, gate, other:id())})
+        check_closed(s)
+        handoff.wait(gate, 1)
+        assert.equals("on", other:await("return 'on'"))
+      end
+    end)
+
+    it("ends the state that runs it only, in a " .. kind, function()
+      for _, method in ipairs({"call", "await"}) do
+        local s = new(tasks.setup)
+        local other = requests.new("service", tasks.setup)
+        assert.equals("quit", other[method](other, [[
+          return mt.state(...):call("mt.quit() return 'quit'")
+        ]], nil, s:id()))
+        check_closed(s)
+        assert.equals("on", other:await("return 'on'"))
+      end
+    end)
+
+    it("in a setup leaves a closed state, or none, in a " .. kind, function()
+      local ok, s = pcall(new, [[
+        require "mtstates".quit()
+        return function() end
+      ]])
+      if ok then
+        check_closed(s)
+      else
+        assert.equals("string", type(s))
+      end
+      assert.equals(1, new(helpers.echo):await(1))
+    end)
+
+    it("may be followed by close, in a " .. kind, function()
+      local s = new(tasks.setup)
+      local leave = handoff.unique()
+      local future = tasks.begin(s, [[
+        mt.quit()
+        enter()
+        gates.wait(..., 1)
+        return "result"
+      ]], leave)
+      s:close()
+      helpers.raises_error("object_closed", s.await, s, "")
+      handoff.set(leave, 1)
+      assert.equals("result", future:await())
+      check_closed(s)
+    end)
+  end
+end)
