@@ -20,9 +20,10 @@
 -- but before the step that starts workers, which a fork does not copy: steps
 -- after that are run in the process itself.
 -- There the step runs; what it raises has to be an error for memory. Then,
--- with memory, all other states have to work, the step has to pass when it is
--- run again, and so do all steps after it. In the end all is closed, and no
--- block of memory may be left that is not left when nothing fails.
+-- with memory, all other states have to work, and the step has to pass when it
+-- is run again; for each 16th n so do all steps after it (of all n: WHOLE=1).
+-- In the end all is closed, and no more blocks of memory may be left than when
+-- nothing fails.
 --
 -- LuaJIT does not allocate by malloc: there only what the module itself takes
 -- fails.
@@ -30,7 +31,8 @@
 local host = require "sweephost"
 
 local ONLY_STEP, ONLY_MODE, ONLY_N = arg[1], arg[2], tonumber(arg[3])
-local JOBS = tonumber(os.getenv("JOBS")) or 2
+local JOBS = tonumber(os.getenv("JOBS")) or 4 -- they wait half of the time
+local EVERY = (os.getenv("WHOLE") or ONLY_N) and 1 or 16
 local TIME_LIMIT = 30 -- seconds for one process
 local MANY = 4 -- failures of a step in a mode, then it is given up
 
@@ -85,12 +87,18 @@ local function run_untouched(i)
   end
 end
 
--- Runs the rest; gives how many blocks are left when all is closed.
-local function finish(first, expected)
-  for i = first, #steps do
+local function run_all(first, last)
+  for i = first, last do
     run_untouched(i)
   end
+end
+
+-- Gives how many blocks are left when all is closed, after that step.
+local function finish(last, expected)
   scenario:call("finish")
+  if last == #steps then
+    scenario:call("verify_end")
+  end
   return scenario:close(expected)
 end
 
@@ -107,21 +115,26 @@ local function spawn(f)
   return pid
 end
 
--- How many blocks are left when nothing fails.
-spawn(function()
-  return finish(1)
-end)
-local _, left_untouched = host.wait()
-if left_untouched < 0 or left_untouched >= FAILED then
-  io.stderr:write("the scenario does not pass without failures\n")
-  os.exit(1)
+-- How many blocks are left when the steps up to that one are run, and nothing
+-- fails.
+local function blocks_left(last)
+  spawn(function()
+    run_all(done + 1, last)
+    return finish(last)
+  end)
+  local _, left = host.wait()
+  if left < 0 or left >= FAILED then
+    io.stderr:write("the scenario does not pass without failures\n")
+    os.exit(1)
+  end
+  return left
 end
+
+local left_after_all = blocks_left(#steps)
 
 -- In a process of its own: what becomes of the step, an index of kinds.
 local function attempt(i, mode, n)
-  for k = done + 1, i - 1 do
-    run_untouched(k)
-  end
+  run_all(done + 1, i - 1)
   local ok, err, failed =
     scenario:run(i, steps[i].everywhere, mode.kind, n, mode.count)
   local kind = failed == 0 and "untouched" or "absorbed"
@@ -136,11 +149,16 @@ local function attempt(i, mode, n)
     run_untouched(i)
     scenario:call("verify")
   end
-  local left = finish(i + 1, left_untouched)
-  if left ~= left_untouched then
+  local last, expected = i, steps[i].left
+  if n % EVERY == 0 then
+    last, expected = #steps, left_after_all
+    run_all(i + 1, last)
+  end
+  local left = finish(last, expected)
+  if left > expected then
     host.list()
-    error(("%d blocks are left instead of %d: see above; " ..
-      "the step gave: %s"):format(left, left_untouched, err or kind), 0)
+    error(("%d blocks are left, and not %d: see above; " ..
+      "the step gave: %s"):format(left, expected, err or kind), 0)
   end
   return index_of(kind)
 end
@@ -161,6 +179,7 @@ local function sweep_step(i, mode)
   local running, count, failures = {}, 0, 0
   local n = ONLY_N and ONLY_N - 1 or 0
   local is_over = false
+  step.left = step.left or blocks_left(i)
   repeat
     while count < JOBS and not is_over do
       n = n + 1
@@ -220,5 +239,5 @@ for i = 1, #steps do
   end
 end
 print(("%d failing allocations, %d findings, %d blocks left each time, %d s")
-  :format(total, failures, left_untouched, os.time() - started))
+  :format(total, failures, left_after_all, os.time() - started))
 os.exit(failures == 0 and total > 0 and 0 or 1)
