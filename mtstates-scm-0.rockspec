@@ -65,6 +65,7 @@ build = {
         "src/lua/futureobject.c",
         "src/lua/gcpressure.c",
         "src/lua/here.c",
+        "src/lua/lookup.c",
         "src/lua/loop.c",
         "src/lua/map.c",
         "src/lua/module.c",

@@ -20,6 +20,8 @@ local WAYS = {
   ["promise"] = "local f, p = mt.promise() kept = p f:await()",
   ["each"] = "local next = mt.each(mt.state(id):async('get')) next()",
   ["sleep"] = "mt.sleep(60)",
+  ["state"] = "mt.state('nobody', 60)",
+  ["state without end"] = "mt.state('nobody', math.huge)",
   ["sleep without end"] = "mt.sleep(math.huge)",
   ["room of send"] = "mt.state(full):send()",
   ["room of tsend"] = "mt.state(full):tsend(60)",

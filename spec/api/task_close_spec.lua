@@ -20,6 +20,8 @@ local WAYS = {
   ["state:tawait"] = "mt.state(id):tawait(60, 'get')",
   ["future:await"] = "mt.state(id):async('get'):await()",
   ["sleep"] = "mt.sleep(60)",
+  ["state"] = "mt.state('nobody', 60)",
+  ["state without end"] = "mt.state('nobody', math.huge)",
   ["room of send"] = "mt.state(full):send()",
   ["room of await"] = "mt.state(full):await()",
 }

@@ -37,6 +37,28 @@ add {
 }
 
 -------------------------------------------------------------------------------
+-- The registry
+-------------------------------------------------------------------------------
+
+add {
+  name = "lookup-holds",
+  says = "A task that looks up a state waits with its thread.",
+  file = "src/lua/lookup.c",
+  old = "if (may_suspend && mts_waiting_can_suspend(waiting)) {",
+  new = "if (false && may_suspend && mts_waiting_can_suspend(waiting)) {",
+  specs = "lookup_task", filter = "lets the request begin",
+}
+
+add {
+  name = "lookup-wakes-one",
+  says = "A state that is published ends the wait of one that looks for it.",
+  file = "src/core/registry.c",
+  old = "search = next;",
+  new = "search = is_found(search, s) ? NULL : next;",
+  specs = "lookup_task", filter = "when another one is made",
+}
+
+-------------------------------------------------------------------------------
 -- Queues
 -------------------------------------------------------------------------------
 

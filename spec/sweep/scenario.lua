@@ -1143,6 +1143,8 @@ local function relay_setup()
         mt.sleep(0.001)
         return ...
       end, ...):await()
+    elseif job == "find" then
+      return mt.state(target, 60):id()
     elseif job == "defer" then
       return mt.fork(function(...)
         return ...
@@ -1233,6 +1235,16 @@ end, gives(text))
 everywhere("fork in a request", function()
   return relay:await("fork", text, 1)
 end, gives(text, 1))
+
+everywhere("state that is made later, in a request", function()
+  local future = relay:async("find", "late")
+  mtstates.sleep(0.001) -- most times it waits by then
+  local late = mtstates.newstate("late", false, ECHO)
+  local ok, id = future:tawait(3)
+  local is_found = ok and id == late:id()
+  late:close()
+  return is_found
+end, gives(true))
 
 everywhere("deferred reply", function()
   return relay:await("defer", text, {1})

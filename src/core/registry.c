@@ -10,8 +10,9 @@
 ** its name.  Other threads that want the same name sleep until that list
 ** changes.  In the wait graph they wait for the word `creator` of the state.
 **
-** Threads that look a state up and can wait for it sleep until one is added to
-** the table: each time, all that wait by then look again.
+** Threads and tasks that look a state up and wait for it are in a list: of
+** those that look for the state that is published, the wait ends.  They look
+** again then, as it can be closed already, or be the second of that name.
 **
 ** Invariants:
 **
@@ -40,8 +41,8 @@ static mts_StateTable open_states MTS_GUARDED_BY(registry_mutex) =
     MTS_STATETABLE_INIT(open_states);
 static mts_State *first_reserved MTS_GUARDED_BY(registry_mutex);
 
-/* Of threads that wait for a state to be published. */
-static mts_WaitList publication_waits MTS_GUARDED_BY(registry_mutex);
+/* For states that are to be published; their `wait` and links are guarded. */
+static mts_Search *first_search MTS_GUARDED_BY(registry_mutex);
 
 static atomic_llong next_id = FIRST_ID;
 
@@ -82,89 +83,93 @@ static mts_Status find_open_id(lua_Integer id, mts_State **found)
   return s ? MTS_OK : MTS_UNKNOWN;
 }
 
-/* What is looked up. */
-typedef struct Search {
-  const char *name; /* NULL: the id */
-  size_t length;
-  lua_Integer id;
-} Search;
+static mts_Status find_locked(const mts_Search *search, mts_State **found)
+    MTS_REQUIRES(registry_mutex)
+{
+  return search->name
+             ? find_open(search->name, search->length, search->hash, found)
+             : find_open_id(search->id, found);
+}
 
-/* Looks it up; if it is unknown, the wait is in the list. */
-static mts_Status search_again(const Search *search, mts_Wait *wait,
-                               mts_State **found)
+mts_Status mts_registry_find(const mts_Search *search, mts_State **found)
 {
   mts_Status status;
   mts_mutex_lock(&registry_mutex);
-  if (search->name)
-    status = find_open(search->name, search->length,
-                       mts_util_hash(search->name, search->length), found);
+  status = find_locked(search, found);
+  mts_mutex_unlock(&registry_mutex);
+  return status;
+}
+
+static void link_search(mts_Search *search, mts_Wait *wait)
+    MTS_REQUIRES(registry_mutex)
+{
+  search->wait = wait;
+  search->previous = NULL;
+  search->next = first_search;
+  if (first_search)
+    first_search->previous = search;
+  first_search = search;
+}
+
+static void unlink_search(mts_Search *search) MTS_REQUIRES(registry_mutex)
+{
+  search->wait = NULL;
+  if (search->next)
+    search->next->previous = search->previous;
+  if (search->previous)
+    search->previous->next = search->next;
   else
-    status = find_open_id(search->id, found);
-  if (status == MTS_UNKNOWN)
-    mts_waitlist_add(&publication_waits, wait);
-  mts_mutex_unlock(&registry_mutex);
-  return status;
+    first_search = search->next;
 }
 
-/*
-** Sleeps until a state is published.
-** Returns: MTS_OK, and as mts_wait_sleep.
-*/
-static mts_Status sleep_for_publication(mts_ThreadWait *wait,
-                                        const mts_Patience *patience)
-{
-  mts_Status status = mts_wait_sleep(wait, patience, NULL, NULL);
-  mts_mutex_lock(&registry_mutex);
-  mts_waitlist_remove(&publication_waits, &wait->wait);
-  mts_mutex_unlock(&registry_mutex);
-  return status;
-}
-
-/* For what was not found: looks each time that a state has been published. */
-static mts_Status wait_for(const Search *search, const mts_Patience *patience,
-                           mts_State **found)
+/* Looks it up; if it is unknown, it is enlisted. */
+static mts_Status find_or_enlist(mts_Search *search, mts_Wait *wait,
+                                 mts_State **found)
 {
   mts_Status status;
-  do {
+  mts_mutex_lock(&registry_mutex);
+  status = find_locked(search, found);
+  if (status == MTS_UNKNOWN)
+    link_search(search, wait);
+  mts_mutex_unlock(&registry_mutex);
+  return status;
+}
+
+bool mts_registry_enlist(mts_Search *search, mts_Wait *wait)
+{
+  mts_State *found = NULL;
+  const bool is_enlisted = find_or_enlist(search, wait, &found) == MTS_UNKNOWN;
+  if (found)
+    mts_state_release(found);
+  return is_enlisted;
+}
+
+void mts_registry_delist(mts_Search *search)
+{
+  mts_mutex_lock(&registry_mutex);
+  if (search->wait)
+    unlink_search(search);
+  mts_mutex_unlock(&registry_mutex);
+}
+
+mts_Status mts_registry_await(mts_Search *search, const mts_Patience *patience,
+                              mts_State **found)
+{
+  mts_Status status = mts_registry_find(search, found);
+  while (status == MTS_UNKNOWN) {
     mts_ThreadWait wait;
     mts_Status waited = mts_wait_begin(&wait, patience);
     if (waited != MTS_OK)
       return waited;
-    status = search_again(search, &wait.wait, found);
-    if (status == MTS_UNKNOWN)
-      waited = sleep_for_publication(&wait, patience);
+    status = find_or_enlist(search, &wait.wait, found);
+    if (status == MTS_UNKNOWN) {
+      waited = mts_wait_sleep(&wait, patience, NULL, NULL);
+      mts_registry_delist(search);
+    }
     mts_wait_end(&wait, waited);
     if (waited != MTS_OK)
       return waited == MTS_BUSY ? MTS_UNKNOWN : waited;
-  } while (status == MTS_UNKNOWN);
-  return status;
-}
-
-mts_Status mts_registry_find_id(lua_Integer id, const mts_Patience *patience,
-                                mts_State **found)
-{
-  const Search search = {.id = id};
-  mts_Status status;
-  mts_mutex_lock(&registry_mutex);
-  status = find_open_id(id, found);
-  mts_mutex_unlock(&registry_mutex);
-  if (status == MTS_UNKNOWN && patience->deadline > 0)
-    status = wait_for(&search, patience, found);
-  return status;
-}
-
-mts_Status mts_registry_find_name(const char *name, size_t length,
-                                  const mts_Patience *patience,
-                                  mts_State **found)
-{
-  const Search search = {.name = name, .length = length};
-  const size_t hash = mts_util_hash(name, length);
-  mts_Status status;
-  mts_mutex_lock(&registry_mutex);
-  status = find_open(name, length, hash, found);
-  mts_mutex_unlock(&registry_mutex);
-  if (status == MTS_UNKNOWN && patience->deadline > 0)
-    status = wait_for(&search, patience, found);
+  }
   return status;
 }
 
@@ -263,30 +268,49 @@ static void end_reservation(mts_State *s) MTS_REQUIRES(registry_mutex)
   }
 }
 
-/* Has all look again that wait for a state. */
-static void wake_searchers(void)
+static bool is_found(const mts_Search *search, const mts_State *s)
 {
-  mts_Wakes wakes;
-  do {
-    wakes = MTS_NO_WAKES;
-    mts_mutex_lock(&registry_mutex);
-    mts_waitlist_finish(&publication_waits, MTS_OK, &wakes);
-    mts_mutex_unlock(&registry_mutex);
-    mts_wakes_wake(&wakes);
-  } while (wakes.count == MTS_WAKES);
+  return search->name ? mts_statetable_has_name(s, search->name,
+                                                search->length, search->hash)
+                      : search->id == s->id;
+}
+
+/*
+** Has those look again that wait for this state; as many as can be woken at
+** once, then the caller has to repeat it.
+*/
+static void finish_searches(const mts_State *s, mts_Wakes *wakes)
+    MTS_REQUIRES(registry_mutex)
+{
+  mts_Search *search = first_search;
+  while (search && wakes->count < MTS_WAKES) {
+    mts_Search *next = search->next;
+    if (is_found(search, s)) {
+      mts_Wait *wait = search->wait;
+      unlink_search(search);
+      (void)mts_wait_finish(wait, MTS_OK, wakes);
+    }
+    search = next;
+  }
 }
 
 void mts_registry_publish(mts_State *s)
 {
-  bool has_searchers;
+  mts_Wakes wakes = MTS_NO_WAKES;
   mts_mutex_lock(&registry_mutex);
   s->registry.owners = 1;
   mts_statetable_add(&open_states, s);
   end_reservation(s);
-  has_searchers = publication_waits.first != NULL;
+  finish_searches(s, &wakes);
   mts_mutex_unlock(&registry_mutex);
-  if (has_searchers)
-    wake_searchers();
+  mts_wakes_wake(&wakes);
+  while (wakes.count == MTS_WAKES) {
+    wakes = MTS_NO_WAKES;
+    mts_mutex_lock(&registry_mutex);
+    finish_searches(s, &wakes);
+    mts_mutex_unlock(&registry_mutex);
+    mts_wakes_wake(&wakes);
+  }
 }
 
 void mts_registry_give_up(mts_State *s)

@@ -21,17 +21,39 @@ MTS_BEGIN_HIDDEN
 mts_Status mts_registry_new_state(const char *name, size_t length,
                                   mts_State **created);
 
+/* What is looked up; while it is enlisted, also whose wait that ends. */
+typedef struct mts_Search {
+  const char *name; /* NULL: the id */
+  size_t length;
+  size_t hash; /* mts_util_hash of the name */
+  lua_Integer id;
+  mts_Wait *wait; /* NULL: it is not enlisted */
+  struct mts_Search *next, *previous;
+} mts_Search;
+
 /*
-** The open state with that id or name.  If there is none, waits for one.
+** The open state with that id or name.
 ** Owns: with MTS_OK, *found is a reference; otherwise it is NULL.
-** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS; what mts_wait_begin and
-** mts_wait_sleep return, but MTS_BUSY.
+** Returns: MTS_OK, MTS_UNKNOWN, MTS_AMBIGUOUS.
 */
-mts_Status mts_registry_find_id(lua_Integer id, const mts_Patience *patience,
-                                mts_State **found);
-mts_Status mts_registry_find_name(const char *name, size_t length,
-                                  const mts_Patience *patience,
-                                  mts_State **found);
+mts_Status mts_registry_find(const mts_Search *search, mts_State **found);
+
+/*
+** The same; if there is none, the thread waits for one.
+** Returns: that, and what mts_wait_begin and mts_wait_sleep return, but
+** MTS_BUSY.
+*/
+mts_Status mts_registry_await(mts_Search *search, const mts_Patience *patience,
+                              mts_State **found);
+
+/*
+** The wait is finished with MTS_OK when such a state is published, or
+** mts_registry_delist ends that; which may be called in any case.  What is
+** enlisted must stay where it is.
+** Returns: false if there is one: nothing has changed.
+*/
+bool mts_registry_enlist(mts_Search *search, mts_Wait *wait);
+void mts_registry_delist(mts_Search *search);
 
 /*
 ** The open state with that name, with one more owner.  Waits while another

@@ -2,16 +2,13 @@
 ** module.c - the functions of the module
 **
 ** Those that make states are in creation.c, those about workers in
-** modulework.c.  As in stateobject.c, nothing is held when an error is raised.
+** modulework.c, the one that finds states in lookup.c.  As in stateobject.c,
+** nothing is held when an error is raised.
 **
 ** Takes no locks of its own.
 */
 #include "lua/module.h"
 
-#include <math.h>
-#include <stdio.h>
-
-#include "core/registry.h"
 #include "error.h"
 #include "lua/arguments.h"
 #include "lua/creation.h"
@@ -20,6 +17,7 @@
 #include "lua/futurehandle.h"
 #include "lua/futureobject.h"
 #include "lua/here.h"
+#include "lua/lookup.h"
 #include "lua/map.h"
 #include "lua/modulework.h"
 #include "lua/numbers.h"
@@ -29,77 +27,6 @@
 #include "lua/userdata.h"
 #include "lua/waiting.h"
 #include "value/classes.h"
-
-/* The id in the first argument, which is a number. */
-static lua_Integer check_id(lua_State *L)
-{
-  lua_Number n;
-  if (lua_isinteger(L, 1))
-    return lua_tointeger(L, 1);
-  n = lua_tonumber(L, 1);
-  luaL_argcheck(L, n == floor(n) && !isinf(n), 1,
-                "number has no integer representation");
-  luaL_argcheck(L, fabs(n) < (double)(1LL << MTS_EXACT_BITS), 1,
-                "number is too large for an id");
-  return (lua_Integer)n;
-}
-
-static int raise_about_name(lua_State *L, mts_Status status, const char *name,
-                            size_t length)
-{
-  char what[MTS_QUOTED_SIZE + 5] = "name ";
-  mts_util_quote(what + 5, name, length);
-  return mts_waiting_raise(L, status, what);
-}
-
-static int find_state_by_name(lua_State *L, mts_Waiting *waiting)
-{
-  size_t length;
-  const char *name = lua_tolstring(L, 1, &length);
-  mts_StateObject *object = mts_stateobject_push(L);
-  mts_Status status;
-  do {
-    status = mts_registry_find_name(name, length, &waiting->patience,
-                                    &object->state);
-  } while (mts_waiting_goes_on(waiting, status));
-  if (status == MTS_OK)
-    return 1;
-  return raise_about_name(L, status, name, length);
-}
-
-static int find_state_by_id(lua_State *L, mts_Waiting *waiting)
-{
-  char what[32];
-  lua_Integer id = check_id(L);
-  mts_StateObject *object = mts_stateobject_push(L);
-  mts_Status status;
-  do {
-    status = mts_registry_find_id(id, &waiting->patience, &object->state);
-  } while (mts_waiting_goes_on(waiting, status));
-  if (status == MTS_OK)
-    return 1;
-  snprintf(what, sizeof(what), "id %lld", (long long)id);
-  return mts_waiting_raise(L, status, what);
-}
-
-/* mtstates.state(id or name [, timeout]) */
-static int module_state(lua_State *L)
-{
-  const int type = lua_type(L, 1);
-  mts_Waiting waiting;
-  waiting.patience.deadline = 0;
-  waiting.patience.host = NULL;
-  waiting.patience.attach = NULL;
-  waiting.L = L;
-  if (type != LUA_TSTRING && type != LUA_TNUMBER)
-    luaL_typeerror(L, 1, "integer or string");
-  if (lua_gettop(L) > 1 && !lua_isnil(L, 2))
-    mts_waiting_open(L, &waiting,
-                     mts_numbers_deadline(mts_numbers_check_seconds(L, 2)));
-  if (type == LUA_TSTRING)
-    return find_state_by_name(L, &waiting);
-  return find_state_by_id(L, &waiting);
-}
 
 /* mtstates.id() */
 static int module_id(lua_State *L)
@@ -146,7 +73,7 @@ static int module_class(lua_State *L)
 
 static const luaL_Reg module_functions[] = {
     {"newstate", mts_creation_newstate},
-    {"state", module_state},
+    {"state", mts_lookup_state},
     {"singleton", mts_creation_singleton},
     {"id", module_id},
     {"type", module_type},
@@ -168,6 +95,7 @@ static const luaL_Reg module_functions[] = {
 void mts_module_open(lua_State *L)
 {
   static const char *const waiting[] = {"sleep", NULL};
+  static const char *const timed[] = {"state", NULL};
   mts_statehandle_register(
       ((const mts_Context *)lua_touserdata(L, -1))->open_module);
   mts_futurehandle_register();
@@ -180,5 +108,6 @@ void mts_module_open(lua_State *L)
   lua_pushvalue(L, -3); /* the module */
   mts_userdata_set_functions(L, module_functions);
   mts_waiting_wrap(L, waiting);
+  mts_waiting_wrap_timed(L, timed);
   lua_pop(L, 2);
 }

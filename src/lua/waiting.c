@@ -30,6 +30,8 @@
 */
 #include "lua/waiting.h"
 
+#include <string.h>
+
 #include "core/coroutine.h"
 #include "core/hook.h"
 #include "core/interrupt.h"
@@ -212,6 +214,12 @@ void mts_waiting_wrap(lua_State *L, const char *const *names)
   (void)names;
 }
 
+void mts_waiting_wrap_timed(lua_State *L, const char *const *names)
+{
+  (void)L;
+  (void)names;
+}
+
 #else
 
 static int finish_wait(lua_State *L)
@@ -221,14 +229,12 @@ static int finish_wait(lua_State *L)
   return lua_gettop(L);
 }
 
-void mts_waiting_wrap(lua_State *L, const char *const *names)
+static void wrap(lua_State *L, const char *const *names, const char *code)
 {
-  static const char code[] = "return finish(finish(begin(...)))";
   const int table = lua_gettop(L);
   for (; *names; names++) {
     /* They are its globals: no code runs here that an interrupt could hit. */
-    if (luaL_loadbuffer(L, code, sizeof(code) - 1, MTS_COMPAT_WRAPPERS) !=
-        LUA_OK)
+    if (luaL_loadbuffer(L, code, strlen(code), MTS_COMPAT_WRAPPERS) != LUA_OK)
       lua_error(L);
     lua_createtable(L, 0, 2);
     lua_getfield(L, table, *names);
@@ -240,6 +246,19 @@ void mts_waiting_wrap(lua_State *L, const char *const *names)
     lua_setfenv(L, -2);
     lua_setfield(L, table, *names);
   }
+}
+
+void mts_waiting_wrap(lua_State *L, const char *const *names)
+{
+  wrap(L, names, "return finish(finish(begin(...)))");
+}
+
+void mts_waiting_wrap_timed(lua_State *L, const char *const *names)
+{
+  wrap(L, names,
+       "local _, timeout = ... "
+       "if timeout == nil then return (begin(...)) end "
+       "return finish(finish(begin(...)))");
 }
 
 #endif

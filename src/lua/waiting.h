@@ -76,6 +76,13 @@ int mts_waiting_suspend(lua_State *L, const mts_Pending *pending, int count);
 */
 void mts_waiting_wrap(lua_State *L, const char *const *names);
 
+/*
+** The same for functions with one result that wait only if there is a second
+** argument.
+** Stack: [-0, +0, e]
+*/
+void mts_waiting_wrap_timed(lua_State *L, const char *const *names);
+
 MTS_END_HIDDEN
 
 #endif

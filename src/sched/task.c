@@ -12,12 +12,13 @@
 ** A state with ready tasks has a queue that is scheduled, or blocked.
 **
 ** The wait of a suspended task is a record that others find: in the list of
-** the future, among the senders of a queue, in the heap of the timers, and, to
-** cancel it or to close the state, by the list of suspended tasks.  It is made
-** known there by the thread that has run the task, when the coroutine has
-** yielded and while that thread still holds the state.  So the wait can be
-** over at any moment, but nobody resumes the coroutine before the thread lets
-** go of the state.  (A yield that fails has made nothing known.)
+** the future, among the senders of a queue, among those who look for a state,
+** in the heap of the timers, and, to cancel it or to close the state, by the
+** list of suspended tasks.  It is made known there by the thread that has run
+** the task, when the coroutine has yielded and while that thread still holds
+** the state.  So the wait can be over at any moment, but nobody resumes the
+** coroutine before the thread lets go of the state.  (A yield that fails has
+** made nothing known.)
 **
 ** Who changes the outcome of the wait ends it, and makes the task ready, which
 ** is the last time that it touches the task.  Before the task goes on, the
@@ -396,6 +397,9 @@ void mts_task_suspend(mts_Task *task)
   if (!is_wait_over(task) && pending->future &&
       !mts_future_enlist(pending->future, &task->wait))
     end_wait(task, MTS_OK);
+  if (!is_wait_over(task) && pending->search &&
+      !mts_registry_enlist(pending->search, &task->wait))
+    end_wait(task, MTS_OK);
   if (!is_wait_over(task) && pending->sender) {
     const mts_Status status = mts_room_begin(pending->sender);
     if (status != MTS_BUSY)
@@ -414,6 +418,8 @@ mts_Status mts_task_settle(mts_Task *task)
     mts_timer_stop(&task->timer);
   if (pending->future && outcome != MTS_OK)
     mts_future_delist(pending->future, &task->wait);
+  if (pending->search)
+    mts_registry_delist(pending->search);
   if (pending->sender)
     mts_room_end(atomic_load(&pending->state->queue), pending->sender);
   return outcome;
@@ -430,6 +436,7 @@ void mts_task_drop_pending(mts_Task *task)
       mts_future_release(&request->future);
     free(pending->sender);
   }
+  free(pending->search);
   if (pending->future)
     mts_future_release(pending->future);
   if (pending->state)

@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 
+#include "core/registry.h"
 #include "core/wait.h"
 #include "luaapi/compat.h"
 #include "sched/room.h"
@@ -23,6 +24,7 @@ typedef struct mts_Pending {
   double deadline;
   mts_Future *future; /* that is to be answered, with a reference; or NULL */
   mts_Sender *sender; /* that waits for room; or NULL */
+  mts_Search *search; /* for a state that is to be published; or NULL */
   mts_State *state;   /* where, with a reference */
   bool has_future;    /* and with one to the future of its request */
   char method;        /* the meaning is that of finish */
