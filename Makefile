@@ -37,7 +37,7 @@ LUA_PKGCONFIG = $(shell pkg-config --cflags-only-I lua$(LUA_VERSION) \
 # are on every Debian machine.
 PACKAGES     = gcc libc6-dev lua5.1 lua5.2 lua5.3 lua5.4 luajit \
                liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev \
-               libluajit-5.1-dev lua-luv lua-busted luarocks
+               libluajit-5.1-dev lua-luv lua-cqueues lua-busted luarocks
 DEV_PACKAGES =
 
 # The one list of sources is in the rockspec, which cannot do without.
