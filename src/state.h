@@ -43,6 +43,7 @@ struct mts_State {
   mts_State *next_closed; /* list of states to be closed by a thread */
   atomic_size_t references;
   atomic_bool has_ended; /* the Lua state is closed */
+  atomic_uint trace;     /* that knows its name; see core/trace.c */
 
   /* Requests; see sched/queue.c. */
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */

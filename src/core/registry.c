@@ -26,6 +26,7 @@
 #include <stdlib.h>
 
 #include "core/statetable.h"
+#include "core/trace.h"
 #include "core/wait.h"
 #include "core/waitgraph.h"
 #include "util.h"
@@ -113,7 +114,10 @@ static mts_Status search_again(const Search *search, mts_Wait *wait,
 static mts_Status sleep_for_publication(mts_ThreadWait *wait,
                                         const mts_Patience *patience)
 {
-  mts_Status status = mts_wait_sleep(wait, patience, NULL, NULL);
+  mts_Status status;
+  mts_trace_begin(MTS_TRACE_STATE, NULL);
+  status = mts_wait_sleep(wait, patience, NULL, NULL);
+  mts_trace_end();
   mts_mutex_lock(&registry_mutex);
   mts_waitlist_remove(&publication_waits, &wait->wait);
   mts_mutex_unlock(&registry_mutex);

@@ -1,0 +1,383 @@
+/*
+** tracefile.c - the file of a trace
+**
+** It is an array of Chrome trace events in JSON, one on each line:
+**
+**   phase    ph   time on the row of the thread, or
+**   BEGIN    B    what, state
+**   END      E
+**   COUNT    C    a curve: value, state
+**   SUSPEND  b    a row of its own: what, other; value names the task, state
+**   RESUME   e    the same
+**   (names)  M
+**
+** Names of states are looked up here, by id, since a state can be gone when
+** its events are written.  One that there was no memory for is just its id.
+**
+** Text is gathered and written as a whole: the stream has no buffer of its
+** own, which a process that forks would write twice.  After an error nothing
+** is written any more.
+**
+** Takes no locks: trace.c has one.
+*/
+#include "core/tracefile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/process.h"
+#include "state.h"
+
+#define TEXT_SIZE ((size_t)64 * 1024)
+#define NAME_BYTES 60 /* so much of a name is shown */
+
+/* The longest text that one byte of a name becomes: \u001f. */
+#define ESCAPED_SIZE 6
+
+/* A line with two names. */
+#define LINE_SIZE ((size_t)2 * NAME_BYTES * ESCAPED_SIZE + 400)
+
+typedef struct Name {
+  int64_t id; /* 0: the place is free */
+  char *text;
+} Name;
+
+static struct {
+  FILE *stream;
+  double start;
+  int error; /* errno, or 0 */
+  long process;
+  Name *names; /* a hash table */
+  size_t count, places;
+  size_t length; /* of the text */
+  char text[TEXT_SIZE];
+} file;
+
+/* ======================================================================= */
+/* Text                                                                    */
+/* ======================================================================= */
+
+static void write_text(void)
+{
+  errno = 0;
+  if (file.error == 0 &&
+      fwrite(file.text, 1, file.length, file.stream) != file.length)
+    file.error = errno != 0 ? errno : EIO;
+  file.length = 0;
+}
+
+static void put(const char *text, size_t length)
+{
+  memcpy(file.text + file.length, text, length);
+  file.length += length;
+}
+
+#define PUT(literal) put("" literal, sizeof(literal) - 1)
+
+static void put_number(uint64_t number)
+{
+  char digits[20];
+  size_t first = sizeof(digits);
+  do {
+    digits[--first] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  put(digits + first, sizeof(digits) - first);
+}
+
+/* In microseconds, with three digits behind the point. */
+static void put_time(double time)
+{
+  const double seconds = time > file.start ? time - file.start : 0;
+  const uint64_t ns = (uint64_t)(seconds * 1e9 + 0.5);
+  const unsigned rest = (unsigned)(ns % 1000);
+  const char digits[4] = {'.', (char)('0' + rest / 100),
+                          (char)('0' + rest / 10 % 10),
+                          (char)('0' + rest % 10)};
+  put_number(ns / 1000);
+  put(digits, sizeof(digits));
+}
+
+/* ======================================================================= */
+/* Names                                                                   */
+/* ======================================================================= */
+
+/* Returns: the length of the UTF-8 sequence at the begin, or 0. */
+static size_t sequence_length(const char *text, size_t length)
+{
+  static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const unsigned char *bytes = (const unsigned char *)text;
+  const size_t size = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
+  unsigned code = bytes[0] & (0x7fu >> size);
+  size_t i;
+  if (bytes[0] < 0xc0 || bytes[0] > 0xf4 || size > length)
+    return 0;
+  for (i = 1; i < size; i++) {
+    if ((bytes[i] & 0xc0) != 0x80)
+      return 0;
+    code = code << 6 | (bytes[i] & 0x3fu);
+  }
+  if (code < least[size] || code > 0x10ffff || (code & ~0x7ffu) == 0xd800)
+    return 0;
+  return size;
+}
+
+/* Writes a part of a JSON string.  Returns: its end. */
+static char *escape(char *out, const char *name, size_t length)
+{
+  size_t i = 0;
+  if (length > NAME_BYTES)
+    length = NAME_BYTES;
+  while (i < length) {
+    const char c = name[i];
+    const bool is_ascii = ((unsigned char)c & 0x80) == 0;
+    size_t size = is_ascii ? 1 : sequence_length(name + i, length - i);
+    if (c == '"' || c == '\\')
+      *out++ = '\\';
+    if (size == 0 || (is_ascii && (c < ' ' || c == '\x7f')))
+      out += sprintf(out, "\\u%04x", size == 0 ? 0xfffdu : (unsigned)c);
+    else {
+      memcpy(out, name + i, size);
+      out += size;
+    }
+    i += size > 0 ? size : 1;
+  }
+  return out;
+}
+
+static Name *find_place(Name *names, size_t places, int64_t id)
+{
+  size_t i = (size_t)id & (places - 1); /* a power of two */
+  while (names[i].id != 0 && names[i].id != id)
+    i = (i + 1) & (places - 1);
+  return &names[i];
+}
+
+/* Returns: whether there is room for one more name. */
+static bool grow_names(void)
+{
+  const size_t places = file.places > 0 ? 2 * file.places : 64;
+  Name *names;
+  size_t i;
+  if (file.count < file.places / 2)
+    return true;
+  names = calloc(places, sizeof(*names));
+  if (!names)
+    return false;
+  for (i = 0; i < file.places; i++)
+    if (file.names[i].id != 0)
+      *find_place(names, places, file.names[i].id) = file.names[i];
+  free(file.names);
+  file.names = names;
+  file.places = places;
+  return true;
+}
+
+void mts_tracefile_add_state(const mts_State *s)
+{
+  char text[NAME_BYTES * ESCAPED_SIZE + 1] = "host program";
+  Name *place;
+  char *copy;
+  if (atomic_load(&s->has_name))
+    *escape(text, s->name, s->name_length) = '\0';
+  else if (!s->is_host || atomic_load(&s->is_here))
+    return;
+  if (!grow_names())
+    return;
+  place = find_place(file.names, file.places, s->id);
+  copy = place->id == 0 ? malloc(strlen(text) + 1) : NULL;
+  if (copy) {
+    strcpy(copy, text);
+    *place = (Name){s->id, copy};
+    file.count++;
+  }
+}
+
+static void put_state(int64_t id)
+{
+  const Name *place =
+      file.places > 0 ? find_place(file.names, file.places, id) : NULL;
+  if (place && place->id != 0)
+    put(place->text, strlen(place->text));
+  else {
+    PUT("state ");
+    put_number((uint64_t)id);
+  }
+}
+
+/* ======================================================================= */
+/* Events                                                                  */
+/* ======================================================================= */
+
+/* How the name of an event begins; the name of the state follows. */
+typedef struct Label {
+  const char *category;
+  const char *text;
+  const char *before_state;
+} Label;
+
+static const Label labels[] = {
+    [MTS_TRACE_CALL] = {"call", "", ""},
+    [MTS_TRACE_TASK] = {"task", "", ""},
+    [MTS_TRACE_SETUP] = {"setup", "setup", " of "},
+    [MTS_TRACE_CLOSE] = {"close", "close", " "},
+    [MTS_TRACE_ENTER] = {"wait", "its turn", " in "},
+    [MTS_TRACE_ANSWER] = {"wait", "an answer", " of "},
+    [MTS_TRACE_ROOM] = {"wait", "room", " at "},
+    [MTS_TRACE_TIME] = {"wait", "sleep", ""},
+    [MTS_TRACE_STATE] = {"wait", "a state", ""},
+    [MTS_TRACE_IDLE] = {"wait", "the last answer", " of "},
+    [MTS_TRACE_CLOSING] = {"wait", "the end", " of "},
+    [MTS_TRACE_TURN] = {"wait", "others", ""},
+};
+
+static void put_word(const char *text)
+{
+  put(text, strlen(text));
+}
+
+static void put_label(const Label *label, int64_t state)
+{
+  put_word(label->text);
+  if (state != 0) {
+    put_word(label->before_state);
+    put_state(state);
+  }
+}
+
+/* Begins a line with what all events have. */
+static void begin_line(char phase, unsigned thread)
+{
+  if (TEXT_SIZE - file.length < LINE_SIZE)
+    write_text();
+  PUT(",\n{\"ph\":\"");
+  put(&phase, 1);
+  PUT("\",\"pid\":");
+  put_number((uint64_t)file.process);
+  PUT(",\"tid\":");
+  put_number(thread);
+}
+
+static void add_begin(const mts_TraceEvent *event)
+{
+  const Label *label = &labels[event->what];
+  PUT(",\"cat\":\"");
+  put_word(label->category);
+  PUT("\",\"name\":\"");
+  put_label(label, event->state);
+  if (event->state != 0) {
+    PUT("\",\"args\":{\"state\":");
+    put_number((uint64_t)event->state);
+    PUT("}}");
+  }
+  else
+    PUT("\"}");
+}
+
+static void add_count(const mts_TraceEvent *event)
+{
+  PUT(",\"id\":\"");
+  put_number((uint64_t)event->state);
+  PUT("\",\"name\":\"queue of ");
+  put_state(event->state);
+  PUT("\",\"args\":{\"waiting\":");
+  put_number(event->value);
+  PUT("}}");
+}
+
+static void add_wait(const mts_TraceEvent *event)
+{
+  PUT(",\"cat\":\"wait\",\"id\":\"");
+  put_number(event->value);
+  PUT("\",\"name\":\"");
+  put_state(event->state);
+  PUT(" waits\"");
+  if (event->phase == MTS_TRACE_SUSPEND) {
+    PUT(",\"args\":{\"for\":\"");
+    put_label(&labels[event->what], event->other);
+    PUT("\"}");
+  }
+  PUT("}");
+}
+
+void mts_tracefile_add(unsigned thread, const mts_TraceEvent *event)
+{
+  begin_line("BECbe"[event->phase], thread);
+  PUT(",\"ts\":");
+  put_time(event->time);
+  switch ((mts_TracePhase)event->phase) {
+  case MTS_TRACE_BEGIN:
+    add_begin(event);
+    break;
+  case MTS_TRACE_END:
+    PUT("}");
+    break;
+  case MTS_TRACE_COUNT:
+    add_count(event);
+    break;
+  case MTS_TRACE_SUSPEND:
+  case MTS_TRACE_RESUME:
+    add_wait(event);
+    break;
+  }
+}
+
+void mts_tracefile_add_thread(unsigned thread, const char *name)
+{
+  begin_line('M', thread);
+  PUT(",\"name\":\"thread_name\",\"args\":{\"name\":\"");
+  file.length = (size_t)(escape(file.text + file.length, name, strlen(name)) -
+                         file.text);
+  PUT("\"}}");
+}
+
+/* ======================================================================= */
+/* The file                                                                */
+/* ======================================================================= */
+
+int mts_tracefile_open(const char *path, double start)
+{
+  errno = 0;
+  file.stream = fopen(path, "wb");
+  if (!file.stream)
+    return errno != 0 ? errno : EIO;
+  setvbuf(file.stream, NULL, _IONBF, 0);
+  file.start = start;
+  file.error = 0;
+  file.process = mts_process_id();
+  PUT("[\n{\"ph\":\"M\",\"pid\":");
+  put_number((uint64_t)file.process);
+  PUT(",\"name\":\"process_name\",\"args\":{\"name\":\"mtstates\"}}");
+  return 0;
+}
+
+int mts_tracefile_flush(void)
+{
+  write_text();
+  return file.error;
+}
+
+void mts_tracefile_forget(void)
+{
+  size_t i;
+  for (i = 0; i < file.places; i++)
+    free(file.names[i].text);
+  free(file.names);
+  file.names = NULL;
+  file.count = file.places = file.length = 0;
+  file.stream = NULL;
+}
+
+int mts_tracefile_close(void)
+{
+  PUT("\n]\n");
+  write_text();
+  errno = 0;
+  if (fclose(file.stream) != 0 && file.error == 0)
+    file.error = errno != 0 ? errno : EIO;
+  mts_tracefile_forget();
+  return file.error;
+}
