@@ -102,21 +102,14 @@ void mts_process_make_timers_exact(void)
 #endif
 }
 
-long mts_process_id(void)
-{
-#if defined(_WIN32)
-  return (long)GetCurrentProcessId();
-#else
-  return (long)getpid();
-#endif
-}
-
 bool mts_process_is_main_thread(void)
 {
-#if defined(__APPLE__)
+#if defined(__linux__)
+  return mts_process_kernel_id() == (long)getpid();
+#elif defined(__APPLE__)
   return pthread_main_np() != 0;
 #else
-  return mts_process_kernel_id() == mts_process_id();
+  return false;
 #endif
 }
 

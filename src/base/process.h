@@ -49,11 +49,8 @@ double mts_process_thread_seconds(mts_ThreadHandle thread);
 /* The calling thread is not woken later than it wants to save power. */
 void mts_process_make_timers_exact(void);
 
-/* Returns: the id of the process. */
-long mts_process_id(void);
-
-/* Whether it is the one that the process began with; false if the system does
-** not tell. */
+/* Whether the calling thread is the one that the process began with; false if
+** the system does not tell. */
 bool mts_process_is_main_thread(void);
 
 /* Returns: what the kernel calls the calling thread, or 0. */

@@ -91,8 +91,17 @@ static void add_events(Buffer *buffer) MTS_REQUIRES(trace_mutex)
   const size_t count =
       atomic_load_explicit(&buffer->count, memory_order_acquire);
   size_t i;
-  for (i = 0; i < count; i++)
-    add_event(buffer, &buffer->events[i]);
+  for (i = 0; i < count; i++) {
+    const mts_TraceEvent *event = &buffer->events[i];
+    if (i + 1 < count && event[0].phase == MTS_TRACE_BEGIN &&
+        event[1].phase == MTS_TRACE_END) {
+      buffer->last = event[1].time;
+      mts_tracefile_add_span(buffer->thread, event, buffer->last);
+      i++;
+    }
+    else
+      add_event(buffer, event);
+  }
 }
 
 /* For the thread of the buffer. */
@@ -369,9 +378,15 @@ static void prepare_process(void)
   mts_process_on_exit(end_at_exit);
 }
 
-void mts_trace_open(void)
+static void watch_forks(void)
 {
   mts_process_on_fork(before_fork, after_fork_in_parent, forget_trace);
+}
+
+void mts_trace_open(void)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, watch_forks);
 }
 
 int mts_trace_start(const char *path)

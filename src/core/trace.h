@@ -80,7 +80,7 @@ static inline void mts_trace_resume(const mts_State *s, const void *task,
     mts_trace_write_resume(s, task, trace);
 }
 
-/* To be called before the handlers of other files are told of forks. */
+/* To be called before other files want to be told of forks. */
 void mts_trace_open(void);
 
 /*

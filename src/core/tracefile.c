@@ -6,6 +6,7 @@
 **   phase    ph   time on the row of the thread, or
 **   BEGIN    B    what, state
 **   END      E
+**   both     X    the same, if the one follows the other
 **   COUNT    C    a curve: value, state
 **   SUSPEND  b    a row of its own: what, other; value names the task, state
 **   RESUME   e    the same
@@ -23,12 +24,10 @@
 #include "core/tracefile.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/process.h"
 #include "state.h"
 
 #define TEXT_SIZE ((size_t)64 * 1024)
@@ -49,7 +48,6 @@ static struct {
   FILE *stream;
   double start;
   int error; /* errno, or 0 */
-  long process;
   Name *names; /* a hash table */
   size_t count, places;
   size_t length; /* of the text */
@@ -75,6 +73,11 @@ static void put(const char *text, size_t length)
   file.length += length;
 }
 
+static void put_word(const char *text)
+{
+  put(text, strlen(text));
+}
+
 #define PUT(literal) put("" literal, sizeof(literal) - 1)
 
 static void put_number(uint64_t number)
@@ -89,9 +92,8 @@ static void put_number(uint64_t number)
 }
 
 /* In microseconds, with three digits behind the point. */
-static void put_time(double time)
+static void put_time(double seconds)
 {
-  const double seconds = time > file.start ? time - file.start : 0;
   const uint64_t ns = (uint64_t)(seconds * 1e9 + 0.5);
   const unsigned rest = (unsigned)(ns % 1000);
   const char digits[4] = {'.', (char)('0' + rest / 100),
@@ -196,12 +198,19 @@ void mts_tracefile_add_state(const mts_State *s)
   }
 }
 
-static void put_state(int64_t id)
+/* Returns: the name of the state as text, or NULL. */
+static const char *find_name(int64_t id)
 {
   const Name *place =
       file.places > 0 ? find_place(file.names, file.places, id) : NULL;
-  if (place && place->id != 0)
-    put(place->text, strlen(place->text));
+  return place && place->id != 0 ? place->text : NULL;
+}
+
+static void put_state(int64_t id)
+{
+  const char *name = find_name(id);
+  if (name)
+    put_word(name);
   else {
     PUT("state ");
     put_number((uint64_t)id);
@@ -234,11 +243,6 @@ static const Label labels[] = {
     [MTS_TRACE_TURN] = {"wait", "others", ""},
 };
 
-static void put_word(const char *text)
-{
-  put(text, strlen(text));
-}
-
 static void put_label(const Label *label, int64_t state)
 {
   put_word(label->text);
@@ -255,20 +259,25 @@ static void begin_line(char phase, unsigned thread)
     write_text();
   PUT(",\n{\"ph\":\"");
   put(&phase, 1);
-  PUT("\",\"pid\":");
-  put_number((uint64_t)file.process);
-  PUT(",\"tid\":");
+  PUT("\",\"pid\":1,\"tid\":");
   put_number(thread);
 }
 
-static void add_begin(const mts_TraceEvent *event)
+static void begin_timed(char phase, unsigned thread, double time)
 {
-  const Label *label = &labels[event->what];
+  begin_line(phase, thread);
+  PUT(",\"ts\":");
+  put_time(time > file.start ? time - file.start : 0);
+}
+
+/* Ends it.  A state without a name has its id in the name of the event. */
+static void end_begin(const mts_TraceEvent *event)
+{
   PUT(",\"cat\":\"");
-  put_word(label->category);
+  put_word(labels[event->what].category);
   PUT("\",\"name\":\"");
-  put_label(label, event->state);
-  if (event->state != 0) {
+  put_label(&labels[event->what], event->state);
+  if (find_name(event->state)) {
     PUT("\",\"args\":{\"state\":");
     put_number((uint64_t)event->state);
     PUT("}}");
@@ -277,18 +286,21 @@ static void add_begin(const mts_TraceEvent *event)
     PUT("\"}");
 }
 
-static void add_count(const mts_TraceEvent *event)
+static void end_count(const mts_TraceEvent *event)
 {
-  PUT(",\"id\":\"");
-  put_number((uint64_t)event->state);
-  PUT("\",\"name\":\"queue of ");
+  if (find_name(event->state)) {
+    PUT(",\"id\":\"");
+    put_number((uint64_t)event->state);
+    PUT("\"");
+  }
+  PUT(",\"name\":\"queue of ");
   put_state(event->state);
   PUT("\",\"args\":{\"waiting\":");
   put_number(event->value);
   PUT("}}");
 }
 
-static void add_wait(const mts_TraceEvent *event)
+static void end_wait(const mts_TraceEvent *event)
 {
   PUT(",\"cat\":\"wait\",\"id\":\"");
   put_number(event->value);
@@ -305,24 +317,31 @@ static void add_wait(const mts_TraceEvent *event)
 
 void mts_tracefile_add(unsigned thread, const mts_TraceEvent *event)
 {
-  begin_line("BECbe"[event->phase], thread);
-  PUT(",\"ts\":");
-  put_time(event->time);
+  begin_timed("BECbe"[event->phase], thread, event->time);
   switch ((mts_TracePhase)event->phase) {
   case MTS_TRACE_BEGIN:
-    add_begin(event);
+    end_begin(event);
     break;
   case MTS_TRACE_END:
     PUT("}");
     break;
   case MTS_TRACE_COUNT:
-    add_count(event);
+    end_count(event);
     break;
   case MTS_TRACE_SUSPEND:
   case MTS_TRACE_RESUME:
-    add_wait(event);
+    end_wait(event);
     break;
   }
+}
+
+void mts_tracefile_add_span(unsigned thread, const mts_TraceEvent *begin,
+                            double end)
+{
+  begin_timed('X', thread, begin->time);
+  PUT(",\"dur\":");
+  put_time(end - begin->time);
+  end_begin(begin);
 }
 
 void mts_tracefile_add_thread(unsigned thread, const char *name)
@@ -347,10 +366,7 @@ int mts_tracefile_open(const char *path, double start)
   setvbuf(file.stream, NULL, _IONBF, 0);
   file.start = start;
   file.error = 0;
-  file.process = mts_process_id();
-  PUT("[\n{\"ph\":\"M\",\"pid\":");
-  put_number((uint64_t)file.process);
-  PUT(",\"name\":\"process_name\",\"args\":{\"name\":\"mtstates\"}}");
+  PUT("[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{\"name\":\"mtstates\"}}");
   return 0;
 }
 

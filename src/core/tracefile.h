@@ -61,6 +61,10 @@ void mts_tracefile_add_state(const mts_State *s);
 
 void mts_tracefile_add(unsigned thread, const mts_TraceEvent *event);
 
+/* What has begun so, and ended then. */
+void mts_tracefile_add_span(unsigned thread, const mts_TraceEvent *begin,
+                            double end);
+
 /*
 ** Writes what was added, and may be held back.
 ** Returns: 0, or the errno of what could not be written up to now.
