@@ -7,6 +7,7 @@
 */
 #include "lua/modulework.h"
 
+#include <errno.h>
 #include <math.h>
 #include <sched.h>
 #include <string.h>
@@ -156,6 +157,8 @@ int mts_modulework_trace(lua_State *L)
   }
   error = mts_trace_start(path);
   mts_monitor_report_trace();
+  if (error == ENOMEM)
+    return mts_error_raise_status(L, MTS_NO_MEMORY, "trace");
   if (error != 0) {
     lua_pushfstring(L, "cannot open '%s': %s", path, strerror(error));
     luaL_argerror(L, 1, lua_tostring(L, -1));
