@@ -187,6 +187,16 @@ static void link_buffer(Buffer *buffer) MTS_REQUIRES(trace_mutex)
   trace.first = buffer;
 }
 
+static void unlink_buffer(const Buffer *buffer) MTS_REQUIRES(trace_mutex)
+{
+  if (buffer->next)
+    buffer->next->previous = buffer->previous;
+  if (buffer->previous)
+    buffer->previous->next = buffer->next;
+  else
+    trace.first = buffer->next;
+}
+
 /* The thread ends. */
 static void close_buffer(void *data)
 {
@@ -197,14 +207,21 @@ static void close_buffer(void *data)
     write_events(buffer);
     end_open(buffer, mts_clock_now());
   }
-  if (buffer->next)
-    buffer->next->previous = buffer->previous;
-  if (buffer->previous)
-    buffer->previous->next = buffer->next;
-  else
-    trace.first = buffer->next;
+  unlink_buffer(buffer);
   unlock_trace(state);
   free(buffer);
+}
+
+/* That of the calling thread is not needed now, as no trace is written. */
+static void drop_buffer(void) MTS_REQUIRES(trace_mutex)
+{
+  Buffer *buffer = mts_self.trace;
+  if (buffer) {
+    unlink_buffer(buffer);
+    (void)pthread_setspecific(buffer_key, NULL);
+    mts_self.trace = NULL;
+    free(buffer);
+  }
 }
 
 /* Returns: a buffer of no trace yet; NULL: there is no memory. */
@@ -395,6 +412,7 @@ int mts_trace_start(const char *path)
   int error = 0;
   const int state = lock_trace();
   end_trace();
+  drop_buffer();
   if (path) {
     (void)pthread_once(&once, prepare_process);
     error = mts_tracefile_open(path, mts_clock_now());

@@ -47,7 +47,7 @@ typedef struct Name {
 static struct {
   FILE *stream;
   double start;
-  int error; /* errno, or 0 */
+  int error;   /* errno, or 0 */
   Name *names; /* a hash table */
   size_t count, places;
   size_t length; /* of the text */
@@ -317,7 +317,7 @@ static void end_wait(const mts_TraceEvent *event)
 
 void mts_tracefile_add(unsigned thread, const mts_TraceEvent *event)
 {
-  begin_timed("BECbe"[event->phase], thread, event->time);
+  begin_timed("BECbe"[event->phase], thread, event -> time);
   switch ((mts_TracePhase)event->phase) {
   case MTS_TRACE_BEGIN:
     end_begin(event);
@@ -366,7 +366,8 @@ int mts_tracefile_open(const char *path, double start)
   setvbuf(file.stream, NULL, _IONBF, 0);
   file.start = start;
   file.error = 0;
-  PUT("[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{\"name\":\"mtstates\"}}");
+  PUT("[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{"
+      "\"name\":\"mtstates\"}}");
   return 0;
 }
 
