@@ -95,7 +95,7 @@ local function draw_span(span)
       state == span.name and "" or ' opacity=".5"', title)
 end
 
--- Of equal spans that are next to each other in the picture, one is drawn.
+-- Equal spans that would be next to each other and narrow are drawn as one.
 table.sort(threads.order, function(a, b) return a.key < b.key end)
 for _, row in ipairs(threads.order) do
   local open
@@ -106,7 +106,7 @@ for _, row in ipairs(threads.order) do
   for _, span in ipairs(row) do
     if span.stop >= first and span.start <= last then
       if open and open.name == span.name and open.depth == span.depth
-         and x_of(span.start) - x_of(open.stop) < 0.5 then
+         and x_of(span.stop) - x_of(open.stop) < 1 then
         open.stop = span.stop
       else
         if open then draw_span(open) end
@@ -152,7 +152,7 @@ end
 local file = assert(io.open(arg[2], "w"))
 file:write(('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" ' ..
   'font-family="sans-serif" font-size="12"><style>.name{text-anchor:end}' ..
-  '.wait{stroke:#999;stroke-width:2;stroke-dasharray:2 3}</style>' ..
-  '<rect width="100%%" height="100%%" fill="#fff"/>\n'):format(
+  '.wait{stroke:#999;stroke-width:2;stroke-dasharray:2 3}' ..
+  'rect{stroke:#fff;stroke-width:.6}</style><rect width="100%%" height="100%%" fill="#fff"/>\n'):format(
   LEFT + WIDTH + 50, y + 28), table.concat(out, "\n"), "\n</svg>\n")
 file:close()
