@@ -128,7 +128,8 @@ for _, row in ipairs(queues.order) do
   end
   put('<path d="M%d %d%sH%dV%dZ" fill="#bbb"/>', LEFT, bottom,
       table.concat(steps), LEFT + WIDTH, bottom)
-  put('<text x="%d" y="%d" class="name">%s</text><text x="%d" y="%d">%d</text>',
+  put('<text x="%d" y="%d" class="name">%s</text>' ..
+      '<text x="%d" y="%d">%d</text>',
       LEFT - 8, y + 22, row.name, LEFT + WIDTH + 4, y + 15, most)
   y = y + QUEUE
 end
@@ -153,6 +154,7 @@ local file = assert(io.open(arg[2], "w"))
 file:write(('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" ' ..
   'font-family="sans-serif" font-size="12"><style>.name{text-anchor:end}' ..
   '.wait{stroke:#999;stroke-width:2;stroke-dasharray:2 3}' ..
-  'rect{stroke:#fff;stroke-width:.6}</style><rect width="100%%" height="100%%" fill="#fff"/>\n'):format(
+  'rect{stroke:#fff;stroke-width:.6}</style>' ..
+  '<rect width="100%%" height="100%%" fill="#fff"/>\n'):format(
   LEFT + WIDTH + 50, y + 28), table.concat(out, "\n"), "\n</svg>\n")
 file:close()

@@ -1,7 +1,7 @@
 -- Requests while a trace is written, compared with the same without a trace.
--- The main program awaits a service; it and the worker are on one core, so what
--- both spend on the trace, writing the file included, counts.  The wall clock
--- tells the time.
+-- The main program awaits a service; it and the worker are on one core, so
+-- what both spend on the trace, writing the file included, counts.  The wall
+-- clock tells the time.
 
 local floor = require "floor"
 floor.pin() -- before there are workers, so that they stay here

@@ -180,11 +180,12 @@ describe("the examples", function()
     -- A thread runs `a<b` for 1 ms, in it `c` for 0.5, then waits for 8.
     local TRACE = '[\n{"ph":"M","pid":1,"name":"process_name"}' ..
       event "'M','tid':2,'name':'thread_name','args':{'name':'worker'}" ..
-      event "'B','tid':2,'ts':1000.000,'cat':'task','name':'a<b'" ..
-      event "'X','tid':2,'ts':1100.000,'dur':500.000,'cat':'call','name':'c'" ..
-      event "'E','tid':2,'ts':2000.000" ..
-      event "'X','tid':2,'ts':2000.000,'dur':8000.000,'cat':'wait','name':'room'" ..
-      event "'C','tid':2,'ts':5000.000,'name':'queue of c','args':{'waiting':7}" ..
+      event "'B','tid':2,'ts':1000.0,'cat':'task','name':'a<b'" ..
+      event "'X','tid':2,'ts':1100.0,'dur':500.0,'cat':'call','name':'c'" ..
+      event "'E','tid':2,'ts':2000.0" ..
+      event "'X','tid':2,'ts':2000.0,'dur':8000.0,'cat':'wait','name':'w'" ..
+      event ("'C','tid':2,'ts':5000.0,'name':'queue of c'," ..
+             "'args':{'waiting':7}") ..
       "\n]\n"
 
     local function draw(...)
@@ -204,7 +205,7 @@ describe("the examples", function()
         '<rect x="229.0" y="29" width="45.0" height="16" fill="#f28e2b">' ..
           "<title>call: c, 0.500 ms</title></rect>",
         '<path d="M310.0 37h720.0" class="wait">' ..
-          "<title>wait: room, 8.000 ms</title></path>",
+          "<title>wait: w, 8.000 ms</title></path>",
         '<path d="M130 82H580.0V56.0H1030V82Z" fill="#bbb"/>',
         ">worker</text>", ">queue of c</text>", ">7</text>",
         ">a&lt;b</text>", ">c</text>", ">0 ms</text>", ">10 ms</text>",

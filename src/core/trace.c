@@ -10,8 +10,9 @@
 ** Filling a buffer takes no lock: the thread stores the event, and then counts
 ** it.  Whoever ends the trace does so under the mutex: it changes the number
 ** of the trace, and reads as many events of each buffer as are counted.  The
-** thread can go on filling its buffer meanwhile, as it has looked at the number
-** before; those events are lost.  It overwrites events under the mutex only:
+** thread can go on filling its buffer meanwhile, as it has looked at the
+** number before; those events are lost.  It overwrites events under the mutex
+** only:
 **
 ** 1. when it has written the buffer,
 ** 2. when it sees that there is another trace than the one that the buffer is

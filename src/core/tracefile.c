@@ -67,20 +67,21 @@ static void write_text(void)
   file.length = 0;
 }
 
-static void put(const char *text, size_t length)
+/* These write to `out`, where there is room, and return the end of that. */
+static char *put(char *out, const char *text, size_t length)
 {
-  memcpy(file.text + file.length, text, length);
-  file.length += length;
+  memcpy(out, text, length);
+  return out + length;
 }
 
-static void put_word(const char *text)
+#define PUT(out, literal) put(out, "" literal, sizeof(literal) - 1)
+
+static char *put_word(char *out, const char *text)
 {
-  put(text, strlen(text));
+  return put(out, text, strlen(text));
 }
 
-#define PUT(literal) put("" literal, sizeof(literal) - 1)
-
-static void put_number(uint64_t number)
+static char *put_number(char *out, uint64_t number)
 {
   char digits[20];
   size_t first = sizeof(digits);
@@ -88,19 +89,20 @@ static void put_number(uint64_t number)
     digits[--first] = (char)('0' + number % 10);
     number /= 10;
   } while (number > 0);
-  put(digits + first, sizeof(digits) - first);
+  return put(out, digits + first, sizeof(digits) - first);
 }
 
 /* In microseconds, with three digits behind the point. */
-static void put_time(double seconds)
+static char *put_time(char *out, double seconds)
 {
   const uint64_t ns = (uint64_t)(seconds * 1e9 + 0.5);
   const unsigned rest = (unsigned)(ns % 1000);
-  const char digits[4] = {'.', (char)('0' + rest / 100),
-                          (char)('0' + rest / 10 % 10),
-                          (char)('0' + rest % 10)};
-  put_number(ns / 1000);
-  put(digits, sizeof(digits));
+  out = put_number(out, ns / 1000);
+  *out++ = '.';
+  *out++ = (char)('0' + rest / 100);
+  *out++ = (char)('0' + rest / 10 % 10);
+  *out++ = (char)('0' + rest % 10);
+  return out;
 }
 
 /* ======================================================================= */
@@ -206,15 +208,11 @@ static const char *find_name(int64_t id)
   return place && place->id != 0 ? place->text : NULL;
 }
 
-static void put_state(int64_t id)
+static char *put_state(char *out, int64_t id)
 {
   const char *name = find_name(id);
-  if (name)
-    put_word(name);
-  else {
-    PUT("state ");
-    put_number((uint64_t)id);
-  }
+  return name ? put_word(out, name)
+              : put_number(PUT(out, "state "), (uint64_t)id);
 }
 
 /* ======================================================================= */
@@ -243,114 +241,106 @@ static const Label labels[] = {
     [MTS_TRACE_TURN] = {"wait", "others", ""},
 };
 
-static void put_label(const Label *label, int64_t state)
+static char *put_label(char *out, const Label *label, int64_t state)
 {
-  put_word(label->text);
-  if (state != 0) {
-    put_word(label->before_state);
-    put_state(state);
-  }
+  out = put_word(out, label->text);
+  if (state != 0)
+    out = put_state(put_word(out, label->before_state), state);
+  return out;
 }
 
 /* Begins a line with what all events have. */
-static void begin_line(char phase, unsigned thread)
+static char *begin_line(char phase, unsigned thread)
 {
+  char *out;
   if (TEXT_SIZE - file.length < LINE_SIZE)
     write_text();
-  PUT(",\n{\"ph\":\"");
-  put(&phase, 1);
-  PUT("\",\"pid\":1,\"tid\":");
-  put_number(thread);
+  out = PUT(file.text + file.length, ",\n{\"ph\":\"");
+  *out++ = phase;
+  return put_number(PUT(out, "\",\"pid\":1,\"tid\":"), thread);
 }
 
-static void begin_timed(char phase, unsigned thread, double time)
+static char *begin_timed(char phase, unsigned thread, double time)
 {
-  begin_line(phase, thread);
-  PUT(",\"ts\":");
-  put_time(time > file.start ? time - file.start : 0);
+  char *out = PUT(begin_line(phase, thread), ",\"ts\":");
+  return put_time(out, time > file.start ? time - file.start : 0);
 }
 
-/* Ends it.  A state without a name has its id in the name of the event. */
-static void end_begin(const mts_TraceEvent *event)
+static void end_line(char *out)
 {
-  PUT(",\"cat\":\"");
-  put_word(labels[event->what].category);
-  PUT("\",\"name\":\"");
-  put_label(&labels[event->what], event->state);
+  file.length = (size_t)(PUT(out, "}") - file.text);
+}
+
+/* A state without a name has its id in the name of the event. */
+static char *put_begin(char *out, const mts_TraceEvent *event)
+{
+  const Label *label = &labels[event->what];
+  out = put_word(PUT(out, ",\"cat\":\""), label->category);
+  out = put_label(PUT(out, "\",\"name\":\""), label, event->state);
+  out = PUT(out, "\"");
   if (find_name(event->state)) {
-    PUT("\",\"args\":{\"state\":");
-    put_number((uint64_t)event->state);
-    PUT("}}");
+    out = PUT(out, ",\"args\":{\"state\":");
+    out = PUT(put_number(out, (uint64_t)event->state), "}");
   }
-  else
-    PUT("\"}");
+  return out;
 }
 
-static void end_count(const mts_TraceEvent *event)
+static char *put_count(char *out, const mts_TraceEvent *event)
 {
   if (find_name(event->state)) {
-    PUT(",\"id\":\"");
-    put_number((uint64_t)event->state);
-    PUT("\"");
+    out = put_number(PUT(out, ",\"id\":\""), (uint64_t)event->state);
+    out = PUT(out, "\"");
   }
-  PUT(",\"name\":\"queue of ");
-  put_state(event->state);
-  PUT("\",\"args\":{\"waiting\":");
-  put_number(event->value);
-  PUT("}}");
+  out = put_state(PUT(out, ",\"name\":\"queue of "), event->state);
+  out = put_number(PUT(out, "\",\"args\":{\"waiting\":"), event->value);
+  return PUT(out, "}");
 }
 
-static void end_wait(const mts_TraceEvent *event)
+static char *put_wait(char *out, const mts_TraceEvent *event)
 {
-  PUT(",\"cat\":\"wait\",\"id\":\"");
-  put_number(event->value);
-  PUT("\",\"name\":\"");
-  put_state(event->state);
-  PUT(" waits\"");
+  out = put_number(PUT(out, ",\"cat\":\"wait\",\"id\":\""), event->value);
+  out = put_state(PUT(out, "\",\"name\":\""), event->state);
+  out = PUT(out, " waits\"");
   if (event->phase == MTS_TRACE_SUSPEND) {
-    PUT(",\"args\":{\"for\":\"");
-    put_label(&labels[event->what], event->other);
-    PUT("\"}");
+    out = PUT(out, ",\"args\":{\"for\":\"");
+    out = PUT(put_label(out, &labels[event->what], event->other), "\"}");
   }
-  PUT("}");
+  return out;
 }
 
 void mts_tracefile_add(unsigned thread, const mts_TraceEvent *event)
 {
-  begin_timed("BECbe"[event->phase], thread, event -> time);
+  char *out = begin_timed("BECbe"[event->phase], thread, event -> time);
   switch ((mts_TracePhase)event->phase) {
   case MTS_TRACE_BEGIN:
-    end_begin(event);
+    out = put_begin(out, event);
     break;
   case MTS_TRACE_END:
-    PUT("}");
     break;
   case MTS_TRACE_COUNT:
-    end_count(event);
+    out = put_count(out, event);
     break;
   case MTS_TRACE_SUSPEND:
   case MTS_TRACE_RESUME:
-    end_wait(event);
+    out = put_wait(out, event);
     break;
   }
+  end_line(out);
 }
 
 void mts_tracefile_add_span(unsigned thread, const mts_TraceEvent *begin,
                             double end)
 {
-  begin_timed('X', thread, begin->time);
-  PUT(",\"dur\":");
-  put_time(end - begin->time);
-  end_begin(begin);
+  char *out = begin_timed('X', thread, begin->time);
+  out = put_time(PUT(out, ",\"dur\":"), end - begin->time);
+  end_line(put_begin(out, begin));
 }
 
 void mts_tracefile_add_thread(unsigned thread, const char *name)
 {
-  begin_line('M', thread);
-  PUT(",\"name\":\"thread_name\",\"args\":{\"name\":\"");
-  file.length = (size_t)(escape(file.text + file.length, name, strlen(name)) -
-                         file.text);
-  PUT("\"}}");
+  char *out = begin_line('M', thread);
+  out = PUT(out, ",\"name\":\"thread_name\",\"args\":{\"name\":\"");
+  end_line(PUT(escape(out, name, strlen(name)), "\"}"));
 }
 
 /* ======================================================================= */
@@ -359,6 +349,9 @@ void mts_tracefile_add_thread(unsigned thread, const char *name)
 
 int mts_tracefile_open(const char *path, double start)
 {
+  static const char head[] = "[\n{\"ph\":\"M\",\"pid\":1,\"name\":"
+                             "\"process_name\",\"args\":"
+                             "{\"name\":\"mtstates\"}}";
   errno = 0;
   file.stream = fopen(path, "wb");
   if (!file.stream)
@@ -366,8 +359,7 @@ int mts_tracefile_open(const char *path, double start)
   setvbuf(file.stream, NULL, _IONBF, 0);
   file.start = start;
   file.error = 0;
-  PUT("[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{"
-      "\"name\":\"mtstates\"}}");
+  file.length = (size_t)(put_word(file.text, head) - file.text);
   return 0;
 }
 
@@ -390,7 +382,7 @@ void mts_tracefile_forget(void)
 
 int mts_tracefile_close(void)
 {
-  PUT("\n]\n");
+  file.length = (size_t)(PUT(file.text + file.length, "\n]\n") - file.text);
   write_text();
   errno = 0;
   if (fclose(file.stream) != 0 && file.error == 0)
