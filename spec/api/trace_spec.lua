@@ -95,11 +95,11 @@ describe("a trace", function()
       return function(fails) return fails and error("on purpose") end
     end)
     local outer = mtstates.newstate("trace outer", function()
-      local mtstates = require "mtstates"
-      local inner = mtstates.state("trace inner")
+      local mt = require "mtstates"
+      local state = mt.state("trace inner")
       return function()
-        inner:call()
-        return pcall(inner.call, inner, true)
+        state:call()
+        return pcall(state.call, state, true)
       end
     end)
     local list = traced(function()
@@ -117,10 +117,10 @@ describe("a trace", function()
 
   it("has the stretches of tasks, on the rows of workers", function()
     local s = mtstates.newstate("trace task", {}, function()
-      local mtstates = require "mtstates"
+      local mt = require "mtstates"
       return function()
-        mtstates.sleep(0)
-        mtstates.sleep(0.001)
+        mt.sleep(0)
+        mt.sleep(0.001)
       end
     end)
     local list = traced(function() s:await() end)
@@ -136,18 +136,18 @@ describe("a trace", function()
   it("has the waits of tasks, and what they are for", function()
     local full = mtstates.newstate("trace full", {queue = 1}, helpers.gated)
     local s = mtstates.newstate("trace waits", {}, function()
-      local mtstates = require "mtstates"
+      local mt = require "mtstates"
       return function(what)
         if what == "room" then
-          mtstates.state("trace full"):send()
+          mt.state("trace full"):send()
         elseif what == "promise" then
-          local future, promise = mtstates.promise()
-          mtstates.fork(function() promise:set() end)
+          local future, promise = mt.promise()
+          mt.fork(function() promise:set() end)
           future:await()
         elseif what then
-          mtstates.state("trace waits"):await()
-          mtstates.sleep(0)
-          mtstates.sleep(0.001)
+          mt.state("trace waits"):await()
+          mt.sleep(0)
+          mt.sleep(0.001)
         end
       end
     end)
@@ -182,9 +182,9 @@ describe("a trace", function()
     local list = traced(function()
       local release = requests.hold(s)
       local caller = threads.start(function(gate)
-        local gates, mtstates = require "handoff", require "mtstates"
-        gates.put(gate, gates.tid())
-        mtstates.state("trace thread"):call()
+        local handoff = require "handoff"
+        handoff.put(gate, handoff.tid())
+        require "mtstates".state("trace thread"):call()
       end, key)
       gates.wait_asleep(gates.take(key))
       assert.is_false((s:async():tawait(0.001)))
@@ -266,14 +266,14 @@ describe("a trace", function()
 
   it("leaves out what had begun before, and ends what has not", function()
     local s = mtstates.newstate("trace middle", {}, function(name)
-      local mtstates = require "mtstates"
+      local mt = require "mtstates"
       return function(what)
         if what == "begin" then
-          mtstates.trace(name)
+          mt.trace(name)
         elseif what == "end" then
-          mtstates.trace(nil)
+          mt.trace(nil)
         elseif what then
-          return mtstates.state("trace middle"):call(what:sub(2))
+          return mt.state("trace middle"):call(what:sub(2))
         end
       end
     end, path)
@@ -288,7 +288,6 @@ describe("a trace", function()
 
   it("leaves out waits of tasks that had begun before", function()
     local s = mtstates.newstate("trace late", {}, function()
-      local mtstates = require "mtstates"
       return function(future) return future and future:await() end
     end)
     local future, promise = mtstates.promise()
@@ -350,9 +349,9 @@ describe("a trace", function()
     local s = mtstates.newstate("trace ended", helpers.echo)
     local list = traced(function()
       threads.start(function()
-        local s = require "mtstates".state("trace ended")
-        s:call()
-        s:call()
+        local state = require "mtstates".state("trace ended")
+        state:call()
+        state:call()
       end):join()
     end)
     assert.equals(2, events_of.count(list, "call", "trace ended"))
@@ -364,12 +363,12 @@ describe("a trace", function()
     local crew, stop = {}, gates.unique("stop")
     for i = 1, 3 do
       crew[i] = threads.start(function(gate, number)
-        local gates, mtstates = require "handoff", require "mtstates"
-        local s = mtstates.state("trace busy")
-        while gates.get(gate) == 0 do
-          s:call(number)
-          s:await(number)
-          mtstates.newstate("trace short", function()
+        local handoff, mt = require "handoff", require "mtstates"
+        local state = mt.state("trace busy")
+        while handoff.get(gate) == 0 do
+          state:call(number)
+          state:await(number)
+          mt.newstate("trace short", function()
             return function() end
           end):close()
         end

@@ -91,12 +91,13 @@ function events_of.read(text)
   return list
 end
 
--- Fails if an event is before the one in front of it in its thread, or what
--- has begun does not end. Adds to the threads, by number, how deep they were.
+-- Fails if an event is before the one in front of it in its thread, by more
+-- than sums of such numbers are exact to, or if what has begun does not end.
+-- Adds to events how deep they are.
 local function check_thread(thread, event)
   local last = thread.last or 0
   local ends = event.ts + (event.dur or 0)
-  if event.ts < last then error("a thread goes back in time", 0) end
+  if event.ts < last - 1e-4 then error("a thread goes back in time", 0) end
   thread.last = ends
   if event.ph == "B" then
     thread.depth = thread.depth + 1

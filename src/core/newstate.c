@@ -151,8 +151,8 @@ static mts_Status preparation_error(const Preparation *preparation, int result,
   return MTS_SYNTAX;
 }
 
-static mts_Status open_state(mts_State *s, const mts_Setup *setup,
-                             mts_Failure *failure)
+static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
+                                  mts_Failure *failure)
 {
   Preparation preparation = {.state = s, .setup = setup};
   lua_State *L;
@@ -179,7 +179,7 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
 {
   mts_Status status;
   mts_trace_begin(MTS_TRACE_SETUP, s);
-  status = open_state(s, setup, failure);
+  status = open_and_set_up(s, setup, failure);
   mts_trace_end();
   return status;
 }

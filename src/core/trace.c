@@ -259,7 +259,7 @@ static bool prepare_buffer(unsigned number)
   return is_ready;
 }
 
-static void add_name(mts_State *s, unsigned number)
+static void name_state(mts_State *s, unsigned number)
 {
   const int state = lock_trace();
   if (number == current())
@@ -275,7 +275,7 @@ static int64_t id_of(const mts_State *state, unsigned number)
   if (!s)
     return 0;
   if (atomic_load_explicit(&s->trace, memory_order_relaxed) != number)
-    add_name(s, number);
+    name_state(s, number);
   return s->id;
 }
 

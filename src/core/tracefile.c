@@ -68,17 +68,17 @@ static void write_text(void)
 }
 
 /* These write to `out`, where there is room, and return the end of that. */
-static char *put(char *out, const char *text, size_t length)
+static char *put_text(char *out, const char *text, size_t length)
 {
   memcpy(out, text, length);
   return out + length;
 }
 
-#define PUT(out, literal) put(out, "" literal, sizeof(literal) - 1)
+#define PUT(out, literal) put_text(out, "" literal, sizeof(literal) - 1)
 
 static char *put_word(char *out, const char *text)
 {
-  return put(out, text, strlen(text));
+  return put_text(out, text, strlen(text));
 }
 
 static char *put_number(char *out, uint64_t number)
@@ -89,13 +89,19 @@ static char *put_number(char *out, uint64_t number)
     digits[--first] = (char)('0' + number % 10);
     number /= 10;
   } while (number > 0);
-  return put(out, digits + first, sizeof(digits) - first);
+  return put_text(out, digits + first, sizeof(digits) - first);
+}
+
+/* Nanoseconds of the trace at that point of the clock. */
+static uint64_t time_of(double time)
+{
+  const double seconds = time > file.start ? time - file.start : 0;
+  return (uint64_t)(seconds * 1e9 + 0.5);
 }
 
 /* In microseconds, with three digits behind the point. */
-static char *put_time(char *out, double seconds)
+static char *put_time(char *out, uint64_t ns)
 {
-  const uint64_t ns = (uint64_t)(seconds * 1e9 + 0.5);
   const unsigned rest = (unsigned)(ns % 1000);
   out = put_number(out, ns / 1000);
   *out++ = '.';
@@ -263,7 +269,7 @@ static char *begin_line(char phase, unsigned thread)
 static char *begin_timed(char phase, unsigned thread, double time)
 {
   char *out = PUT(begin_line(phase, thread), ",\"ts\":");
-  return put_time(out, time > file.start ? time - file.start : 0);
+  return put_time(out, time_of(time));
 }
 
 static void end_line(char *out)
@@ -332,7 +338,7 @@ void mts_tracefile_add_span(unsigned thread, const mts_TraceEvent *begin,
                             double end)
 {
   char *out = begin_timed('X', thread, begin->time);
-  out = put_time(PUT(out, ",\"dur\":"), end - begin->time);
+  out = put_time(PUT(out, ",\"dur\":"), time_of(end) - time_of(begin->time));
   end_line(put_begin(out, begin));
 }
 
