@@ -270,6 +270,7 @@ describe("a trace", function()
       return function(what)
         if what == "begin" then
           mt.trace(name)
+          mt.state("trace middle"):call()
         elseif what == "end" then
           mt.trace(nil)
         elseif what then
@@ -281,7 +282,7 @@ describe("a trace", function()
     s:call()
     s:call(".end")
     local list = events_of.file(path)
-    assert.same({3, 3}, {events_of.count(list, "call", "trace middle"),
+    assert.same({4, 4}, {events_of.count(list, "call", "trace middle"),
                          events_of.count(list, nil, "trace middle")})
     s:close()
   end)

@@ -825,8 +825,8 @@ add {
   name = "trace-late-resume",
   says = "The end of a wait is written whose begin was before the trace.",
   file = "src/core/trace.c",
-  old = "if (number != 0 && number == current())",
-  new = "if (number + 1 != 0 && current() != 0)",
+  old = "if (number != 0 && number == current())\n    (void)add(number,",
+  new = "if (number + 1 != 0 && current() != 0)\n    (void)add(current(),",
   specs = "trace_spec", filter = "leaves out waits",
 }
 add {
