@@ -27,33 +27,40 @@ local function row_of(rows, key, name)
 end
 threads.order, queues.order = {}, {}
 
+-- As text of XML, which has no U+FFFE and U+FFFF.
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;",
+                   ['"'] = "&quot;", ["\\"] = "\\" }
+
 local function string_in(line, key)
-  local text = line:match('"' .. key .. '":"(.-)"[,}]') or ""
-  return (text:gsub('\\(["\\])', "%1"):gsub('[&<>"]', {
-    ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }))
+  local text = line:gsub('\\(["\\])', { ['"'] = "\1", ["\\"] = "\2" })
+    :match('"' .. key .. '":"([^"]*)') or ""
+  return (text:gsub("\1", '"'):gsub("\2", "\\"):gsub("\239\191[\190\191]", "?")
+    :gsub('[&<>"\\]', ENTITIES))
 end
 
-local function add_span(row, span, stop)
+local function end_span(row, span, stop)
   span.stop, span.depth = stop, #row.open
   row[#row + 1], latest = span, math.max(latest, stop)
 end
 
--- Each event is on a line of its own.
+-- Each event is on a line of its own.  What is no event, as the trace has not
+-- ended well, is left out.
 for line in io.lines(arg[1]) do
-  local kind, name = line:match('"ph":"(.)"'), string_in(line, "name")
-  local tid = line:match('"tid":(%d+)')
-  local ts = tonumber(line:match('"ts":([%d.]+)'))
-  local row = tid and row_of(threads, tonumber(tid), "thread " .. tid)
-  if name == "thread_name" then
+  local kind, tid = line:match('"ph":"(.)".*},?$'), line:match('"tid":(%d+)')
+  local ts, name = tonumber(line:match('"ts":([%d.]+)')), nil
+  local row = kind and tid and row_of(threads, tonumber(tid), "thread " .. tid)
+  if kind then name = string_in(line, "name") end
+  if kind == "M" and row then
     row.name = string_in(line:match('"args".*'), "name")
-  elseif kind == "X" then
+  elseif kind == "X" or kind == "B" then
     local span = { start = ts, name = name, cat = string_in(line, "cat") }
-    add_span(row, span, ts + tonumber(line:match('"dur":([%d.]+)')))
-  elseif kind == "B" then
-    table.insert(row.open, { start = ts, name = name,
-                             cat = string_in(line, "cat") })
+    if kind == "B" then
+      table.insert(row.open, span)
+    else
+      end_span(row, span, ts + tonumber(line:match('"dur":([%d.]+)')))
+    end
   elseif kind == "E" then
-    add_span(row, table.remove(row.open), ts)
+    end_span(row, table.remove(row.open), ts)
   elseif kind == "C" then
     local id = line:match('"id":"%d+"') or ""
     table.insert(row_of(queues, name .. id, name), { start = ts,
@@ -61,8 +68,13 @@ for line in io.lines(arg[1]) do
   end
 end
 
+for _, row in ipairs(threads.order) do
+  while #row.open > 0 do end_span(row, table.remove(row.open), latest) end
+end
+
 local first = (tonumber(arg[3]) or 0) * 1000
-local last = arg[4] and tonumber(arg[4]) * 1000 or math.max(latest, first + 1)
+local last = arg[4] and (tonumber(arg[4]) or 0) * 1000 or math.max(latest, 1)
+assert(first < last, "no time between BEGIN and END")
 local out, y, colours, legend = {}, TOP, {}, LEFT
 
 local function put(format, ...) out[#out + 1] = format:format(...) end
@@ -95,7 +107,8 @@ local function draw_span(span)
       state == span.name and "" or ' opacity=".5"', title)
 end
 
--- Equal spans that would be next to each other and narrow are drawn as one.
+-- Equal spans that would be next to each other and narrow are drawn as one; of
+-- others that would be at the same place, only the first one is.
 table.sort(threads.order, function(a, b) return a.key < b.key end)
 for _, row in ipairs(threads.order) do
   local open
@@ -105,10 +118,11 @@ for _, row in ipairs(threads.order) do
   end)
   for _, span in ipairs(row) do
     if span.stop >= first and span.start <= last then
-      if open and open.name == span.name and open.depth == span.depth
-         and x_of(span.stop) - x_of(open.stop) < 1 then
+      local is_next = open and open.depth == span.depth
+      local distance = is_next and x_of(span.stop) - x_of(open.stop)
+      if is_next and open.name == span.name and distance < 1 then
         open.stop = span.stop
-      else
+      elseif not is_next or distance >= 0.3 then
         if open then draw_span(open) end
         open = span
       end

@@ -188,14 +188,34 @@ describe("the examples", function()
              "'args':{'waiting':7}") ..
       "\n]\n"
 
-    local function draw(...)
-      local trace = write_file(scratch .. "/trace.json", TRACE)
+    local function draw_text(text, ...)
+      local trace = write_file(scratch .. "/trace.json", text)
       local picture = scratch .. "/timeline.svg"
       local out, err, status = run("examples/timeline.lua",
                                    { trace, picture, ... })
       assert.same({ "", "", 0 }, { out, err, status })
       return read_file(picture)
     end
+
+    local function draw(...)
+      return draw_text(TRACE, ...)
+    end
+
+    it("draws what has not ended, wherever the file ends", function()
+      for length = 2, #TRACE - 1, 13 do
+        assert.matches("^<svg .*</svg>\n$", draw_text(TRACE:sub(1, length)))
+      end
+      local cut = TRACE:match('^(.-),\n{"ph":"E"') .. ","
+      assert.matches("<title>task: a&lt;b, 0.600 ms</title>", draw_text(cut),
+                     1, true)
+    end)
+
+    it("draws any name", function()
+      local svg = draw_text("[\n" ..
+        '{"ph":"X","tid":1,"ts":1.0,"dur":9.0,"cat":"task","name":' ..
+        '"thread_name\\"},\\\\\239\191\191","args":{"state":1}}\n]\n')
+      assert.matches(">thread_name&quot;},\\?</text>", svg, 1, true)
+    end)
 
     it("draws spans, waits, queues and a legend", function()
       local svg = draw()

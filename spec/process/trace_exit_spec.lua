@@ -79,6 +79,17 @@ describe("the trace of a process", function()
     end
   end)
 
+  it("that ends is warned about if it cannot be written", function()
+    local output, status = helpers.run_program([[
+      local mtstates = require "mtstates"
+      mtstates.trace("/dev/full")
+      mtstates.newstate("return function() end"):call()
+    ]])
+    assert.equals("mtstates: warning: the trace has ended: it cannot be " ..
+      "written: No space left on device\n", output)
+    assert.equals(0, status)
+  end)
+
   it("that forks is that of the parent #fork", function()
     local child = os.tmpname()
     local list = trace_of(([[
