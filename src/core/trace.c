@@ -24,7 +24,8 @@
 **
 ** A process that forks holds the mutex meanwhile.  The child has no trace.
 **
-** The mutex is a leaf, but that the file can be waited for.
+** The mutex is the last in the order of locks; the file can be waited for with
+** it, and with what the thread holds when it adds an event.
 */
 #include "core/trace.h"
 
