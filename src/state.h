@@ -3,7 +3,8 @@
 **
 ** Order of locks: watcher, registry, list of queues, lock.mutex of a state,
 ** and then the leaves: the mutexes of waitgraph.c, signal.c and base/, and all
-** others of sched/; behind these only that of trace.c.  No thread holds the lock.mutex of two states.
+** others of sched/; behind these only that of trace.c.  No thread holds the
+** lock.mutex of two states.
 */
 #ifndef MTS_STATE_H
 #define MTS_STATE_H
