@@ -335,8 +335,8 @@ void mts_trace_write_count(const mts_State *s, size_t count)
     (void)add(number, event, s, NULL);
 }
 
-unsigned mts_trace_write_suspend(mts_TraceWhat what, const mts_State *s,
-                                 const mts_State *other, const void *task)
+unsigned mts_trace_suspend(mts_TraceWhat what, const mts_State *s,
+                           const mts_State *other, const void *task)
 {
   const mts_TraceEvent event = {
       .phase = MTS_TRACE_SUSPEND, .what = what, .value = (uintptr_t)task};

@@ -30,8 +30,6 @@ static inline bool mts_trace_is_on(void)
 void mts_trace_write_begin(mts_TraceWhat what, const mts_State *s);
 void mts_trace_write_end(void);
 void mts_trace_write_count(const mts_State *s, size_t count);
-unsigned mts_trace_write_suspend(mts_TraceWhat what, const mts_State *s,
-                                 const mts_State *other, const void *task);
 void mts_trace_write_resume(const mts_State *s, const void *task,
                             unsigned trace);
 
@@ -61,17 +59,14 @@ static inline void mts_trace_count(const mts_State *s, size_t count)
 }
 
 /*
-** A task of s is suspended, and goes on, or is closed.
+** A task of s is suspended, to be called if there is a trace; and it goes on,
+** or is closed.
 ** what: it waits for.  other: the state that it waits for, or NULL.
 ** trace: what mts_trace_suspend has returned.
+** Locks: as above.
 */
-static inline unsigned mts_trace_suspend(mts_TraceWhat what,
-                                         const mts_State *s,
-                                         const mts_State *other,
-                                         const void *task)
-{
-  return mts_trace_is_on() ? mts_trace_write_suspend(what, s, other, task) : 0;
-}
+unsigned mts_trace_suspend(mts_TraceWhat what, const mts_State *s,
+                           const mts_State *other, const void *task);
 
 static inline void mts_trace_resume(const mts_State *s, const void *task,
                                     unsigned trace)
