@@ -51,6 +51,8 @@ build = {
         "src/core/statetable.c",
         "src/core/taskcall.c",
         "src/core/thread.c",
+        "src/core/trace.c",
+        "src/core/tracefile.c",
         "src/core/wait.c",
         "src/core/waitgraph.c",
         "src/core/watch.c",

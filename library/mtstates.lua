@@ -239,6 +239,11 @@ function mtstates.now() end
 ---@nodiscard
 function mtstates.stats() end
 
+---From now on writes what every thread does to that file, as Chrome trace
+---events, which Perfetto shows; nil ends that. Another trace ends, too.
+---@param path string? # nil has to be given
+function mtstates.trace(path) end
+
 ---A state as others see it, through an owner or a reference. From Lua 5.4
 ---on, an owner in a to-be-closed variable closes the state at the end of the
 ---scope. Two objects are equal if they refer to the same state.

@@ -274,6 +274,14 @@ void mts_async_name_thread(const char *name)
 #endif
 }
 
+void mts_async_get_name(char name[MTS_THREAD_NAME_SIZE])
+{
+  name[0] = '\0';
+#if defined(__APPLE__) || defined(__linux__)
+  (void)pthread_getname_np(pthread_self(), name, MTS_THREAD_NAME_SIZE);
+#endif
+}
+
 bool mts_async_find_stack(uintptr_t *end, size_t *size)
 {
   *size = 0;

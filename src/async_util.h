@@ -111,6 +111,10 @@ void mts_async_join_thread(mts_ThreadHandle handle);
 /* Names the calling thread, for debuggers; at most 15 characters. */
 void mts_async_name_thread(const char *name);
 
+/* The name of the calling thread; empty if the system does not tell. */
+#define MTS_THREAD_NAME_SIZE 16
+void mts_async_get_name(char name[MTS_THREAD_NAME_SIZE]);
+
 /*
 ** Finds the C stack of the calling thread: its lowest address, which is where
 ** it ends, and its size, 0 if the system does not tell.

@@ -19,6 +19,7 @@
 #include "core/anchor.h"
 #include "core/interrupt.h"
 #include "core/signal.h"
+#include "core/trace.h"
 #include "error.h"
 #include "lua/errorobject.h"
 #include "lua/module.h"
@@ -35,6 +36,7 @@ int luaopen_mtstates(lua_State *L)
 {
   mts_process_pin((void (*)(void))luaopen_mtstates);
   mts_process_pin((void (*)(void))lua_close);
+  mts_trace_open();
   if (!mts_interrupt_open())
     return luaL_error(L, "environment variable " MTS_SIGNAL_VARIABLE
                          ": number of a signal or none expected");

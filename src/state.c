@@ -26,6 +26,7 @@
 #include "core/call.h"
 #include "core/interrupt.h"
 #include "core/registry.h"
+#include "core/trace.h"
 #include "core/waitgraph.h"
 #include "util.h"
 
@@ -62,6 +63,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->interrupt.task, NULL);
   atomic_init(&s->references, 1);
   atomic_init(&s->has_ended, false);
+  atomic_init(&s->trace, 0);
   atomic_init(&s->has_name, false);
   atomic_init(&s->is_here, false);
   s->name = s->space;
@@ -293,8 +295,10 @@ void mts_state_finish_close(mts_State *s)
     mts_self.closed = s->next_closed;
     /* Closing ends interrupts. */
     atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
+    mts_trace_begin(MTS_TRACE_CLOSE, s);
     if (s->L && !s->is_host)
       lua_close(s->L);
+    mts_trace_end();
     atomic_store(&s->has_ended, true); /* a queue can be made meanwhile */
     if (atomic_load(&s->queue))
       mts_upcalls.state_ended(s);

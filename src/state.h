@@ -3,7 +3,8 @@
 **
 ** Order of locks: watcher, registry, list of queues, lock.mutex of a state,
 ** and then the leaves: the mutexes of waitgraph.c, signal.c and base/, and all
-** others of sched/.  No thread holds the lock.mutex of two states.
+** others of sched/; behind these only that of trace.c.  No thread holds the
+** lock.mutex of two states.
 */
 #ifndef MTS_STATE_H
 #define MTS_STATE_H
@@ -43,6 +44,7 @@ struct mts_State {
   mts_State *next_closed; /* list of states to be closed by a thread */
   atomic_size_t references;
   atomic_bool has_ended; /* the Lua state is closed */
+  atomic_uint trace;     /* that knows its name; see core/trace.c */
 
   /* Requests; see sched/queue.c. */
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */

@@ -797,4 +797,67 @@ add {
   specs = "map_spec", seconds = 60,
 }
 
+-------------------------------------------------------------------------------
+-- Traces
+-------------------------------------------------------------------------------
+
+add {
+  name = "trace-blind-end",
+  says = "An end whose begin was before the trace is written.",
+  file = "src/core/trace.c",
+  old = "buffer->trace == number && buffer->depth > 0)",
+  new = "buffer->trace == number)",
+  specs = "trace_spec", filter = "leaves out what had begun before",
+}
+add {
+  name = "trace-leaves-open",
+  says = "What has not ended does not end with the trace.",
+  file = "src/core/trace.c",
+  old = "  while (buffer->open > 0)",
+  new = "  while (buffer->open > 9)",
+  specs = "trace_", filter = "begun before",
+}
+add {
+  name = "trace-drops-thread",
+  says = "What a thread did is lost when it ends.",
+  file = "src/core/trace.c",
+  old = "    write_events(buffer);\n    end_open",
+  new = "    end_open",
+  specs = "trace_spec", filter = "that have ended",
+}
+add {
+  name = "trace-old-buffer",
+  says = "A buffer of the trace before goes on in the next one.",
+  file = "src/core/trace.c",
+  old = "    else if (number == current())\n      start_buffer(buffer);",
+  new = "    else if (number == current() && is_new)\n" ..
+    "      start_buffer(buffer);\n    buffer->trace = number;",
+  specs = "trace_spec", seconds = 60,
+}
+add {
+  name = "trace-in-child",
+  says = "The child of a fork goes on with the trace of the parent.",
+  file = "src/core/trace.c",
+  old = "  if (current() != 0)\n    mts_tracefile_forget();\n" ..
+    "  atomic_store(&mts_trace_number, 0);\n",
+  new = "",
+  specs = "trace_exit", filter = "forks", seconds = 60,
+}
+add {
+  name = "trace-late-resume",
+  says = "The end of a wait is written whose begin was before the trace.",
+  file = "src/core/trace.c",
+  old = "if (number != 0 && number == current())\n    (void)add(number,",
+  new = "if (number + 1 != 0 && current() != 0)\n    (void)add(current(),",
+  specs = "trace_spec", filter = "leaves out waits",
+}
+add {
+  name = "trace-silent-failure",
+  says = "Nobody hears that a trace cannot be written.",
+  file = "src/core/trace.c",
+  old = "  if (error != 0)\n    atomic_store(&failure, error);",
+  new = "  (void)error;",
+  specs = "trace_spec", filter = "with a warning", seconds = 40,
+}
+
 return list

@@ -172,6 +172,83 @@ describe("the examples", function()
     assert.equal(1, status)
   end)
 
+  describe("timeline", function()
+    local function event(text)
+      return ',\n{"ph":' .. text:gsub("'", '"') .. "}"
+    end
+
+    -- A thread runs `a<b` for 1 ms, in it `c` for 0.5, then waits for 8.
+    local TRACE = '[\n{"ph":"M","pid":1,"name":"process_name"}' ..
+      event "'M','tid':2,'name':'thread_name','args':{'name':'worker'}" ..
+      event "'B','tid':2,'ts':1000.0,'cat':'task','name':'a<b'" ..
+      event "'X','tid':2,'ts':1100.0,'dur':500.0,'cat':'call','name':'c'" ..
+      event "'E','tid':2,'ts':2000.0" ..
+      event "'X','tid':2,'ts':2000.0,'dur':8000.0,'cat':'wait','name':'w'" ..
+      event ("'C','tid':2,'ts':5000.0,'name':'queue of c'," ..
+             "'args':{'waiting':7}") ..
+      "\n]\n"
+
+    local function draw_text(text, ...)
+      local trace = write_file(scratch .. "/trace.json", text)
+      local picture = scratch .. "/timeline.svg"
+      local out, err, status = run("examples/timeline.lua",
+                                   { trace, picture, ... })
+      assert.same({ "", "", 0 }, { out, err, status })
+      return read_file(picture)
+    end
+
+    local function draw(...)
+      return draw_text(TRACE, ...)
+    end
+
+    it("draws what has not ended, wherever the file ends", function()
+      for length = 2, #TRACE - 1, 13 do
+        assert.matches("^<svg .*</svg>\n$", draw_text(TRACE:sub(1, length)))
+      end
+      local cut = TRACE:match('^(.-),\n{"ph":"E"') .. ","
+      assert.matches("<title>task: a&lt;b, 0.600 ms</title>", draw_text(cut),
+                     1, true)
+    end)
+
+    it("draws any name", function()
+      local svg = draw_text("[\n" ..
+        '{"ph":"X","tid":1,"ts":1.0,"dur":9.0,"cat":"task","name":' ..
+        '"thread_name\\"},\\\\\239\191\191","args":{"state":1}}\n]\n')
+      assert.matches(">thread_name&quot;},\\?</text>", svg, 1, true)
+    end)
+
+    it("draws spans, waits, queues and a legend", function()
+      local svg = draw()
+      for _, part in ipairs {
+        '<rect x="220.0" y="26" width="90.0" height="22" fill="#4e79a7">' ..
+          "<title>task: a&lt;b, 1.000 ms</title></rect>",
+        '<rect x="229.0" y="29" width="45.0" height="16" fill="#f28e2b">' ..
+          "<title>call: c, 0.500 ms</title></rect>",
+        '<path d="M310.0 37h720.0" class="wait">' ..
+          "<title>wait: w, 8.000 ms</title></path>",
+        '<path d="M130 82H580.0V56.0H1030V82Z" fill="#bbb"/>',
+        ">worker</text>", ">queue of c</text>", ">7</text>",
+        ">a&lt;b</text>", ">c</text>", ">0 ms</text>", ">10 ms</text>",
+      } do
+        assert.matches(part, svg, 1, true)
+      end
+      assert.matches("^<svg .*</svg>\n$", svg)
+    end)
+
+    it("draws a part", function()
+      local svg = draw("1.5", "2.5")
+      assert.matches('<rect x="130.0" y="26" width="450.0"', svg, 1, true)
+      assert.matches(">1.5 ms</text>", svg, 1, true)
+    end)
+
+    it("says how it is used", function()
+      local out, err, status = run("examples/timeline.lua", {})
+      assert.equal("", out)
+      assert.matches("^usage: ", err)
+      assert.equal(1, status)
+    end)
+  end)
+
   describe("wordcount", function()
     local DEFAULT_DIR = "/usr/share/common-licenses"
 

@@ -1737,6 +1737,25 @@ step("stats of the module", function()
   return mtstates.stats().workers, mtstates.workers(1)
 end, gives(1, 1))
 
+-- Events and names that there is no memory for are left out. Workers keep what
+-- they need for a trace; it varies how many have events.
+local trace_path
+step("trace", function()
+  trace_path = os.tmpname()
+  mtstates.trace(trace_path)
+  local result = states["first echo"]:call(2)
+  mtstates.trace(nil)
+  return result
+end, function(...)
+  gives(2)(...)
+  local file = assert(io.open(trace_path))
+  if not file:read("*a"):find("^%[\n.*\n%]\n$") then
+    wrong("the trace is not whole")
+  end
+  file:close()
+  os.remove(trace_path)
+end)
+
 step("time", function()
   local before = mtstates.now()
   mtstates.sleep(0.0001)

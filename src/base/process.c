@@ -102,6 +102,17 @@ void mts_process_make_timers_exact(void)
 #endif
 }
 
+bool mts_process_is_main_thread(void)
+{
+#if defined(__linux__)
+  return mts_process_kernel_id() == (long)getpid();
+#elif defined(__APPLE__)
+  return pthread_main_np() != 0;
+#else
+  return false;
+#endif
+}
+
 long mts_process_kernel_id(void)
 {
 #if defined(__linux__)

@@ -49,6 +49,10 @@ double mts_process_thread_seconds(mts_ThreadHandle thread);
 /* The calling thread is not woken later than it wants to save power. */
 void mts_process_make_timers_exact(void);
 
+/* Whether the calling thread is the one that the process began with; false if
+** the system does not tell. */
+bool mts_process_is_main_thread(void);
+
 /* Returns: what the kernel calls the calling thread, or 0. */
 long mts_process_kernel_id(void);
 

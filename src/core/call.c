@@ -32,6 +32,7 @@
 #include "core/dispatch.h"
 #include "core/exchange.h"
 #include "core/interrupt.h"
+#include "core/trace.h"
 #include "error.h"
 #include "luaapi/protect.h"
 
@@ -194,11 +195,14 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
                                                        mts_Failure *failure)
 {
   mts_Call call = begin_call(s, source, sink, failure);
-  mts_Status status = run_callback(&call, source);
+  mts_Status status;
+  mts_trace_begin(MTS_TRACE_CALL, s);
+  status = run_callback(&call, source);
   call.may_defer = true;
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first);
   end_call(&call);
+  mts_trace_end();
   *pushed = call.sink.pushed;
   return status;
 }

@@ -16,6 +16,7 @@
 #include "core/call.h"
 #include "core/coroutine.h"
 #include "core/preload.h"
+#include "core/trace.h"
 #include "error.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
@@ -150,8 +151,8 @@ static mts_Status preparation_error(const Preparation *preparation, int result,
   return MTS_SYNTAX;
 }
 
-mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
-                            mts_Failure *failure)
+static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
+                                  mts_Failure *failure)
 {
   Preparation preparation = {.state = s, .setup = setup};
   lua_State *L;
@@ -171,4 +172,14 @@ mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
   if (result != LUA_OK)
     return preparation_error(&preparation, result, L, failure);
   return mts_call_setup(s, setup, failure);
+}
+
+mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
+                            mts_Failure *failure)
+{
+  mts_Status status;
+  mts_trace_begin(MTS_TRACE_SETUP, s);
+  status = open_and_set_up(s, setup, failure);
+  mts_trace_end();
+  return status;
 }

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 
 #include "core/statetable.h"
+#include "core/trace.h"
 #include "core/wait.h"
 #include "core/waitgraph.h"
 #include "util.h"
@@ -163,7 +164,9 @@ mts_Status mts_registry_await(mts_Search *search, const mts_Patience *patience,
       return waited;
     status = find_or_enlist(search, &wait.wait, found);
     if (status == MTS_UNKNOWN) {
+      mts_trace_begin(MTS_TRACE_STATE, NULL);
       waited = mts_wait_sleep(&wait, patience, NULL, NULL);
+      mts_trace_end();
       mts_registry_delist(search);
     }
     mts_wait_end(&wait, waited);

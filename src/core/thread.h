@@ -43,6 +43,7 @@ typedef struct mts_Thread {
   bool runs_own;             /* it is that of a state, and runs code */
   bool has_host;             /* it has run tasks of a host; see sched/host.c */
   struct mts_Task *task;     /* whose coroutine it runs, the innermost */
+  struct mts_TraceBuffer *trace; /* or NULL; see core/trace.c */
   void *_Atomic served; /* the lock that it takes, or has, to run requests */
 } mts_Thread;
 

@@ -88,6 +88,7 @@ static const luaL_Reg module_functions[] = {
     {"thread", mts_creation_thread},
     {"fork", mts_forkwork_fork},
     {"here", mts_here_here},
+    {"trace", mts_modulework_trace},
     {"quit", mts_modulework_quit},
     {"shutdown", mts_modulework_shutdown},
     {NULL, NULL}};

@@ -7,12 +7,15 @@
 */
 #include "lua/modulework.h"
 
+#include <errno.h>
 #include <math.h>
 #include <sched.h>
+#include <string.h>
 
 #include "async_util.h"
 #include "core/interrupt.h"
 #include "core/thread.h"
+#include "core/trace.h"
 #include "error.h"
 #include "lua/creation.h"
 #include "lua/numbers.h"
@@ -22,6 +25,7 @@
 #include "sched/closing.h"
 #include "sched/host.h"
 #include "sched/log.h"
+#include "sched/monitor.h"
 #include "sched/queuelist.h"
 #include "sched/task.h"
 #include "sched/worker.h"
@@ -137,6 +141,29 @@ int mts_modulework_now(lua_State *L)
 {
   lua_pushnumber(L, mts_clock_now());
   return 1;
+}
+
+int mts_modulework_trace(lua_State *L)
+{
+  size_t length;
+  const char *path = NULL;
+  int error;
+  luaL_checkany(L, 1);
+  if (!lua_isnil(L, 1)) {
+    if (lua_type(L, 1) != LUA_TSTRING)
+      luaL_typeerror(L, 1, "string or nil");
+    path = lua_tolstring(L, 1, &length);
+    luaL_argcheck(L, strlen(path) == length, 1, "path has a zero byte");
+  }
+  error = mts_trace_start(path);
+  mts_monitor_report_trace();
+  if (error == ENOMEM)
+    return mts_error_raise_status(L, MTS_NO_MEMORY, "trace");
+  if (error != 0) {
+    lua_pushfstring(L, "cannot open '%s': %s", path, strerror(error));
+    luaL_argerror(L, 1, lua_tostring(L, -1));
+  }
+  return 0;
 }
 
 static void set_count(lua_State *L, const char *name, size_t count)

@@ -24,6 +24,9 @@ int mts_modulework_now(lua_State *L);
 /* mtstates.stats() */
 int mts_modulework_stats(lua_State *L);
 
+/* mtstates.trace(path or nil) */
+int mts_modulework_trace(lua_State *L);
+
 /* mtstates.quit() and mtstates.shutdown([timeout]) */
 int mts_modulework_quit(lua_State *L);
 int mts_modulework_shutdown(lua_State *L);

@@ -14,6 +14,7 @@
 #include "async_util.h"
 #include "core/thread.h"
 #include "sched/log.h"
+#include "sched/monitor.h"
 #include "sched/ownthread.h"
 #include "sched/queuelist.h"
 #include "sched/worker.h"
@@ -54,6 +55,7 @@ void mts_ending_run(void)
 {
   const double end = mts_clock_now() + PATIENCE;
   size_t lost;
+  mts_monitor_report_trace(); /* it has ended just now */
   if (!mts_worker_takes_requests())
     return;
   finish_closing(end);

@@ -31,6 +31,7 @@
 
 #include "core/interrupt.h"
 #include "core/thread.h"
+#include "core/trace.h"
 #include "error.h"
 #include "sched/deferral.h"
 #include "sched/log.h"
@@ -215,15 +216,18 @@ static mts_Status wait_for_answer(mts_Future *future,
 
 mts_Status mts_future_wait(mts_Future *future, const mts_Patience *patience)
 {
+  mts_Status status = MTS_OK;
   if (mts_future_is_answered(future))
     return MTS_OK;
   if (mts_worker_is_forked()) /* only the parent gets the answer */
     return MTS_FORKED;
   if (mts_wait_is_refused(patience))
     return MTS_ENDING;
+  mts_trace_begin(MTS_TRACE_ANSWER, future->state);
   if (!mts_self.worker)
     look_for_answer(future, patience->deadline);
-  if (mts_future_is_answered(future))
-    return MTS_OK;
-  return wait_for_answer(future, patience);
+  if (!mts_future_is_answered(future))
+    status = wait_for_answer(future, patience);
+  mts_trace_end();
+  return status;
 }

@@ -28,7 +28,11 @@
 */
 #include "sched/monitor.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/process.h"
+#include "core/trace.h"
 #include "core/watch.h"
 #include "sched/log.h"
 #include "sched/queuelist.h"
@@ -231,8 +235,20 @@ void mts_monitor_note_timers(void)
     mts_monitor_start();
 }
 
+void mts_monitor_report_trace(void)
+{
+  char text[200];
+  int error;
+  if (mts_trace_take_failure(&error)) {
+    snprintf(text, sizeof(text),
+             "the trace has ended: it cannot be written: %s", strerror(error));
+    mts_log_warning(NULL, text, strlen(text));
+  }
+}
+
 void mts_monitor_report(void)
 {
+  mts_monitor_report_trace();
   if (atomic_load_explicit(&has_warning, memory_order_relaxed) &&
       atomic_exchange(&has_warning, false))
     mts_log_warning(NULL, warning, sizeof(warning) - 1);

@@ -29,8 +29,9 @@ void mts_monitor_note_senders(void);
 */
 void mts_monitor_note_timers(void);
 
-/* Logs the warning that is due.  Locks: no mutex may be held. */
+/* Logs the warnings that are due.  Locks: no mutex may be held. */
 void mts_monitor_report(void);
+void mts_monitor_report_trace(void);
 
 MTS_END_HIDDEN
 

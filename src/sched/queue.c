@@ -139,7 +139,9 @@ static mts_Status put_when_room(mts_Queue *queue, mts_Request *request,
     return status;
   status = mts_room_begin(&sender);
   if (status == MTS_BUSY) {
+    mts_trace_begin(MTS_TRACE_ROOM, queue->state);
     status = mts_wait_sleep(&wait, patience, queue->state, request);
+    mts_trace_end();
     if (status != MTS_OK)
       mts_room_end(queue, &sender);
   }

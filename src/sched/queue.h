@@ -11,6 +11,7 @@
 #include "async_util.h"
 #include "base/descriptor.h"
 #include "base/event.h"
+#include "core/trace.h"
 #include "core/wait.h"
 #include "sched/request.h"
 #include "state.h"
@@ -122,6 +123,7 @@ static inline void mts_queue_append(mts_Queue *queue, mts_Request *request)
   queue->last = request;
   queue->waiting++;
   queue->counted += request->is_counted;
+  mts_trace_count(queue->state, queue->waiting);
   mts_queue_note_more(queue, true);
 }
 
@@ -139,6 +141,7 @@ static inline void mts_queue_remove(mts_Queue *queue, mts_Request *request)
     queue->first = request->next;
   queue->waiting--;
   queue->counted -= request->is_counted;
+  mts_trace_count(queue->state, queue->waiting);
 }
 
 /* Whether a further request may begin. */

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "core/trace.h"
 #include "sched/deferral.h"
 #include "sched/log.h"
 #include "sched/ownthread.h"
@@ -56,6 +57,8 @@ static mts_Request *take_all(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
     request->is_queued = false;
   queue->first = queue->last = NULL;
   queue->waiting = queue->counted = 0;
+  if (first)
+    mts_trace_count(queue->state, 0);
   return first;
 }
 
@@ -158,7 +161,9 @@ mts_Status mts_queue_await_idle(mts_Queue *queue, const mts_Patience *patience)
   if (status != MTS_OK)
     return status;
   if (wait_if_busy(queue, &wait.wait)) {
+    mts_trace_begin(MTS_TRACE_IDLE, queue->state);
     status = mts_wait_sleep(&wait, patience, queue->state, NULL);
+    mts_trace_end();
     if (status != MTS_OK)
       give_up_closing(queue, &wait.wait);
   }
@@ -236,7 +241,9 @@ mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience)
   if (status != MTS_OK)
     return status;
   if (wait_unless_ended(queue, &wait.wait)) {
+    mts_trace_begin(MTS_TRACE_CLOSING, queue->state);
     status = mts_wait_sleep(&wait, patience, queue->state, NULL);
+    mts_trace_end();
     if (status != MTS_OK) {
       mts_mutex_lock(&queue->mutex);
       mts_waitlist_remove(&queue->ends, &wait.wait);

@@ -41,6 +41,7 @@
 
 #include "core/interrupt.h"
 #include "core/thread.h"
+#include "core/trace.h"
 #include "luaapi/protect.h"
 #include "sched/queue.h"
 #include "sched/worker.h"
@@ -103,6 +104,7 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
     }
   }
   task->request = NULL;
+  task->trace = 0;
   task->has_begun = task->quits = task->is_weak = false;
   task->is_fork = is_fork;
   task->is_waiting = task->has_woken = false;
@@ -371,12 +373,32 @@ static bool is_wait_over(const mts_Task *task)
   return atomic_load(&task->wait.outcome) != MTS_WAIT_OPEN;
 }
 
+/* What the task waits for, for the trace. */
+static unsigned trace_suspended(const mts_Task *task)
+{
+  const mts_Pending *pending = &task->pending;
+  const mts_State *s = pending->future ? pending->future->state : NULL;
+  mts_TraceWhat what = MTS_TRACE_TIME;
+  if (pending->future)
+    what = MTS_TRACE_ANSWER;
+  else if (pending->sender) {
+    what = MTS_TRACE_ROOM;
+    s = pending->state;
+  }
+  else if (pending->search)
+    what = MTS_TRACE_STATE;
+  else if (pending->deadline <= 0)
+    what = MTS_TRACE_TURN;
+  return mts_trace_suspend(what, task->queue->state, s, task);
+}
+
 void mts_task_suspend(mts_Task *task)
 {
   mts_Queue *queue = task->queue;
   const mts_Pending *pending = &task->pending;
   mts_State *s = queue->state;
   bool is_cancelled;
+  task->trace = mts_trace_is_on() ? trace_suspended(task) : 0;
   atomic_store_explicit(&task->wait.outcome, MTS_WAIT_OPEN,
                         memory_order_relaxed);
   keep_for_closing(queue);

@@ -43,6 +43,7 @@ typedef struct mts_Task {
   struct mts_Task *next; /* of the list that it is in */
   struct mts_Task *previous;
   mts_Pending pending;
+  unsigned trace; /* that has its wait; see core/trace.h */
   bool has_begun;
   bool is_fork;
   bool is_waiting; /* it has yielded, or is about to, with `pending` */

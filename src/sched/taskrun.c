@@ -20,6 +20,7 @@
 #include "core/registry.h"
 #include "core/taskcall.h"
 #include "core/thread.h"
+#include "core/trace.h"
 #include "error.h"
 #include "luaapi/yield.h"
 #include "sched/deferral.h"
@@ -136,6 +137,7 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
 {
   mts_State *s = task->queue->state;
   const void *aim = task->request ? (void *)task->request : task->queue;
+  mts_trace_begin(MTS_TRACE_TASK, s);
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
 }
@@ -146,6 +148,7 @@ static void end_stretch(mts_Stretch *stretch)
                            memory_order_relaxed)) /* it is not suspended */
     mts_interrupt_end_task(stretch->state);
   mts_taskcall_leave(stretch);
+  mts_trace_end();
 }
 
 /* Whether the task was cancelled, and its code does not know that yet. */
@@ -314,6 +317,7 @@ void mts_taskrun_go_on(mts_Task *task)
     begin_task(task, NULL, &ending);
     return;
   }
+  mts_trace_resume(queue->state, task, task->trace);
   outcome = mts_task_settle(task);
   begin_stretch(&stretch, task);
   if (take_cancel(task))
@@ -347,6 +351,7 @@ static void close_task(mts_Task *task)
   mts_Request *request = task->request;
   if (task->has_begun) {
     mts_Stretch stretch;
+    mts_trace_resume(queue->state, task, task->trace);
     drop_wait(task);
     begin_stretch(&stretch, task);
     mts_taskcall_close(&stretch);

@@ -24,6 +24,7 @@
 
 #include "base/process.h"
 #include "core/thread.h"
+#include "core/trace.h"
 #include "core/watch.h"
 #include "sched/ending.h"
 #include "sched/monitor.h"
@@ -208,7 +209,9 @@ mts_Status mts_worker_sleep(const mts_Patience *patience)
   mts_Status status = mts_wait_begin(&wait, patience);
   if (status != MTS_OK)
     return status;
+  mts_trace_begin(MTS_TRACE_TIME, NULL);
   status = mts_wait_sleep(&wait, patience, NULL, NULL);
+  mts_trace_end();
   mts_wait_end(&wait, status);
   return status == MTS_BUSY ? MTS_OK : status;
 }

@@ -1,0 +1,140 @@
+-- Traces of processes that end, or fork, while a trace is written.
+
+local events_of = require "events_of"
+local helpers = require "helpers"
+
+local path = os.tmpname()
+
+-- The events of the trace that this program begins. expected_output: false:
+-- any, as requests can be lost.
+local function trace_of(program, expected_output, expected_status)
+  local output, status = helpers.run_program(([[
+    io.stdout:setvbuf("no")
+    local mtstates = require "mtstates"
+    local s = mtstates.newstate("echo", {}, "return function(...) " ..
+      "local f = ... if f then return load(f)() end end")
+    local path = %q
+    mtstates.trace(path)
+  ]]):format(path) .. program, nil, 60)
+  if expected_output ~= false then
+    assert.equals(expected_output or "", output)
+  end
+  assert.equals(expected_status or 0, status, output)
+  return events_of.file(path)
+end
+
+describe("the trace of a process", function()
+  before_each(helpers.watch("trace at exit"))
+  after_each(helpers.unwatch)
+  teardown(function() os.remove(path) end)
+
+  it("that ends is whole", function()
+    local list = trace_of("s:call() s:await()")
+    assert.equals(1, events_of.count(list, "call", "echo"))
+    assert.equals(1, events_of.count(list, "task", "echo"))
+  end)
+
+  it("that ends by os.exit in a call is whole", function()
+    local list = trace_of([[
+      s:await()
+      mtstates.newstate("leaver", "return os.exit"):call(7)
+    ]], "", 7)
+    assert.equals(1, events_of.count(list, "task", "echo"))
+    assert.equals(1, events_of.count(list, "call", "leaver"))
+  end)
+
+  it("that ends by os.exit in a task is whole", function()
+    local list = trace_of([[
+      mtstates.newstate("leaver", {}, "return function() os.exit(7) end")
+        :await()
+    ]], "", 7)
+    assert.equals(1, events_of.count(list, "task", "leaver"))
+  end)
+
+  helpers.it_needs_closing_exit()("that closes its states is whole", function()
+    local list = trace_of("s:call() os.exit(7, true)", "", 7)
+    assert.equals(1, events_of.count(list, "call", "echo"))
+    assert.equals(1, events_of.count(list, "close", "close echo"))
+  end)
+
+  it("that ends while others work is whole", function()
+    for _ = 1, 10 do
+      local list = trace_of([[
+        local gates = require "handoff"
+        for i = 1, 4 do
+          mtstates.thread(function()
+            local gates, mtstates = require "handoff", require "mtstates"
+            local s = mtstates.state("echo")
+            for _ = 1, 1e9 do
+              s:call()
+              s:await()
+              gates.add("turns")
+            end
+          end)
+        end
+        while gates.get("turns") < 400 do gates.breathe() end
+        os.exit(0)
+      ]], false)
+      assert.is_true(events_of.count(list, "call", "echo") > 100)
+    end
+  end)
+
+  it("that ends is warned about if it cannot be written", function()
+    local output, status = helpers.run_program([[
+      local mtstates = require "mtstates"
+      mtstates.trace("/dev/full")
+      mtstates.newstate("return function() end"):call()
+    ]])
+    assert.equals("mtstates: warning: the trace has ended: it cannot be " ..
+      "written: No space left on device\n", output)
+    assert.equals(0, status)
+  end)
+
+  it("that forks is that of the parent #fork", function()
+    local child = os.tmpname()
+    local list = trace_of(([[
+      local signals = require "signals"
+      s:call()
+      s:await()
+      local status = signals.fork()
+      if not status then
+        for _ = 1, 2000 do s:call() end
+        mtstates.trace(%q)
+        s:call()
+        s:call()
+        os.exit(3)
+      end
+      print(("%%.0f"):format(status))
+      s:call()
+    ]]):format(child), "3\n")
+    assert.equals(2, events_of.count(list, "call", "echo"))
+    assert.equals(1, events_of.count(list, "task", "echo"))
+    assert.equals(2, events_of.count(events_of.file(child), "call", "echo"))
+    os.remove(child)
+  end)
+
+  it("that forks in a call is that of the parent #fork", function()
+    local list = trace_of([[
+      local outer = mtstates.newstate("outer", function()
+        local mtstates, signals = require "mtstates", require "signals"
+        return function()
+          local status = signals.fork()
+          if not status then
+            mtstates.state("echo"):call()
+            return 0
+          end
+          return status
+        end
+      end)
+      local status = outer:call()
+      if status == 0 then
+        s:call()
+        os.exit(3)
+      end
+      print(("%.0f"):format(status))
+      s:call()
+    ]], "3\n")
+    assert.equals(1, events_of.count(list, "call", "echo"))
+    assert.equals(1, events_of.count(list, "call", "outer"))
+  end)
+end)
