@@ -23,6 +23,7 @@
 #include "lua/map.h"
 #include "lua/modulework.h"
 #include "lua/numbers.h"
+#include "lua/poolobject.h"
 #include "lua/promiseobject.h"
 #include "lua/statehandle.h"
 #include "lua/stateobject.h"
@@ -159,6 +160,7 @@ static const luaL_Reg module_functions[] = {
     {"promise", mts_promiseobject_promise},
     {"each", mts_each_each},
     {"thread", mts_creation_thread},
+    {"pool", mts_poolobject_pool},
     {"fork", mts_forkwork_fork},
     {"here", mts_here_here},
     {"quit", mts_modulework_quit},
