@@ -185,7 +185,7 @@ describe("a call of a pool", function()
     for _ = 1, 10 do
       helpers.raises_error("invoking_state", pool.call, pool, "error()")
       helpers.raises_error("state_result", pool.call, pool,
-        "return coroutine.create(print)")
+        "return coroutine.create(function() end)")
     end
     assert.equals(1, pool:await("return 1"))
     pool:close()

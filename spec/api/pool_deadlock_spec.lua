@@ -147,7 +147,8 @@ describe("a wait for a pool", function()
         local function descend(pool, n)
           return n == 0 and "deep" or pool:await("return 'deep'")
         end
-        return descend(pool, n)
+        local found = descend(pool, n)
+        return found
       ]], nil, pool, i)
     end
     for i = 1, 50 do

@@ -117,10 +117,10 @@ describe("mtstates.pool", function()
     bad(1, "option 'own_thread'", {own_thread = true}, "return print")
     bad(1, "option 'size' is unknown", {size = 1}, "return print")
     bad(1, "option 'queue'", {queue = 0}, "return print")
-    bad(1, "syntax error", "x y z")
-    bad(2, "syntax error", 2, "x y z")
+    bad(1, "near 'y'", "x y z")
+    bad(2, "near 'y'", 2, "x y z")
     bad(3, "thread", 2, helpers.with_globals(function() end),
-      coroutine.create(print))
+      coroutine.create(function() end))
     bad(1, "option 'name' is unknown", {name = "x"}, "return print")
   end)
 
