@@ -253,8 +253,8 @@ mts_Request *mts_queue_take_shared(mts_Queue *queue)
   mts_mutex_lock(&shared->mutex);
   request = shared->first; /* NULL if it is closed */
   if (request) {
-    mts_request_bind(request, queue->state);
     remove_to_begin(shared, request, queue, &wakes);
+    mts_request_bind(request, queue->state);
   }
   mts_queue_note_more(shared, shared->first != NULL);
   is_runnable = shared->first && shared->has_idle;

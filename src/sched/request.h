@@ -98,7 +98,8 @@ mts_Status mts_request_put(mts_Request *request, const mts_State *sender,
                            const mts_Patience *patience);
 
 /*
-** The request to a pool begins: s, one of the members, runs it.
+** The request to a pool begins: s, one of the members, runs it.  To be called
+** when it is not in the queue any more: who sees s can rely on that.
 ** Locks: called with that of the pool's queue.
 */
 void mts_request_bind(mts_Request *request, mts_State *s);
