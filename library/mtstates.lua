@@ -42,11 +42,8 @@
 ---@field name string? # of the state and of the thread
 
 ---The options of `mtstates.pool`.
----@class mtstates.pooloptions
+---@class mtstates.pooloptions : mtstates.options
 ---@field n integer? # how many members (as many as there are workers)
----@field libs boolean? # false: most standard libraries wait for `require`
----@field queue number? # requests that may wait (1000); math.huge: no limit
----@field tasks number? # of each member under way (math.huge)
 
 ---What `state:stats` gives.
 ---@class mtstates.statestats

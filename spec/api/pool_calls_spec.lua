@@ -210,8 +210,8 @@ describe("a call of a pool", function()
 
   it("of native threads is a request, or a notice", function()
     local capidriver = require "capidriver"
-    local box, pool = handoff.unique("natives"), nil
-    pool = mtstates.pool({n = 3, queue = 10}, function(gate)
+    local box = handoff.unique("natives")
+    local pool = mtstates.pool({n = 3, queue = 10}, function(gate)
       local gates = require "handoff"
       return function(...)
         gates.add(gate .. select("#", ...))

@@ -114,7 +114,7 @@ describe("mtstates.pool", function()
       "return print")
     bad(1, "option 'n': positive integer expected, got string", {n = "1"},
       "return print")
-    bad(1, "option 'own_thread'", {own_thread = true}, "return print")
+    bad(1, "option 'own_thread'", {own_thread = 1}, "return print")
     bad(1, "option 'size' is unknown", {size = 1}, "return print")
     bad(1, "option 'queue'", {queue = 0}, "return print")
     bad(1, "near 'y'", "x y z")
@@ -390,6 +390,52 @@ describe("mtstates.pool", function()
     two()
     assert.is_true(pool:close(60))
     helpers.raises_error("object_closed", pool.stats, pool)
+  end)
+
+  it("can have members with threads of their own", function()
+    local pool = mtstates.pool({n = 3, own_thread = true}, tasks.setup)
+    local gate, futures, tids, count = handoff.unique("all"), {}, {}, 0
+    for i = 1, 3 do
+      futures[i] = pool:async([[
+        local g = ...
+        gates.add(g)
+        gates.wait(g, 3)
+        return gates.tid()
+      ]], nil, gate)
+    end
+    for i = 1, 3 do
+      tids[futures[i]:await()] = true
+    end
+    for _ in pairs(tids) do
+      count = count + 1
+    end
+    assert.equals(3, count)
+    for _ = 1, 50 do
+      assert.is_true(tids[pool:call("return gates.tid()")])
+      assert.is_true(select(2, pool:tcall(60, "return true")))
+    end
+    local stop = handoff.unique("stop")
+    for i = 1, 3 do
+      futures[i] = tasks.begin(pool, "work((...))", stop)
+    end
+    assert.is_false(pool:tcall(0, "return"))
+    assert.is_false(pool:tcall(0.01, "return"))
+    handoff.set(stop, 1)
+    for i = 1, 3 do
+      futures[i]:await()
+    end
+    assert.equals("nested", pool:call([[
+      local pool = ...
+      return (pool:call("return 'nested'"))
+    ]], nil, pool))
+    for _ = 1, 100 do
+      pool:send("gates.add((...))", nil, gate)
+    end
+    assert.is_true(pool:close(60))
+    assert.equals(103, handoff.get(gate))
+    for tid in pairs(tids) do
+      helpers.wait_until(function() return tasks.is_gone(tid) end)
+    end
   end)
 
   it("can be the logger", function()

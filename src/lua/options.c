@@ -103,6 +103,7 @@ static bool read_state_name(lua_State *L, mts_Setup *setup)
 static const Option pool_options[] = {
     {"n", LUA_TNUMBER, "positive integer", read_members},
     {"libs", LUA_TBOOLEAN, "boolean", read_libs},
+    {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
     {NULL, LUA_TNONE, NULL, NULL}};

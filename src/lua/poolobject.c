@@ -18,6 +18,7 @@
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
 #include "sched/closing.h"
+#include "sched/ownthread.h"
 #include "sched/team.h"
 #include "sched/worker.h"
 
@@ -31,7 +32,7 @@ static mts_Status create_pool(mts_StateObject *object, const mts_Setup *setup)
     return status;
   object->state = pool;
   pool->queue_limit = setup->queue_limit;
-  status = mts_team_open(pool, setup->members);
+  status = mts_team_open(pool, setup->members, setup->has_own_thread);
   mts_state_leave(pool);
   return status;
 }
@@ -48,9 +49,12 @@ static mts_Status create_member(mts_State *pool, const mts_Setup *setup,
     return status;
   s->queue_limit = setup->queue_limit;
   s->task_limit = setup->task_limit;
+  s->has_own_thread = setup->has_own_thread;
   status = mts_team_add(pool, s);
   if (status == MTS_OK)
     status = mts_newstate_run(s, setup, failure);
+  if (status == MTS_OK && s->has_own_thread)
+    status = mts_ownthread_start(s);
   if (status == MTS_OK) {
     *kb += lua_gc(s->L, LUA_GCCOUNT, 0);
     lua_settop(L, top); /* further results */

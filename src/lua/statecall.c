@@ -114,9 +114,10 @@ static inline bool has_own_thread(const mts_State *s)
 */
 static bool runs_elsewhere(const mts_State *s)
 {
-  return !mts_state_is_pool(s) &&
-         (atomic_load(&s->own_thread) != mts_thread_id() ||
-          (s->is_host && !mts_host_can_nest(s)));
+  if (mts_state_is_pool(s))
+    return mts_teamcall_runs_elsewhere(s);
+  return atomic_load(&s->own_thread) != mts_thread_id() ||
+         (s->is_host && !mts_host_can_nest(s));
 }
 
 /* state:call(...) */

@@ -222,7 +222,7 @@ static void release_services(Services *services)
 }
 
 /* The same for a pool; a member is closed with its pool. */
-static mts_Status close_pool(mts_State *s, const mts_Patience *patience)
+static mts_Status close_team(mts_State *s, const mts_Patience *patience)
 {
   mts_Status status = MTS_OK;
   bool is_done;
@@ -246,7 +246,7 @@ static mts_Status close_service(mts_State *s, const mts_Patience *patience,
   mts_Queue *queue;
   mts_Status status = MTS_OK;
   if (s->team)
-    return close_pool(s, patience);
+    return close_team(s, patience);
   queue = refuse_requests(s);
   closing.deadline = end;
   if (queue)

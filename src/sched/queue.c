@@ -125,6 +125,7 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   *is_runnable = mts_queue_make_runnable(queue);
   request->is_first = find_beginnable(queue) == request &&
                       !mts_task_has_ready(queue) &&
+                      (!queue->team || queue->has_idle) &&
                       !atomic_load(&queue->tasks.is_running);
   return MTS_OK;
 }

@@ -51,7 +51,7 @@
 /* Make and free                                                           */
 /* ======================================================================= */
 
-mts_Status mts_team_open(mts_State *pool, size_t most)
+mts_Status mts_team_open(mts_State *pool, size_t most, bool has_own_threads)
 {
   mts_Status status = mts_worker_start_all();
   mts_Team *team;
@@ -64,6 +64,7 @@ mts_Status mts_team_open(mts_State *pool, size_t most)
     return MTS_NO_MEMORY;
   pool->is_service = true;
   team->pool = pool;
+  team->has_own_threads = has_own_threads;
   team->queue = mts_queue_of(pool);
   if (!team->queue) {
     free(team);

@@ -25,6 +25,7 @@ typedef struct mts_Caller mts_Caller;
 typedef struct mts_Team {
   mts_State *pool;                        /* constant */
   mts_Queue *queue;                       /* of the pool; constant */
+  bool has_own_threads;                   /* each member has one; constant */
   size_t count;                           /* members; 0 once all have ended */
   size_t ended;                           /* of these */
   size_t next;                            /* where to look for a free one */
@@ -38,7 +39,7 @@ typedef struct mts_Team {
 ** as that.
 ** Returns: MTS_OK, MTS_NO_MEMORY, MTS_FORKED.
 */
-mts_Status mts_team_open(mts_State *pool, size_t most);
+mts_Status mts_team_open(mts_State *pool, size_t most, bool has_own_threads);
 
 /*
 ** The new state, which the calling thread holds, becomes a member of the pool,

@@ -9,8 +9,8 @@
 ** the pool takes it.  If none is free the caller stands in line:
 **
 ** 1. It enters the line, under the mutex.  Then it has the locks of all
-**    members report when they are left (mts_lock_request).  If one was not held
-**    it looks once more.
+**    members report when they are left (mts_lock_request).  If one was not
+**    held it looks once more.
 ** 2. A member that is left, and reports that, or that a call gives back, is
 **    given to the first in line: it is kept for that call, and the caller is
 **    woken.  So nobody gets in between but who calls the member directly.
@@ -25,6 +25,9 @@
 ** Invariant: if somebody is in line, no member is both free and not kept, but
 ** for the moments between its being left and the report, or until the first
 ** one in line has looked.
+**
+** Members that have threads of their own are not called by others: there calls
+** are requests (lua/staterequest.c), but for one from inside a member.
 **
 ** A child process after a fork finds calls of other threads that never end,
 ** and a mutex that nobody unlocks: there the members are tried one by one.
@@ -184,6 +187,11 @@ static mts_State *find_held(const mts_Team *team)
   return s;
 }
 
+bool mts_teamcall_runs_elsewhere(const mts_State *pool)
+{
+  return pool->team->has_own_threads && !find_held(pool->team);
+}
+
 /* Takes a member if nobody waits for one.  Returns: MTS_OK, MTS_BUSY,
 ** MTS_CLOSED. */
 static mts_Status take_free(mts_Caller *caller)
@@ -194,7 +202,8 @@ static mts_Status take_free(mts_Caller *caller)
   mts_mutex_lock(&team->queue->mutex);
   if (atomic_load(&team->queue->is_closed))
     status = MTS_CLOSED;
-  else if ((!team->first_caller || caller->was_refused) &&
+  else if (!team->has_own_threads &&
+           (!team->first_caller || caller->was_refused) &&
            (member = find_free(team)) != NULL)
     keep_for(team, member, caller);
   else if ((caller->state = find_held(team)) != NULL)

@@ -20,6 +20,12 @@ mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
                              mts_Results *results, mts_Failure *failure);
 
 /*
+** Whether only other threads run the calls of the pool, in line with requests:
+** those of its members, none of which the calling thread is inside.
+*/
+bool mts_teamcall_runs_elsewhere(const mts_State *pool);
+
+/*
 ** The member was left by a thread that mts_lock_request has asked.
 ** Locks: takes that of the pool's queue.
 ** Returns: whether it is kept for a call now.

@@ -138,11 +138,14 @@ static mts_Status finish_member(mts_State *s, const mts_Patience *patience)
   return mts_closing_await_done(atomic_load(&s->queue), patience);
 }
 
-/* Waits for the call in progress. */
+/* Waits for the call in progress; those of own threads are requests. */
 static mts_Status pass_through(mts_State *s, const mts_Patience *patience)
 {
   const double deadline = patience->deadline;
-  const mts_Status status = mts_state_enter(
+  mts_Status status;
+  if (s->has_own_thread)
+    return MTS_OK;
+  status = mts_state_enter(
       s, deadline == MTS_FOREVER ? deadline : deadline - mts_clock_now());
   if (status == MTS_OK)
     mts_state_leave(s);
