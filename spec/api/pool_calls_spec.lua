@@ -125,6 +125,33 @@ describe("a call of a pool", function()
     pool:close()
   end)
 
+  it("comes before the requests of the next turn", function()
+    local pool = mtstates.pool({n = 1, queue = math.huge}, function()
+      local gates = require "handoff"
+      local count = 0
+      return function(entered, leave)
+        if entered then
+          gates.add(entered)
+          gates.wait(leave, 1)
+        end
+        count = count + 1
+        return count
+      end
+    end)
+    for _ = 1, 10 do
+      local release, gate = requests.hold(pool), handoff.unique()
+      for _ = 1, 1000 do
+        pool:send()
+      end
+      local waiting = threads.waiting(gate, caller, gate, pool:id())
+      local first = release()
+      local count = waiting:results() - first
+      assert.is_true(count <= 66, count) -- a turn is 64 requests
+      helpers.wait_until(function() return pool:stats().queue == 0 end)
+    end
+    pool:close()
+  end)
+
   it("is not kept waiting by requests without end", function()
     local pool = mtstates.pool({n = 2, queue = math.huge}, [[
       local over = false

@@ -241,8 +241,9 @@ describe("mtstates.pool", function()
   it("lets no request wait for a member that is called directly",
   function()
     local pool = mtstates.pool(2, helpers.gated)
-    for _, member in ipairs(pool:stats().members) do
-      local s = mtstates.state(member.id)
+    local members = pool:stats().members
+    for i = #members, 1, -1 do -- the last one is the first to be asked
+      local s = mtstates.state(members[i].id)
       local held = require "threads".hold(s)
       for _ = 1, 20 do
         local open = handoff.unique("open")
