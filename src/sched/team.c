@@ -205,22 +205,23 @@ static bool is_at_rest(mts_Queue *queue)
 
 bool mts_team_settle(mts_Queue *queue)
 {
-  mts_Queue *shared = queue->shared;
-  mts_Team *team = shared->team;
+  mts_Team *team = queue->state->team;
+  mts_Queue *shared = team->queue;
   mts_Member *member = mts_team_member_of(queue->state);
   const bool may_begin = is_at_rest(queue);
-  bool has_requests, has_granted, is_free, is_unowned;
-  mts_mutex_lock(&shared->mutex);
+  bool has_requests, has_granted, has_closers, is_free, is_unowned;
+  mts_mutex_lock(&team->queue->mutex);
   has_requests = mts_team_has_requests(team);
   has_granted = shared->first_sender != shared->first_waiting;
+  has_closers = shared->closing.first && !has_requests;
   is_free = may_begin && !atomic_load(&member->is_kept);
   is_unowned = shared->closes_when_idle && !has_requests;
   if (is_free && !has_requests)
     mts_team_list(team, member);
-  mts_mutex_unlock(&shared->mutex);
+  mts_mutex_unlock(&team->queue->mutex);
   if (has_granted)
     mts_room_tell_all(shared);
-  if (!has_requests)
+  if (has_closers)
     mts_queue_tell_closers(shared);
   if (is_unowned)
     mts_registry_close_unowned(team->pool);
