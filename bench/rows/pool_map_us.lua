@@ -1,8 +1,8 @@
--- pool:map over items of 1 microsecond, compared with as many requests that are
--- only sent, by the main program to one pool of two members, with two workers,
--- on a core each.  The loop gets each item and its result back; a send gets
--- nothing, but the pool is asked for the last one until it has done all.  The
--- wall clock tells the time.
+-- pool:map over items of 1 microsecond, compared with as many requests that
+-- are only sent, by the main program to one pool of two members, with two
+-- workers, on a core each.  The loop gets each item and its result back; a
+-- send gets nothing, but the last request of that side is awaited.  The wall
+-- clock tells the time.
 
 local crew = require "crew"
 local harness = require "harness"

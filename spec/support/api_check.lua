@@ -29,8 +29,8 @@ offer("mtstates.errors.", mtstates.error, "| `%s` |")
 offer("mtstates.error:", getmetatable(e).__index, "e:%s")
 offered["mtstates.errors()"] = "mtstates.error("
 
--- The tables of options, row by row; only mtstates.thread has a name there, and
--- only mtstates.pool a number.
+-- The tables of options, row by row; only mtstates.thread has a name there,
+-- and only mtstates.pool a number.
 local classes = {name = "threadoptions", n = "pooloptions"}
 for line in io.lines("src/lua/options.c") do
   local name = line:match('{"([%w_]+)", LUA_T')

@@ -1589,11 +1589,11 @@ promising("each", function()
   return (got[1] == text) ~= (got[2] == text), is_over
 end, gives(true, true))
 
--- The pool, or what is left of it after a failure, is closed.
+-- The pool is closed when it has done what it was sent.
 local function with_pool(use, ...)
   local pool = mtstates.pool(...)
   local function finish(ok, ...)
-    pool:close()
+    pool:close(10)
     if not ok then
       error((...), 0)
     end
