@@ -453,4 +453,23 @@ describe("mtstates.pool", function()
     s:close()
     pool:close()
   end)
+
+  it("does not log its own failures as the logger", function()
+    local out, code = helpers.run_program([[
+      local handoff, mtstates = require "handoff", require "mtstates"
+      local pool = mtstates.pool(2, function()
+        local gates = require "handoff"
+        return function()
+          gates.add("logged")
+          error("in the logger", 0)
+        end
+      end)
+      mtstates.logger(pool)
+      mtstates.newstate({}, "return error"):send("boom")
+      handoff.wait("logged", 1)
+      print(pool:close(60), handoff.get("logged") == 1)
+    ]])
+    assert.truthy(out:find("true\ttrue\n$"), out)
+    assert.equals(0, code)
+  end)
 end)
