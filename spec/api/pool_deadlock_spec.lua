@@ -205,6 +205,38 @@ describe("a wait for a pool", function()
     two:close()
   end)
 
+  it("is none where all waits lead to who goes on", function()
+    local leaf, low, high = new_state(), new_pool(2), new_pool(3)
+    local running = {}
+    for i = 1, 6 do
+      running[i] = threads.start(function(seed, leaf_id, low_id, high_id)
+        local mt, h = require "mtstates", require "helpers"
+        local random = h.random(seed)
+        local top, ways = mt.state(high_id), {"call", "await"}
+        for _ = 1, 300 do
+          local result = top[ways[random(2)]](top, [[
+            local low, leaf, way, way_on = ...
+            low = mt.state(low)
+            local result = low[way](low, [=[
+              local leaf, way = ...
+              leaf = mt.state(leaf)
+              local result = leaf[way](leaf, "return 'leaf'")
+              return result
+            ]=], nil, leaf, way_on)
+            return result
+          ]], nil, low_id, leaf_id, ways[random(2)], ways[random(2)])
+          if result ~= "leaf" then error(result) end
+        end
+      end, i, leaf:id(), low:id(), high:id())
+    end
+    for i = 1, 6 do
+      running[i]:results()
+    end
+    high:close()
+    low:close()
+    leaf:close()
+  end)
+
   it("follows tasks that wait for room only where requests begin",
   function()
     local full = mtstates.newstate({queue = 1, tasks = 1}, tasks.setup)

@@ -111,17 +111,17 @@ describe("random use of a pool by many threads", function()
   after_each(helpers.unwatch)
 
   for seed = 1, tonumber(os.getenv("SEEDS")) or 4 do
-    for _, options in ipairs({{n = 1}, {n = 3, queue = 5}, {n = 8}}) do
-      it(("is accounted for, %d members, seed %d"):format(options.n, seed),
-      function()
+    for i, options in ipairs({{n = 1}, {n = 3, queue = 5}, {n = 8},
+                              {n = 2, own_thread = true}}) do
+      it(("is accounted for, kind %d, seed %d"):format(i, seed), function()
         local pool = mtstates.pool(options, counter)
         local running = {}
         local sum, calls, maybe_sum, maybe_calls = 0, 0, 0, 0
-        for i = 1, THREADS do
-          running[i] = threads.start(work, pool:id(), seed * 100 + i, ROUNDS)
+        for k = 1, THREADS do
+          running[k] = threads.start(work, pool:id(), seed * 100 + k, ROUNDS)
         end
-        for i = 1, THREADS do
-          local s, c, ms, mc = running[i]:results()
+        for k = 1, THREADS do
+          local s, c, ms, mc = running[k]:results()
           sum, calls = sum + s, calls + c
           maybe_sum, maybe_calls = maybe_sum + ms, maybe_calls + mc
         end
