@@ -41,6 +41,10 @@
 ---@class mtstates.threadoptions : mtstates.options
 ---@field name string? # of the state and of the thread
 
+---The options of `mtstates.pool`.
+---@class mtstates.pooloptions : mtstates.options
+---@field n integer? # how many members (as many as there are workers)
+
 ---What `state:stats` gives.
 ---@class mtstates.statestats
 ---@field id integer
@@ -48,6 +52,7 @@
 ---@field owners integer # how many there are
 ---@field queue integer # requests that wait
 ---@field tasks integer # requests under way, suspended ones included
+---@field members mtstates.statestats[]? # of a pool
 
 ---What `mtstates.stats` gives.
 ---@class mtstates.modulestats
@@ -109,6 +114,22 @@ function mtstates.state(key, timeout) end
 ---@overload fun(name: string, libs: boolean|mtstates.options|nil): mtstates.state
 ---@nodiscard
 function mtstates.singleton(name, libs, setup, ...) end
+
+---Creates n states from one setup, behind one queue and one name: a request or
+---call goes to any that is free. They are closed together.
+---
+---Errors: those of `newstate`.
+---@param name string?
+---@param n integer|mtstates.pooloptions|nil
+---@param setup mtstates.setup
+---@param ... mtstates.value # arguments for each setup
+---@return mtstates.state pool
+---@overload fun(code: string): mtstates.state
+---@overload fun(setup: function, ...: mtstates.value): mtstates.state
+---@overload fun(name: string?, setup: mtstates.setup, ...: mtstates.value): mtstates.state
+---@overload fun(n: integer|mtstates.pooloptions, setup: mtstates.setup, ...: mtstates.value): mtstates.state
+---@nodiscard
+function mtstates.pool(name, n, setup, ...) end
 
 ---Runs `f(...)` on an OS thread of its own, from now on, in a new service that
 ---has no owner. It is closed when it has nothing more to do; until then its

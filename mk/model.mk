@@ -13,7 +13,8 @@ DEV_PACKAGES += spin
 # closing and timers; what closes when all is done; room, and one task at once.
 # Timers: one worker, that ends or does not; two.  Closing: by the thread of the
 # state; by a worker, with two closers, or an owner, too; and without a last
-# function.  Notices: of one state; of two.
+# function.  Notices: of one state; of two.  Pools: a call; a line, with calls
+# of a member, or with requests; requests alone.
 MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-requests-,room close workers alone progress) \
          $(addprefix model-park-,two one out compute stuck count cycles) \
@@ -23,7 +24,9 @@ MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-timer-,one kept two) \
          $(addprefix model-close-,own owned closers worker plain) \
          $(addprefix model-here-,polls waits both) \
-         $(addprefix model-notices-,one two) model-waitgraph-all
+         $(addprefix model-notices-,one two) \
+         $(addprefix model-pool-,call line requests shared) \
+         model-waitgraph-all
 .PHONY: model model-new $(MODELS)
 
 model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
@@ -108,5 +111,13 @@ model-here-both: ; $(call CHECK_ALL,-DSENDERS=3,-DSAFETY)
 model-notices-one: ; $(call CHECK_ALL,-DSTATES=1,-DSAFETY)
 model-notices-two:
 	$(call CHECK_ALL,-DNOTIFIERS=3 -DNOTICES=1 -DWORKERS=1,-DSAFETY)
+
+model-pool-call: ; $(call CHECK_ALL,-DREQUESTS=1,-DSAFETY)
+model-pool-line:
+	$(call CHECK_ALL,-DCALLERS=2 -DSENDERS=0 -DWORKERS=0,-DSAFETY)
+model-pool-requests:
+	$(call CHECK_ALL,-DCALLERS=2 -DREQUESTS=1 -DWORKERS=1 -DDIRECT=0,-DSAFETY)
+model-pool-shared:
+	$(call CHECK_ALL,-DCALLERS=0 -DSENDERS=2 -DREQUESTS=1 -DOWN=1,-DSAFETY)
 
 model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)

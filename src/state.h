@@ -58,13 +58,15 @@ struct mts_State {
   size_t name_hash;
   size_t name_length;
   atomic_bool has_name;
-  bool is_service;      /* set before the setup runs, */
-  bool has_own_thread;  /* and so is this, */
-  bool is_host;         /* and this: the Lua state is not the module's */
-  atomic_bool is_here;  /* of these, one that others can find; final */
-  atomic_bool has_last; /* something runs before it is closed; final */
-  char *name;           /* zero terminated, can hold zeros; see has_name */
-  char space[];         /* for the name, most often */
+  struct mts_Team *team; /* of a pool, or of one of its members; or NULL */
+  size_t place;          /* of a member among them */
+  bool is_service;       /* set before the setup runs, */
+  bool has_own_thread;   /* and so is this, */
+  bool is_host;          /* and this: the Lua state is not the module's */
+  atomic_bool is_here;   /* of these, one that others can find; final */
+  atomic_bool has_last;  /* something runs before it is closed; final */
+  char *name;            /* zero terminated, can hold zeros; see has_name */
+  char space[];          /* for the name, most often */
 };
 
 /*
@@ -193,8 +195,19 @@ void mts_state_keep_for_closing(mts_State *s);
 bool mts_state_park(mts_State *s);
 bool mts_state_unpark(mts_State *s);
 
-/* What own_thread is until the thread runs. */
+/* What own_thread is until the thread runs; and that of a pool. */
 #define MTS_STATE_STARTING ((uintptr_t)1)
+#define MTS_STATE_POOL ((uintptr_t)2)
+
+/*
+** Whether s is a pool: other states, its members, run its requests and calls,
+** and it has no Lua state; see sched/team.c.
+*/
+static inline bool mts_state_is_pool(const mts_State *s)
+{
+  return atomic_load_explicit(&s->own_thread, memory_order_relaxed) ==
+         MTS_STATE_POOL;
+}
 
 /* The limit of a queue that has none. */
 #define MTS_STATE_NO_LIMIT SIZE_MAX

@@ -107,8 +107,8 @@ add {
   name = "queue-self-waits",
   says = "A state that sends to itself needs room.",
   file = "src/sched/queue.c",
-  old = "request->is_counted = sender != s && !request->is_call;",
-  new = "request->is_counted = sender != s || !request->is_call;",
+  old = "return sender == s || (sender &&",
+  new = "return (sender &&",
   specs = "queue_spec", filter = "sends to itself",
 }
 add {
@@ -251,8 +251,8 @@ add {
   name = "serve-never-in-line",
   says = "A worker that was refused twice does not wait in line.",
   file = "src/sched/serve.c",
-  old = "if (queue->was_refused) {",
-  new = "if (queue->was_refused && false) {",
+  old = "if (queue->was_refused && !is_kept_for_call(s)) {",
+  new = "if (queue->was_refused && s->depth > 100) {",
   specs = "fairness", filter = "threads call",
 }
 add {
@@ -858,6 +858,64 @@ add {
   old = "  if (error != 0)\n    atomic_store(&failure, error);",
   new = "  (void)error;",
   specs = "trace_spec", filter = "with a warning", seconds = 40,
+-- Pools
+-------------------------------------------------------------------------------
+
+add {
+  name = "pool-hides-requests",
+  says = "A member that cannot take requests tells no other one of them.",
+  file = "src/sched/team.c",
+  old = "if (has_requests && !is_free)",
+  new = "if (has_requests && !is_free && !shared->team)",
+  specs = "pool_spec", filter = "that is called directly",
+}
+add {
+  name = "pool-forgets-idle",
+  says = "A member whose turn has ended does not become an idle one.",
+  file = "src/sched/team.c",
+  old = "if (is_free && !has_requests)",
+  new = "if (is_free && !has_requests && !shared->team)",
+  specs = "pool_spec", filter = "each once",
+}
+add {
+  name = "pool-keeps-member",
+  says = "A member that a call gives back goes to nobody in line.",
+  file = "src/sched/teamcall.c",
+  old = "is_given = give(team, member, &wakes);\n  atomic_store",
+  new = "is_given = false;\n  atomic_store",
+  specs = "pool_calls_spec", filter = "in the order of the line",
+}
+add {
+  name = "pool-asks-no-lock",
+  says = "A caller in line does not ask that members report when left.",
+  file = "src/sched/teamcall.c",
+  old = "if (!mts_lock_request(&s->lock) &&",
+  new = "if (mts_lock_is_free(&s->lock) &&",
+  specs = "pool_calls_spec", filter = "until any member gets free",
+}
+add {
+  name = "pool-takes-kept-member",
+  says = "A worker enters a member that is kept for a call.",
+  file = "src/sched/serve.c",
+  old = "s->team && atomic_load(&mts_team_member_of(s)->is_kept)",
+  new = "s->team && s->depth > 100",
+  specs = "pool_calls_spec", filter = "of the next turn",
+}
+add {
+  name = "pool-deadlock-of-one",
+  says = "One member that waits in a circle makes a wait for a pool hopeless.",
+  file = "src/core/waitgraph.c",
+  old = "met->count == MOST_MET)\n    return false;",
+  new = "met->count == MOST_MET)\n    return true;",
+  specs = "pool_deadlock_spec", filter = "one member is going to be free",
+}
+add {
+  name = "pool-closes-unowned-early",
+  says = "A pool without owners is closed while members are busy.",
+  file = "src/sched/teamclose.c",
+  old = "for_members(pool, look_for_work, NULL) != MTS_OK;",
+  new = "false;",
+  specs = "pool_close_spec", filter = "the loss of the last owner",
 }
 
 return list

@@ -130,6 +130,42 @@ describe("a child process after requests #fork", function()
     end
   ]==]
 
+  it("has pools that can be called and closed, but not asked", function()
+    run(prelude .. [[
+      local setup = "return function(...) local f = ... " ..
+        "if f then return f() end return 'in' end"
+      local pool = mtstates.pool("pool", 2, setup)
+      pool:await()
+      local function check(count)
+        handoff.watchdog(20, "child")
+        refused(pool.send, pool)
+        refused(pool.await, pool)
+        assert(pool:call() == "in" and select(2, pool:tcall(0)) == "in")
+        pool:interrupt(false)
+        assert(#pool:stats().members == count)
+      end
+      local status = signals.fork()
+      if not status then
+        check(2)
+        pool:close()
+        assert(not pcall(pool.call, pool))
+        assert(not pcall(mtstates.state, "pool"))
+        os.exit(3)
+      end
+      assert(status == 3, status)
+      local inside = pool:call(function()
+        return require "signals".fork() or "child"
+      end)
+      if inside == "child" then
+        check(2)
+        os.exit(4)
+      end
+      assert(inside == 4 and pool:await() == "in")
+      pool:close()
+      print("parent")
+    ]], "parent\n")
+  end)
+
   it("has no workers, and says so", function()
     run(prelude .. [[
       assert(s:await(1) == 1)

@@ -23,16 +23,19 @@ offer("mtstates.state:", getmetatable(state).__index, "state:%s")
 offer("mtstates.future:", getmetatable(state:async()).__index, "future:%s")
 offer("mtstates.promise:", getmetatable(promise).__index, "promise:%s")
 offer("mtstates.statestats.", state:stats(), "%s")
+offer("mtstates.statestats.", mtstates.pool(1, "return print"):stats(), "%s")
 offer("mtstates.modulestats.", mtstates.stats(), "%s")
 offer("mtstates.errors.", mtstates.error, "| `%s` |")
 offer("mtstates.error:", getmetatable(e).__index, "e:%s")
 offered["mtstates.errors()"] = "mtstates.error("
 
--- The table of options, row by row; only mtstates.thread has a name there.
+-- The tables of options, row by row; only mtstates.thread has a name there,
+-- and only mtstates.pool a number.
+local classes = {name = "threadoptions", n = "pooloptions"}
 for line in io.lines("src/lua/options.c") do
   local name = line:match('{"([%w_]+)", LUA_T')
   if name then
-    local class = name == "name" and "threadoptions" or "options"
+    local class = classes[name] or "options"
     offered[("mtstates.%s.%s"):format(class, name)] = name
   end
 end

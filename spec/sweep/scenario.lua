@@ -1601,6 +1601,49 @@ promising("each", function()
   return (got[1] == text) ~= (got[2] == text), is_over
 end, gives(true, true))
 
+-- The pool is closed when it has done what it was sent.
+local function with_pool(use, ...)
+  local pool = mtstates.pool(...)
+  local function finish(ok, ...)
+    pool:close(10)
+    if not ok then
+      error((...), 0)
+    end
+    return ...
+  end
+  return finish(pcall(use, pool))
+end
+
+step("pool", function()
+  return with_pool(function(pool)
+    return #pool:stats().members, pool:name(), pool:interrupt(false)
+  end, "swept pool", {n = 2, libs = false, queue = 10}, ECHO)
+end, gives(2, "swept pool"))
+
+step("pool, setup fails", function()
+  return pcall(mtstates.pool, {n = 2, libs = false}, "local s, id = ... " ..
+    "if require 'mtstates'.id() > id + 2 then error(s, 0) end return print",
+    text, mtstates.newstate(false, ECHO):id())
+end, raises("mtstates.error.invoking_state: state(", text))
+
+step("pool called", function()
+  return with_pool(function(pool)
+    return pool:call(text), pool:tcall(10, 1)
+  end, {n = 2, libs = false}, ECHO)
+end, gives(text, true, 1))
+
+everywhere("pool asked", function()
+  return with_pool(function(pool)
+    local future = pool:async(text)
+    local sum = 0
+    pool:send(text)
+    for _, n in pool:map({1, 2, 3}) do
+      sum = sum + n
+    end
+    return future:await(), pool:await(text), sum
+  end, {n = 2, libs = false}, ECHO)
+end, gives(text, text, 6))
+
 everywhere("thread", function()
   local future, s = mtstates.thread({libs = false, name = "swept"},
     function(...) return ... end, text, 1)

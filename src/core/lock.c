@@ -242,6 +242,18 @@ static bool is_served_by(const mts_Lock *lock, uintptr_t holder)
          atomic_load(&((const mts_Thread *)holder)->served) == (void *)lock;
 }
 
+bool mts_lock_is_in_use(mts_Lock *lock)
+{
+  uintptr_t holder;
+  bool is_in_use;
+  mts_mutex_lock(&lock->mutex);
+  holder = mts_lock_pin(lock);
+  is_in_use = holder != 0 && holder != mts_lock_parker(lock) &&
+              !is_served_by(lock, holder);
+  mts_mutex_unlock(&lock->mutex);
+  return is_in_use;
+}
+
 static mts_LockClose close_lock(mts_Lock *lock, uintptr_t closer,
                                 bool has_to_be_served)
     MTS_REQUIRES(lock->mutex)

@@ -155,6 +155,12 @@ mts_LockClose mts_lock_close(mts_Lock *lock, uintptr_t closer);
 mts_LockClose mts_lock_close_deferred(mts_Lock *lock, uintptr_t closer);
 
 /*
+** Whether mts_lock_close would find a call in progress.
+** Locks: takes lock->mutex.
+*/
+bool mts_lock_is_in_use(mts_Lock *lock);
+
+/*
 ** Whether the lock is closing and the parker, as closer, holds it: until a
 ** thread takes it over, which is to close what the lock guards, and leave it.
 ** mts_lock_take_over: does that, if it is so.

@@ -69,6 +69,14 @@ typedef struct mts_Upcalls {
   bool (*find_blocker)(const mts_State *s, const void *request,
                        const void *word, struct mts_Blocker *blocker);
 
+  /*
+  ** The same for a member of a pool: what has to go on before that begins the
+  ** request to the pool, or, without one, gets free for a call.
+  ** Returns: false if the pool has not so many members.
+  */
+  bool (*find_member)(const mts_State *pool, const void *request, size_t index,
+                      struct mts_Blocker *blocker);
+
   /* An error of s that nobody sees. */
   void (*report)(mts_State *s, const char *text, size_t length);
 

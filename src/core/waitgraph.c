@@ -32,6 +32,11 @@
 ** of them was undone since; so the way is followed twice, and counts if both
 ** times no wait on it has had an outcome.
 **
+** What waits for a pool waits for any of its members.  So there the way
+** divides, and it is a deadlock if all that it leads to waits: then nothing of
+** it can go on.  What is met more than once is followed once; if too much is
+** met it counts as something that goes on.
+**
 ** Requests and states that are met on the way are kept by those who wait for
 ** them, but a task that goes on gives them back.  Before they are freed the
 ** thread that does so looks whether somebody searches, and waits for the end
@@ -76,18 +81,19 @@ static void remove_edge(const mts_WaitEdge *edge) MTS_REQUIRES(graph_mutex)
 
 static bool is_blocker(const mts_Blocker *blocker)
 {
-  return blocker->thread != 0 || blocker->request;
+  return blocker->thread != 0 || blocker->request || blocker->is_pool;
 }
 
 static bool is_same(const mts_Blocker *a, const mts_Blocker *b)
 {
-  return a->thread == b->thread && a->request == b->request;
+  return a->thread == b->thread && a->request == b->request &&
+         a->is_pool == b->is_pool && (!a->is_pool || a->state == b->state);
 }
 
 /* What has to go on before the waiting thread does. */
 static mts_Blocker blocker_of_thread(const mts_WaitEdge *edge)
 {
-  mts_Blocker blocker = {0, NULL, NULL};
+  mts_Blocker blocker = {0, NULL, NULL, false};
   if (edge->outcome && atomic_load(edge->outcome) != MTS_WAIT_OPEN)
     return blocker;
   if (edge->request) {
@@ -107,7 +113,7 @@ static mts_Blocker blocker_of_thread(const mts_WaitEdge *edge)
 /* What has to go on before that does. */
 static mts_Blocker follow(const mts_Blocker *at) MTS_REQUIRES(graph_mutex)
 {
-  mts_Blocker next = {0, NULL, NULL};
+  mts_Blocker next = {0, NULL, NULL, false};
   if (at->thread != 0) {
     const mts_WaitEdge *edge = find_edge(at->thread);
     if (edge)
@@ -116,6 +122,60 @@ static mts_Blocker follow(const mts_Blocker *at) MTS_REQUIRES(graph_mutex)
   else
     (void)mts_upcalls.find_blocker(at->state, at->request, NULL, &next);
   return next;
+}
+
+/* What was met, from a pool on. */
+#define MOST_MET 200
+typedef struct Met {
+  mts_Blocker blockers[MOST_MET];
+  size_t count;
+} Met;
+
+/* Adds what was not met before.  Returns: false if that goes on. */
+static bool meet(Met *met, const mts_Blocker *blocker)
+{
+  size_t i = 0;
+  if (!is_blocker(blocker) || met->count == MOST_MET)
+    return false;
+  while (i < met->count && !is_same(&met->blockers[i], blocker))
+    i++;
+  if (i == met->count)
+    met->blockers[met->count++] = *blocker;
+  return true;
+}
+
+/* Adds what each member of a pool waits for. */
+static bool meet_members(Met *met, const mts_Blocker *pool)
+{
+  mts_Blocker next;
+  size_t i;
+  for (i = 0; next = (mts_Blocker){0, NULL, NULL, false},
+      mts_upcalls.find_member(pool->state, pool->request, i, &next);
+       i++)
+    if (!meet(met, &next))
+      return false;
+  return i > 0;
+}
+
+/*
+** Whether all that the way from a pool on leads to waits: it goes on if one of
+** the members does, so each of them is followed.
+*/
+static bool is_stuck(const mts_Blocker *pool) MTS_REQUIRES(graph_mutex)
+{
+  Met met = {.count = 0};
+  size_t i;
+  bool waits = meet(&met, pool);
+  for (i = 0; waits && i < met.count; i++) {
+    const mts_Blocker at = met.blockers[i];
+    if (at.is_pool)
+      waits = meet_members(&met, &at);
+    else {
+      const mts_Blocker next = follow(&at);
+      waits = !is_same(&next, &at) && meet(&met, &next);
+    }
+  }
+  return waits;
 }
 
 /*
@@ -127,7 +187,9 @@ static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
   mts_Blocker at = follow(first), mark = at;
   size_t steps = 0, limit = 2;
   while (is_blocker(&at) && !is_same(&at, first)) {
-    const mts_Blocker next = follow(&at);
+    const mts_Blocker next = at.is_pool ? at : follow(&at);
+    if (at.is_pool)
+      return is_stuck(&at);
     if (is_same(&next, &at) || is_same(&next, &mark))
       return false; /* as a lock that was just handed to who waits for it */
     at = next;
@@ -153,7 +215,7 @@ static bool is_cycle(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
 
 bool mts_waitgraph_add(mts_WaitEdge *edge)
 {
-  const mts_Blocker self = {edge->thread, NULL, NULL};
+  const mts_Blocker self = {edge->thread, NULL, NULL, false};
   mts_WaitEdge **bucket;
   bool is_sound;
   mts_mutex_lock(&graph_mutex);
@@ -178,7 +240,7 @@ void mts_waitgraph_remove(const mts_WaitEdge *edge)
 bool mts_waitgraph_ends_task(const mts_State *s, const void *request,
                              atomic_int *outcome)
 {
-  const mts_Blocker self = {0, request, s};
+  const mts_Blocker self = {0, request, s, false};
   int open = MTS_WAIT_OPEN;
   bool is_ended;
   mts_mutex_lock(&graph_mutex);

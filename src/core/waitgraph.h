@@ -26,6 +26,8 @@ typedef struct mts_Blocker {
   uintptr_t thread;
   const void *request;
   const mts_State *state; /* to which the request is */
+  bool is_pool; /* any member of the state, a pool, that could begin the
+                ** request, or, without one, a call */
 } mts_Blocker;
 
 /* A thread that waits without timeout; lives on the stack of that thread. */

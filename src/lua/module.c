@@ -21,6 +21,7 @@
 #include "lua/map.h"
 #include "lua/modulework.h"
 #include "lua/numbers.h"
+#include "lua/poolobject.h"
 #include "lua/promiseobject.h"
 #include "lua/statehandle.h"
 #include "lua/stateobject.h"
@@ -86,6 +87,7 @@ static const luaL_Reg module_functions[] = {
     {"promise", mts_promiseobject_promise},
     {"each", mts_each_each},
     {"thread", mts_creation_thread},
+    {"pool", mts_poolobject_pool},
     {"fork", mts_forkwork_fork},
     {"here", mts_here_here},
     {"trace", mts_modulework_trace},

@@ -82,12 +82,31 @@ static bool read_own_thread(lua_State *L, mts_Setup *setup)
   return true;
 }
 
+static bool read_members(lua_State *L, mts_Setup *setup)
+{
+  const lua_Number count = lua_tonumber(L, -1);
+  if (!(count >= 1 && count <= MTS_OPTIONS_MOST_MEMBERS) ||
+      count != (lua_Number)(size_t)count)
+    return false;
+  setup->members = (size_t)count;
+  return true;
+}
+
 static bool read_state_name(lua_State *L, mts_Setup *setup)
 {
   (void)L;
   (void)setup; /* see keep_name */
   return true;
 }
+
+/* Those of pools. */
+static const Option pool_options[] = {
+    {"n", LUA_TNUMBER, "positive integer", read_members},
+    {"libs", LUA_TBOOLEAN, "boolean", read_libs},
+    {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
+    {"queue", LUA_TNUMBER, "positive number", read_queue},
+    {"tasks", LUA_TNUMBER, "positive number", read_tasks},
+    {NULL, LUA_TNONE, NULL, NULL}};
 
 /* Those of newstate and singleton begin at the second one. */
 static const Option thread_options[] = {
@@ -146,6 +165,7 @@ static void set_defaults(mts_Setup *setup)
   setup->is_service = setup->has_own_thread = false;
   setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   setup->task_limit = MTS_STATE_NO_LIMIT;
+  setup->members = 0;
   setup->name = NULL;
   setup->name_length = 0;
 }
@@ -327,6 +347,31 @@ int mts_options_read(lua_State *L, int first, mts_Setup *setup)
     read_service(L, index, setup);
   else
     read_classic(L, index, setup);
+  read_paths(L, setup);
+  return index;
+}
+
+int mts_options_read_pool(lua_State *L, int first, mts_Setup *setup)
+{
+  const bool has_options = lua_istable(L, first);
+  const bool has_count = lua_type(L, first) == LUA_TNUMBER;
+  const bool is_given = has_options || has_count ||
+                        (lua_isnil(L, first) && lua_gettop(L) > first);
+  const int index = is_given ? first + 1 : first;
+  set_defaults(setup);
+  setup->is_service = true;
+  if (has_options)
+    read_table(L, first, pool_options, setup);
+  if (has_count) {
+    lua_pushvalue(L, first);
+    if (!read_members(L, setup))
+      luaL_argerror(L, first,
+                    lua_pushfstring(L, "positive integer expected, got %s",
+                                    mts_numbers_push_got(L, -1)));
+    lua_pop(L, 1);
+  }
+  check_code(L, index);
+  read_service(L, index, setup);
   read_paths(L, setup);
   return index;
 }

@@ -9,6 +9,9 @@
 
 MTS_BEGIN_HIDDEN
 
+/* Members of a pool. */
+#define MTS_OPTIONS_MOST_MEMBERS 10000
+
 /*
 ** Reads the arguments from the index first, where libs or options can stand,
 ** to the top into *setup (all but open_module).  What it pushes has to stay as
@@ -18,6 +21,12 @@ MTS_BEGIN_HIDDEN
 ** Errors: argument errors.
 */
 int mts_options_read(lua_State *L, int first, mts_Setup *setup);
+
+/*
+** The same for the members of a pool, which can stand as a number in the place
+** of the options.
+*/
+int mts_options_read_pool(lua_State *L, int first, mts_Setup *setup);
 
 /*
 ** The same for a service whose callback is a copy of the function at index, an

@@ -18,6 +18,7 @@
 #include "lua/stateobject.h"
 #include "lua/staterequest.h"
 #include "sched/host.h"
+#include "sched/teamcall.h"
 #include "value/decode.h"
 
 /*
@@ -44,6 +45,8 @@ call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
     status = mts_call(s, args, timeout, &results, &failure);
   else if (s->is_host)
     status = mts_host_call(s, L, message, timeout, &results, &failure);
+  else if (mts_state_is_pool(s))
+    status = mts_teamcall_call(s, L, message, timeout, &results, &failure);
   else
     status = mts_call_deep(s, L, message, timeout, &results, &failure);
   if (message)
@@ -99,7 +102,7 @@ static int call_examined(lua_State *L, mts_StateObject *object,
   return call_state(L, object, NULL, &message, timeout, deferral);
 }
 
-/* Whether one thread only runs code of s. */
+/* Whether one thread only runs code of s; or none, as it is a pool. */
 static inline bool has_own_thread(const mts_State *s)
 {
   return atomic_load_explicit(&s->own_thread, memory_order_relaxed) != 0;
@@ -111,6 +114,8 @@ static inline bool has_own_thread(const mts_State *s)
 */
 static bool runs_elsewhere(const mts_State *s)
 {
+  if (mts_state_is_pool(s))
+    return mts_teamcall_runs_elsewhere(s);
   return atomic_load(&s->own_thread) != mts_thread_id() ||
          (s->is_host && !mts_host_can_nest(s));
 }
@@ -129,7 +134,7 @@ int mts_statecall_call(lua_State *L)
       lua_pop(L, 1); /* the metatable */
       return mts_staterequest_call(L, 2, MTS_FOREVER);
     }
-    args.need = MTS_NEED_EXAMINATION; /* for a host they are a message */
+    args.need = MTS_NEED_EXAMINATION; /* for these they are a message */
   }
   if (args.need == MTS_NEED_EXAMINATION)
     results = call_examined(L, object, &args, MTS_FOREVER, &deferral);
@@ -159,7 +164,7 @@ int mts_statecall_tcall(lua_State *L)
     return results < 0 ? 1 : results + 1;
   }
   lua_pushboolean(L, true);
-  if (args.need == MTS_NEED_EXAMINATION || object->state->is_host)
+  if (args.need == MTS_NEED_EXAMINATION || has_own_thread(object->state))
     results = call_examined(L, object, &args, timeout, &deferral);
   else
     results = call_state(L, object, &args, NULL, timeout, &deferral);

@@ -25,6 +25,7 @@
 #include "lua/waiting.h"
 #include "sched/closing.h"
 #include "sched/host.h"
+#include "sched/team.h"
 
 /* ======================================================================= */
 /* Objects                                                                 */
@@ -161,7 +162,8 @@ static int state_interrupt(lua_State *L)
       luaL_typeerror(L, 2, "boolean");
     level = lua_toboolean(L, 2) ? MTS_INTERRUPT_ALWAYS : MTS_INTERRUPT_NONE;
   }
-  status = mts_interrupt_request(s, level);
+  status = mts_state_is_pool(s) ? mts_team_interrupt(s, level)
+                                : mts_interrupt_request(s, level);
   return status == MTS_OK ? 0 : mts_error_raise_about(L, status, s);
 }
 

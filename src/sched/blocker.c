@@ -8,6 +8,7 @@
 **   that is, for the begin of a request to another state; or for something
 **   that need not be followed: a promise, a point in time.
 ** - A request that runs: the thread that holds the state.
+** - One to a pool that has not begun, and a call of a pool: any member.
 ** - One that has not begun: the thread that holds the state; or, if there is
 **   none, a suspended task that keeps others from beginning there.
 **
@@ -17,6 +18,7 @@
 
 #include "sched/queue.h"
 #include "sched/task.h"
+#include "sched/team.h"
 
 static void set_request(mts_Blocker *blocker, const mts_Request *request)
 {
@@ -101,15 +103,46 @@ static void block_task(const mts_Queue *queue, const mts_Task *task,
   }
 }
 
-bool mts_blocker_find(const mts_State *s, const void *waited, const void *word,
-                      mts_Blocker *blocker)
+/* Any member of the pool can begin that. */
+static void block_pool(const mts_State *pool, const mts_Request *request,
+                       mts_Blocker *blocker)
 {
-  mts_Queue *queue = atomic_load(&s->queue);
+  if (!mts_lockword_is_ending(atomic_load(&pool->lock.word))) {
+    blocker->is_pool = true;
+    blocker->state = pool;
+    blocker->request = request;
+  }
+}
+
+bool mts_blocker_find_member(const mts_State *pool, const void *request,
+                             size_t index, mts_Blocker *blocker)
+{
+  mts_State *s = mts_team_find_member(pool, index);
+  mts_Queue *queue = s ? atomic_load(&s->queue) : NULL;
+  if (!s)
+    return false;
+  mts_mutex_lock(&queue->mutex);
+  block_begin(queue, request, blocker);
+  mts_mutex_unlock(&queue->mutex);
+  return true;
+}
+
+bool mts_blocker_find(const mts_State *asked, const void *waited,
+                      const void *word, mts_Blocker *blocker)
+{
   const mts_Request *request = waited;
+  const mts_State *s = request ? request->future.state : asked;
+  mts_Queue *queue = atomic_load(&s->queue);
   const mts_Future *source;
   bool is_found = true;
   if (!queue)
     return false;
+  if (mts_state_is_pool(s)) {
+    if (!request || request->is_send ||
+        !mts_future_is_answered(&request->future))
+      block_pool(s, request, blocker);
+    return true;
+  }
   mts_mutex_lock(&queue->mutex);
   if (!request) {
     is_found = word == &s->lock.word && queue->tasks.limit == 1;

@@ -6,6 +6,8 @@
 
 #include "base/compiler.h"
 
+#include <stddef.h>
+
 #include "core/waitgraph.h"
 
 MTS_BEGIN_HIDDEN
@@ -13,6 +15,10 @@ MTS_BEGIN_HIDDEN
 /* See mts_Upcalls.find_blocker. */
 bool mts_blocker_find(const mts_State *s, const void *request,
                       const void *word, mts_Blocker *blocker);
+
+/* See mts_Upcalls.find_member. */
+bool mts_blocker_find_member(const mts_State *pool, const void *request,
+                             size_t index, mts_Blocker *blocker);
 
 MTS_END_HIDDEN
 

@@ -18,6 +18,7 @@
 #include "core/thread.h"
 #include "sched/queue.h"
 #include "sched/queuelist.h"
+#include "sched/teamclose.h"
 #include "sched/worker.h"
 
 /* Seconds that code has to end before it is interrupted, and afterwards. */
@@ -56,15 +57,22 @@ static bool is_running(const mts_State *s)
 ** If the thread that holds s, in a turn, runs nothing any more, or not yet, it
 ** is about to close s, which is waited for: nobody can know of such turns.
 */
+mts_Status mts_closing_await_stop(mts_State *s, const mts_Patience *patience)
+{
+  return is_running(s) ? MTS_OK : await_end(s, patience);
+}
+
 mts_Status mts_closing_close(mts_State *s, const mts_Patience *patience)
 {
+  if (mts_state_is_pool(s))
+    return mts_teamclose_close(s, patience);
   switch (mts_registry_close(s)) {
   case MTS_LOCK_IN_USE:
     return MTS_BUSY;
   case MTS_LOCK_TAKEN:
     return has_closer(s) ? await_end(s, patience) : MTS_OK;
   case MTS_LOCK_DEFERRED:
-    return is_running(s) ? MTS_OK : await_end(s, patience);
+    return mts_closing_await_stop(s, patience);
   default:
     return MTS_OK;
   }
@@ -131,8 +139,8 @@ static void stop_refusing(mts_Queue *queue)
 }
 
 /* Waits until all that was sent before is done; nothing more is taken then. */
-static mts_Status await_all_done(mts_Queue *queue,
-                                 const mts_Patience *patience)
+mts_Status mts_closing_await_done(mts_Queue *queue,
+                                  const mts_Patience *patience)
 {
   mts_Status status;
   do {
@@ -146,12 +154,14 @@ mts_Status mts_closing_finish(mts_State *s, const mts_Patience *patience,
 {
   mts_Queue *queue;
   mts_Status status = MTS_OK;
+  if (mts_state_is_pool(s))
+    return mts_teamclose_finish(s, patience, is_done);
   *is_done = true;
   if (mts_lock_is_held(&s->lock, mts_thread_id()))
     return MTS_BUSY;
   queue = refuse_requests(s);
   if (queue)
-    status = await_all_done(queue, patience);
+    status = mts_closing_await_done(queue, patience);
   if (status == MTS_OK)
     status = close_when_left(s, patience);
   if (status == MTS_BUSY) {
@@ -211,6 +221,18 @@ static void release_services(Services *services)
   free(services->states);
 }
 
+/* The same for a pool; a member is closed with its pool. */
+static mts_Status close_team(mts_State *s, const mts_Patience *patience)
+{
+  mts_Status status = MTS_OK;
+  bool is_done;
+  if (mts_state_is_pool(s))
+    status = mts_teamclose_finish(s, patience, &is_done);
+  if (status == MTS_BUSY)
+    mts_closing_stop(s);
+  return status == MTS_BUSY ? MTS_OK : status;
+}
+
 /*
 ** Closes a service: when what was sent is done, or patience is over.  Its last
 ** function, which can take any time, is run by a thread of the module; that is
@@ -221,11 +243,14 @@ static mts_Status close_service(mts_State *s, const mts_Patience *patience,
                                 double end)
 {
   mts_Patience closing = *patience;
-  mts_Queue *queue = refuse_requests(s);
+  mts_Queue *queue;
   mts_Status status = MTS_OK;
+  if (s->team)
+    return close_team(s, patience);
+  queue = refuse_requests(s);
   closing.deadline = end;
   if (queue)
-    status = await_all_done(queue, patience);
+    status = mts_closing_await_done(queue, patience);
   if (status == MTS_OK && queue && mts_worker_start_all() == MTS_OK &&
       mts_worker_takes_requests())
     mts_queue_shut(queue);

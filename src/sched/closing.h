@@ -30,6 +30,18 @@ mts_Status mts_closing_finish(mts_State *s, const mts_Patience *patience,
                               bool *is_done);
 
 /*
+** Parts of these, also for the members of a pool.
+** mts_closing_await_stop: s, which is closed or closing, has ended, unless it
+** runs something.
+** mts_closing_await_done: all that was sent before is done; nothing more is
+** taken then.
+*/
+struct mts_Queue;
+mts_Status mts_closing_await_stop(mts_State *s, const mts_Patience *patience);
+mts_Status mts_closing_await_done(struct mts_Queue *queue,
+                                  const mts_Patience *patience);
+
+/*
 ** Closes s, also if a call is in progress: when that is left.  What waits for
 ** requests fails.
 ** Locks: no mutex may be held.

@@ -29,8 +29,9 @@ typedef struct mts_Future {
   atomic_bool is_read;     /* somebody has got the answer */
   bool has_value;
   mts_Status status;
-  mts_State *state;   /* that was asked; NULL: it is that of a promise */
-  mts_Message values; /* until the request has been run, the arguments */
+  /* That was asked; from its begin on the member of a pool that runs it. */
+  mts_State *_Atomic state; /* NULL: it is that of a promise */
+  mts_Message values;       /* until the request has been run, the arguments */
 } mts_Future;
 
 /* Thread safe. */

@@ -88,6 +88,12 @@ static bool send(mts_State *to, const char *kind, const mts_State *s,
   return false;
 }
 
+/* Whether s is the logger, or a member of that: it does not log failures. */
+static bool is_logger(const mts_State *to, const mts_State *s)
+{
+  return to == s || (s && s->team && s->team == to->team);
+}
+
 static void log_line(const char *kind, const mts_State *s, const char *text,
                      size_t length)
 {
@@ -95,7 +101,7 @@ static void log_line(const char *kind, const mts_State *s, const char *text,
   if (atomic_load(&is_stopped))
     return;
   to = mts_worker_is_forked() ? NULL : get_logger();
-  if (!to || to == s || !send(to, kind, s, text, length))
+  if (!to || is_logger(to, s) || !send(to, kind, s, text, length))
     write_line(kind, strlen(kind), text, length);
   if (to)
     mts_state_release(to);

@@ -31,6 +31,7 @@
 #include "sched/queuelist.h"
 #include "sched/room.h"
 #include "sched/task.h"
+#include "sched/team.h"
 #include "sched/worker.h"
 
 /* As many tasks, or requests, go on one after the other. */
@@ -124,6 +125,7 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   *is_runnable = mts_queue_make_runnable(queue);
   request->is_first = find_beginnable(queue) == request &&
                       !mts_task_has_ready(queue) &&
+                      (!queue->team || queue->has_idle) &&
                       !atomic_load(&queue->tasks.is_running);
   return MTS_OK;
 }
@@ -164,6 +166,12 @@ static mts_Status put(mts_Queue *queue, mts_Request *request,
   return status;
 }
 
+/* Whether s is the sender itself, or its pool, or a member of the same one. */
+static bool is_own_sender(const mts_State *sender, const mts_State *s)
+{
+  return sender == s || (sender && sender->team && sender->team == s->team);
+}
+
 mts_Status mts_request_put(mts_Request *request, const mts_State *sender,
                            const mts_Patience *patience)
 {
@@ -172,7 +180,7 @@ mts_Status mts_request_put(mts_Request *request, const mts_State *sender,
   mts_Queue *queue = status == MTS_OK ? mts_queue_of(s) : NULL;
   if (!queue)
     return status == MTS_OK ? MTS_NO_MEMORY : status;
-  request->is_counted = sender != s && !request->is_call;
+  request->is_counted = !is_own_sender(sender, s) && !request->is_call;
   return put(queue, request, patience);
 }
 
@@ -198,6 +206,18 @@ static void note_taken(mts_Tasks *tasks, bool is_task)
   tasks->was_task_taken = is_task;
 }
 
+/* Takes the request out; it begins as one of the queue `own`. */
+static void remove_to_begin(mts_Queue *queue, mts_Request *request,
+                            mts_Queue *own, mts_Wakes *wakes)
+    MTS_REQUIRES(queue->mutex)
+{
+  mts_queue_remove(queue, request);
+  mts_queue_begin_request(own);
+  mts_room_grant(queue);
+  if (queue->counted <= queue->limit / 2)
+    mts_room_tell(queue, wakes);
+}
+
 mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task)
 {
   mts_Wakes wakes = MTS_NO_WAKES;
@@ -216,19 +236,38 @@ mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task)
     }
     note_taken(&queue->tasks, *task != NULL);
   }
-  if (request) {
-    mts_queue_remove(queue, request);
-    mts_queue_begin_request(queue);
-    mts_room_grant(queue);
-    if (queue->counted <= queue->limit / 2)
-      mts_room_tell(queue, &wakes);
-  }
+  if (request)
+    remove_to_begin(queue, request, queue, &wakes);
   mts_queue_note_more(queue, queue->first || queue->tasks.first_ready);
   has_granted = queue->first_sender != queue->first_waiting;
   mts_mutex_unlock(&queue->mutex);
   mts_wakes_wake(&wakes);
   if (has_granted)
     mts_monitor_note_senders();
+  return request;
+}
+
+mts_Request *mts_queue_take_shared(mts_Queue *queue)
+{
+  mts_Queue *shared = queue->shared;
+  mts_Wakes wakes = MTS_NO_WAKES;
+  mts_Request *request;
+  bool has_granted, is_runnable;
+  mts_mutex_lock(&shared->mutex);
+  request = shared->first; /* NULL if it is closed */
+  if (request) {
+    remove_to_begin(shared, request, queue, &wakes);
+    mts_request_bind(request, queue->state);
+  }
+  mts_queue_note_more(shared, shared->first != NULL);
+  is_runnable = shared->first && shared->has_idle;
+  has_granted = shared->first_sender != shared->first_waiting;
+  mts_mutex_unlock(&shared->mutex);
+  mts_wakes_wake(&wakes);
+  if (has_granted)
+    mts_monitor_note_senders();
+  if (is_runnable)
+    mts_team_wake(shared->team);
   return request;
 }
 
@@ -263,7 +302,8 @@ static bool has_something_to_run(const mts_Queue *queue)
 {
   return !atomic_load(&queue->is_closed) &&
          (mts_task_has_ready(queue) || find_beginnable(queue) ||
-          (mts_queue_notices(queue) > 0 && mts_queue_may_begin(queue)));
+          ((mts_queue_notices(queue) > 0 || mts_queue_has_shared(queue)) &&
+           mts_queue_may_begin(queue)));
 }
 
 void mts_queue_schedule_ready(mts_Queue *queue)
@@ -276,16 +316,22 @@ void mts_queue_schedule_ready(mts_Queue *queue)
     mts_worker_schedule(queue);
 }
 
+bool mts_queue_schedule_again(mts_Queue *queue)
+{
+  bool is_runnable;
+  mts_mutex_lock(&queue->mutex);
+  is_runnable =
+      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+  mts_mutex_unlock(&queue->mutex);
+  return is_runnable;
+}
+
 bool mts_queue_schedule(mts_Queue *queue)
 {
-  bool is_closed, is_runnable;
-  mts_mutex_lock(&queue->mutex);
-  is_closed = atomic_load(&queue->is_closed);
-  is_runnable = !is_closed && mts_queue_make_runnable(queue);
-  mts_mutex_unlock(&queue->mutex);
+  const bool is_runnable = mts_queue_schedule_again(queue);
   if (is_runnable)
     mts_worker_schedule(queue);
-  return !is_closed;
+  return is_runnable;
 }
 
 bool mts_queue_withdraw(mts_Request *request)

@@ -83,6 +83,11 @@ typedef struct mts_Queue {
   bool is_parked;   /* the state was not left when the last turn ended */
   struct mts_Queue *next_known, *previous_known; /* see queuelist.c */
 
+  /* See team.c. */
+  struct mts_Team *team;    /* of a pool, whose queue this is; or NULL */
+  struct mts_Queue *shared; /* of the pool, for a member of it; or NULL */
+  bool has_idle;            /* of a pool: it has idle members */
+
   /* Notifications; see notices.c. */
   atomic_size_t notices;  /* see mts_queue_notices */
   atomic_bool is_noticed; /* it is in the list of the watcher */
@@ -188,13 +193,15 @@ static inline bool mts_queue_has_room(const mts_Queue *queue)
 }
 
 /*
-** Makes an idle queue count as scheduled.
+** Makes an idle queue count as scheduled; that of a pool never does.
 ** Returns: whether the caller has to schedule it.
 */
 static inline bool mts_queue_make_runnable(mts_Queue *queue)
     MTS_REQUIRES(queue->mutex)
 {
   const bool was_idle = queue->status == MTS_QUEUE_IDLE;
+  if (queue->team)
+    return queue->has_idle;
   if (was_idle)
     queue->status = MTS_QUEUE_SCHEDULED;
   return was_idle;
@@ -242,6 +249,14 @@ void mts_queue_tell_closers(mts_Queue *queue);
 mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task);
 
 /*
+** Takes the next request of the pool that the state of the queue, which the
+** calling thread holds, is a member of; it is one of that state from then on.
+** Locks: takes that of the pool's queue, and those of mts_team_wake.
+** Returns: NULL if there is none.
+*/
+mts_Request *mts_queue_take_shared(mts_Queue *queue);
+
+/*
 ** Whether there is perhaps something to take, without the mutex: what others
 ** add meanwhile is seen at the end of the turn.
 */
@@ -249,6 +264,12 @@ static inline bool mts_queue_has_more(const mts_Queue *queue)
 {
   return atomic_load_explicit(&queue->has_more, memory_order_relaxed) ||
          mts_queue_notices(queue) > 0;
+}
+
+/* The same for the queue of the pool, if there is one. */
+static inline bool mts_queue_has_shared(const mts_Queue *queue)
+{
+  return queue->shared && mts_queue_has_more(queue->shared);
 }
 
 /*
@@ -339,10 +360,12 @@ bool mts_queue_withdraw(mts_Request *request);
 
 /*
 ** Has the queue served if it is idle, though there is no request.
-** Locks: takes queue->mutex, and those of mts_worker_schedule.
-** Returns: false if it is closed.
+** mts_queue_schedule_again: for its worker, which then knows it again.
+** Locks: takes queue->mutex, and those of mts_worker_schedule, or not.
+** Returns: whether it was idle, and is not closed.
 */
 bool mts_queue_schedule(mts_Queue *queue);
+bool mts_queue_schedule_again(mts_Queue *queue);
 
 /*
 ** The same if there is something to run: to be called when a turn has left the

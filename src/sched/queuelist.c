@@ -67,7 +67,8 @@ static bool has_to_close(mts_Queue *queue) MTS_REQUIRES(list_mutex)
   const uintptr_t word = atomic_load(&queue->state->lock.word);
   bool is_unowned, is_closing;
   mts_mutex_lock(&queue->mutex);
-  is_unowned = queue->closes_when_idle && !queue->first;
+  is_unowned =
+      queue->closes_when_idle && !queue->first && !queue->team; /* see those */
   is_closing = !mts_queue_is_under_way(queue) &&
                (is_unowned || (word & MTS_WORD_CLOSING));
   mts_mutex_unlock(&queue->mutex);

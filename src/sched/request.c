@@ -20,7 +20,7 @@ static void fill_request(mts_Request *request, mts_State *s, bool is_small)
 {
   atomic_init(&request->future.is_answered, false);
   atomic_init(&request->future.is_read, false);
-  request->future.state = s;
+  atomic_init(&request->future.state, s);
   request->future.status = MTS_OK;
   request->is_queued = request->is_log = request->is_call = false;
   request->is_fork = request->is_deferred = false;
@@ -40,6 +40,7 @@ static void fill_asked(mts_Request *request, mts_State *s, bool is_small)
   if (s)
     mts_state_retain(s);
   atomic_init(&request->asked.source, NULL);
+  request->asked.pool = NULL;
   mts_mutex_init(&request->asked.mutex);
   request->asked.waits = (mts_WaitList){NULL, NULL};
   mts_buffer_start(&request->future.values.bytes, request->space,
@@ -75,6 +76,19 @@ mts_Request *mts_request_new_answer(mts_State *s)
   return request;
 }
 
+/*
+** Others that look at the request meanwhile still find the pool, so that is
+** kept as long as the request is.  A send has no references, and nobody looks.
+*/
+void mts_request_bind(mts_Request *request, mts_State *s)
+{
+  if (!request->is_send) {
+    mts_state_retain(s);
+    request->asked.pool = request->future.state;
+  }
+  atomic_store_explicit(&request->future.state, s, memory_order_release);
+}
+
 /* Frees what the request holds, which can be other requests. */
 static void free_content(mts_Request *request)
 {
@@ -86,6 +100,8 @@ static void free_content(mts_Request *request)
     mts_mutex_destroy(&request->asked.mutex);
     if (future->state)
       mts_state_release(future->state);
+    if (request->asked.pool)
+      mts_state_release(request->asked.pool);
     if (atomic_load(&request->asked.source))
       mts_future_release(atomic_load(&request->asked.source));
   }

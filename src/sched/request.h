@@ -19,6 +19,9 @@ typedef struct mts_Asked {
   /* The answer is that of this future; see deferral.c; NULL: its own. */
   mts_Future *_Atomic source;
 
+  /* Of a request to a pool that has begun: that one, with a reference. */
+  mts_State *pool;
+
   /* Of a promise; see promise.c. */
   atomic_size_t promises; /* who can answer */
   atomic_bool is_claimed; /* somebody answers, or has answered */
@@ -93,6 +96,13 @@ mts_Request *mts_request_new_answer(mts_State *s);
 */
 mts_Status mts_request_put(mts_Request *request, const mts_State *sender,
                            const mts_Patience *patience);
+
+/*
+** The request to a pool begins: s, one of the members, runs it.  To be called
+** when it is not in the queue any more: who sees s can rely on that.
+** Locks: called with that of the pool's queue.
+*/
+void mts_request_bind(mts_Request *request, mts_State *s);
 
 /*
 ** Frees a request to which nobody has a reference, or which was not put into a

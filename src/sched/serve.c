@@ -31,6 +31,9 @@
 #include "sched/monitor.h"
 #include "sched/notices.h"
 #include "sched/taskrun.h"
+#include "sched/team.h"
+#include "sched/teamcall.h"
+#include "sched/teamclose.h"
 #include "sched/timer.h"
 #include "sched/worker.h"
 
@@ -39,15 +42,16 @@
 /* ======================================================================= */
 
 /*
-** Runs the callback for a notice, if there is one.
+** Runs the callback for a notice, if there is one there: in the queue itself,
+** or in that of its pool.
 ** Returns: whether there was.
 */
-static bool run_notice(mts_Queue *queue)
+static bool run_notice(mts_Queue *queue, mts_Queue *there)
 {
-  if (mts_queue_notices(queue) == 0 || !mts_queue_may_begin_now(queue))
+  if (mts_queue_notices(there) == 0 || !mts_queue_may_begin_now(queue))
     return false;
   mts_queue_begin_request(queue);
-  if (!mts_notices_take(queue)) {
+  if (!mts_notices_take(there)) {
     mts_queue_end_request(queue, false);
     return false;
   }
@@ -93,6 +97,12 @@ static bool is_over(TurnClock *clock, int count)
   return used >= MTS_TURN_SECONDS;
 }
 
+/* Whether there is perhaps something to run, of the pool of s, too. */
+static bool has_more(const mts_Queue *queue)
+{
+  return mts_queue_has_more(queue) || mts_queue_has_shared(queue);
+}
+
 /*
 ** Runs the next request or ready task, and before it a notice, so that neither
 ** waits for long for the other.
@@ -100,18 +110,33 @@ static bool is_over(TurnClock *clock, int count)
 */
 static int run_next(mts_State *s, mts_Queue *queue, TurnClock *clock)
 {
-  const bool has_noticed = run_notice(queue);
+  const bool has_noticed = run_notice(queue, queue);
   mts_Task *task = NULL;
   mts_Request *request = NULL;
   if (!has_noticed || may_go_on(s))
     request = mts_queue_take(queue, &task);
-  if (mts_queue_has_more(queue))
+  if (has_more(queue))
     start_clock(clock);
   if (request)
     mts_taskrun_begin(queue, request);
   else if (task)
     mts_taskrun_go_on(task);
   return has_noticed + (request != NULL || task != NULL);
+}
+
+/* The same for a request, or notice, of the pool of the member s. */
+static int run_shared(mts_State *s, mts_Queue *queue)
+{
+  mts_Request *request;
+  if (!mts_queue_has_shared(queue) || !may_go_on(s) ||
+      !mts_queue_may_begin_now(queue))
+    return 0;
+  if (run_notice(queue, queue->shared))
+    return 1;
+  request = mts_queue_take_shared(queue);
+  if (request)
+    mts_taskrun_begin(queue, request);
+  return request != NULL;
 }
 
 /* How much a turn runs at most. */
@@ -133,8 +158,9 @@ static int run_requests(mts_State *s, mts_Queue *queue, atomic_uint *steps,
     if (mts_timer_next() != MTS_FOREVER)
       mts_monitor_note_timers();
     added = run_next(s, queue, &clock);
+    added += run_shared(s, queue);
     count += added;
-  } while (added > 0 && mts_queue_has_more(queue) && count < limit.most &&
+  } while (added > 0 && has_more(queue) && count < limit.most &&
            !is_over(&clock, count) && may_go_on(s));
   return count;
 }
@@ -142,6 +168,12 @@ static int run_requests(mts_State *s, mts_Queue *queue, atomic_uint *steps,
 /* ======================================================================= */
 /* Turns                                                                   */
 /* ======================================================================= */
+
+/* Whether s is a member of a pool that is kept for a call; see teamcall.c. */
+static bool is_kept_for_call(const mts_State *s)
+{
+  return s->team && atomic_load(&mts_team_member_of(s)->is_kept);
+}
 
 /*
 ** Has the queue scheduled again when s is left.
@@ -152,7 +184,8 @@ static bool schedule_when_left(mts_State *s, mts_Queue *queue)
   bool is_given_away;
   mts_state_retain(s); /* that of a blocked queue can go at any moment */
   mts_queue_block(queue);
-  is_given_away = mts_lock_request(&s->lock) || !mts_queue_unblock(queue);
+  is_given_away = mts_lock_request(&s->lock) || is_kept_for_call(s) ||
+                  !mts_queue_unblock(queue);
   mts_state_release(s);
   return is_given_away;
 }
@@ -168,12 +201,12 @@ static mts_Status enter_to_serve(mts_State *s, mts_Queue *queue)
     queue->is_parked = false;
     return mts_state_unpark(s) ? MTS_OK : MTS_CLOSED;
   }
-  if (queue->was_refused) {
+  if (queue->was_refused && !is_kept_for_call(s)) {
     queue->was_refused = false;
     status = mts_state_enter_first(s, MTS_FOREVER);
   }
   while (status != MTS_OK && status != MTS_CLOSED) {
-    status = mts_state_enter_first(s, 0);
+    status = is_kept_for_call(s) ? MTS_BUSY : mts_state_enter_first(s, 0);
     if (status == MTS_BUSY && schedule_when_left(s, queue))
       return MTS_BUSY;
   }
@@ -205,8 +238,8 @@ static bool end_turn(mts_State *s, mts_Queue *queue)
 }
 
 /* Returns: as mts_serve_turn. */
-static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
-                  int *count)
+static bool serve_state(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
+                        int *count)
 {
   mts_State *s = queue->state;
   mts_Status status;
@@ -224,6 +257,23 @@ static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
   }
   atomic_store_explicit(&mts_self.served, NULL, memory_order_relaxed);
   return status != MTS_BUSY && end_turn(s, queue);
+}
+
+/* The same; a member of a pool then looks at the requests of that. */
+static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
+                  int *count)
+{
+  mts_State *s = queue->shared ? queue->state : NULL;
+  bool is_runnable;
+  if (!s)
+    return serve_state(queue, steps, limit, count);
+  mts_state_retain(s);
+  is_runnable = serve_state(queue, steps, limit, count);
+  if (!mts_worker_is_forked()) {
+    is_runnable = is_runnable || mts_team_settle(queue);
+    mts_state_release(s);
+  }
+  return is_runnable;
 }
 
 bool mts_serve_turn(mts_Queue *queue, atomic_uint *steps)
@@ -246,27 +296,34 @@ bool mts_serve_some(mts_Queue *queue, atomic_uint *steps, int most, int *count)
 static void state_left(mts_State *s)
 {
   mts_Queue *queue = atomic_load(&s->queue);
-  if (!mts_worker_is_forked() && mts_queue_unblock(queue))
+  if (mts_worker_is_forked() || (s->team && mts_teamcall_offer(s)))
+    return;
+  if (mts_queue_unblock(queue))
     mts_worker_schedule(queue);
 }
 
 static bool has_work(mts_State *s)
 {
-  const mts_QueueStats stats = mts_queue_stats(s);
+  const mts_QueueStats stats = mts_teamclose_stats(s);
   return stats.waiting > 0 || stats.under_way > 0 || stats.forks > 0 ||
          stats.deferred > 0;
 }
 
 static bool owners_gone(mts_State *s)
 {
-  return !mts_worker_is_forked() &&
-         mts_queue_close_when_idle(atomic_load(&s->queue));
+  if (mts_worker_is_forked())
+    return false;
+  if (mts_state_is_pool(s))
+    return mts_teamclose_when_idle(s);
+  return mts_queue_close_when_idle(atomic_load(&s->queue));
 }
 
 static void state_closed(mts_State *s)
 {
   if (!mts_worker_is_forked())
     mts_queue_close(atomic_load(&s->queue));
+  if (s->team)
+    mts_teamclose_follow(s);
 }
 
 static void close_tasks(mts_State *s)
@@ -277,14 +334,20 @@ static void close_tasks(mts_State *s)
 
 static void state_ended(mts_State *s)
 {
-  if (!mts_worker_is_forked())
-    mts_queue_note_end(atomic_load(&s->queue));
+  if (mts_worker_is_forked())
+    return;
+  mts_queue_note_end(atomic_load(&s->queue));
+  if (s->team && !mts_state_is_pool(s))
+    mts_teamclose_note_end(s);
 }
 
 static void state_released(mts_State *s)
 {
-  if (!mts_worker_is_forked())
-    mts_queue_free(atomic_load(&s->queue));
+  if (mts_worker_is_forked())
+    return;
+  mts_queue_free(atomic_load(&s->queue));
+  if (s->team)
+    mts_team_release(s);
 }
 
 static bool has_own_threads(void)
@@ -307,6 +370,7 @@ const mts_Upcalls mts_upcalls = {.state_left = state_left,
                                  .close_unowned = mts_closing_close_unowned,
                                  .has_own_threads = has_own_threads,
                                  .find_blocker = mts_blocker_find,
+                                 .find_member = mts_blocker_find_member,
                                  .report = report,
                                  .begin_wait = mts_worker_begin_wait,
                                  .end_wait = mts_worker_end_wait};

@@ -44,6 +44,7 @@
 #include "core/trace.h"
 #include "luaapi/protect.h"
 #include "sched/queue.h"
+#include "sched/team.h"
 #include "sched/worker.h"
 
 /* Tasks that are kept for each state. */
@@ -344,6 +345,8 @@ static bool is_harmless(const mts_Pending *pending, const mts_State *host)
     return !pending->sender;
   if (is_fresh_fork(request, host))
     return true;
+  if (mts_state_is_pool(s))
+    return mts_team_may_begin(s);
   queue = atomic_load(&s->queue);
   return mts_lockword_holder(atomic_load(&s->lock.word)) == 0 &&
          !request->task && !atomic_load(&request->asked.source) &&

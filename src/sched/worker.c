@@ -31,6 +31,7 @@
 #include "sched/notices.h"
 #include "sched/ownthread.h"
 #include "sched/pool.h"
+#include "sched/team.h"
 #include "sched/workerthread.h"
 
 /* Whether there are workers; a fork, or the end of the process, ends that. */
@@ -117,6 +118,10 @@ void mts_worker_schedule(mts_Queue *queue)
   mts_Aftermath aftermath = {NULL, true};
   if (queue->has_own_thread) {
     mts_ownthread_wake(queue);
+    return;
+  }
+  if (queue->team) {
+    mts_team_wake(queue->team);
     return;
   }
   if (!self || !self->is_serving || atomic_load(&self->is_replaced) ||

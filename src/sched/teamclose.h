@@ -1,0 +1,46 @@
+/*
+** teamclose.h - the end of a pool and its members
+*/
+#ifndef MTS_TEAMCLOSE_H
+#define MTS_TEAMCLOSE_H
+
+#include "base/compiler.h"
+
+#include "core/wait.h"
+#include "sched/team.h"
+
+MTS_BEGIN_HIDDEN
+
+/* As mts_closing_close and mts_closing_finish, for a pool. */
+mts_Status mts_teamclose_close(mts_State *pool, const mts_Patience *patience);
+mts_Status mts_teamclose_finish(mts_State *pool, const mts_Patience *patience,
+                                bool *is_done);
+
+/*
+** The pool has lost its last owner; as mts_queue_close_when_idle.
+** Locks: takes those of queues, one at a time.
+*/
+bool mts_teamclose_when_idle(mts_State *pool);
+
+/*
+** s, a pool or a member of one, takes no more requests: neither do the others,
+** and all are closed.
+** Locks: no mutex may be held.
+*/
+void mts_teamclose_follow(mts_State *s);
+
+/*
+** The Lua state of the member is closed.
+** Locks: takes that of the pool's queue; no other mutex may be held.
+*/
+void mts_teamclose_note_end(mts_State *s);
+
+/*
+** Of a state, or of a pool and its members together.
+** Locks: as mts_queue_stats.
+*/
+mts_QueueStats mts_teamclose_stats(mts_State *s);
+
+MTS_END_HIDDEN
+
+#endif
