@@ -110,8 +110,8 @@ $(BUILD)/flags: FORCE
 -include $(wildcard $(OBJECTS:.o=.d) $(EXAMPLES:.so=.d))
 
 demo: QUIET = yes
-demo: all ## count the words of the licence texts (ARGS="...")
-	@$(LUA) examples/wordcount.lua $(ARGS)
+demo: all ## count words, states and requests (ARGS="FILE ...")
+	@$(LUA) examples/demo.lua $(ARGS)
 
 deps: ## install the Debian packages that build, demo and tests need
 	@sh mk/deps.sh $(PACKAGES)

@@ -558,7 +558,7 @@ add {
   name = "log-of-itself",
   says = "A logger gets its own failures.",
   file = "src/sched/log.c",
-  old = "if (!to || to == s || !send(",
+  old = "if (!to || is_logger(to, s) || !send(",
   new = "if (!to || !send(",
   specs = "logger_spec", filter = "own failure",
 }

@@ -2,6 +2,7 @@
 -- checks what they print.
 
 local helpers = require "helpers"
+local mtstates = require "mtstates"
 
 local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
@@ -247,6 +248,43 @@ describe("the examples", function()
       assert.matches("^usage: ", err)
       assert.equal(1, status)
     end)
+  end)
+
+  it("count words, states and requests in the demo", function()
+    local first = write_file(scratch .. "/first", "one two two\n")
+    local second = write_file(scratch .. "/second", "Two three\n")
+    local out, err, status = run("examples/demo.lua", { first, second }, {})
+    assert.equal("", err)
+    assert.equal(0, status)
+    local number = "%%d[%%d,]*"
+    local states = mtstates.workers()
+    local expected = {
+      "words     5 counted in 2 texts, 3 different",
+      ("          N a second by one thread, N by a pool of %d states " ..
+        "(N.N times)"):format(states),
+      "                  3 " .. ("#"):rep(40) .. " two",
+      "                  1 " .. ("#"):rep(14) .. " one",
+      "                  1 " .. ("#"):rep(14) .. " three",
+      "states    N a second made, called and closed",
+      "requests  N a second answered, one service asks another",
+      "runaway   a loop without end: cancelled",
+      "          meanwhile N requests a second were answered",
+      "deadlock  two services that ask each other: deadlock",
+    }
+    local i = 0
+    for line in out:gmatch("[^\n]+") do
+      i = i + 1
+      local pattern = expected[i]:gsub("%p", "%%%0"):gsub("N", number)
+      assert.matches("^" .. pattern .. "$", line)
+    end
+    assert.equal(#expected, i)
+  end)
+
+  it("count the licence texts in the demo", function()
+    local out = run("examples/demo.lua", {}, {})
+    local files = shell("find /usr/share/common-licenses -type f | wc -l")
+    assert.matches((" counted in %d texts, "):format(tonumber(files)), out, 1,
+      true)
   end)
 
   describe("wordcount", function()
