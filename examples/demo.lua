@@ -106,8 +106,8 @@ table.sort(words, function(a, b)
   end
   return a < b
 end)
-show("words", "%s counted in %d texts, %s different", with_commas(sum / rounds),
-  #texts, with_commas(#words))
+show("words", "%s counted in %d texts, %s different",
+  with_commas(sum / rounds), #texts, with_commas(#words))
 show("", "%s a second by one thread, %s by a pool of %d states (%.2f times)",
   with_commas(sum / seconds_alone), with_commas(sum / seconds_pooled),
   mtstates.workers(), seconds_alone / seconds_pooled)
@@ -120,12 +120,13 @@ end
 
 --------------------------------------------------- states and requests --
 
-show("states", "%s a second made, called and closed", with_commas(rate(function()
+local states = rate(function()
   local state = mtstates.newstate("return function(x) return x end")
   assert(state:call(1) == 1)
   state:close()
   return 1
-end)))
+end)
+show("states", "%s a second made, called and closed", with_commas(states))
 
 local echo = mtstates.newstate({}, function()
   return function(...) return ... end
@@ -163,12 +164,12 @@ show("", "meanwhile %s requests a second were answered",
 -- Two services that finish one thing before they begin another.
 local function ask_setup()
   local find = require("mtstates").state
-  return function(other, asked)
-    return asked and find(other):await("nobody") or find(other):await("left", 1)
+  return function(other, back)
+    return find(other):await(back, other)
   end
 end
 local left = mtstates.newstate("left", { tasks = 1 }, ask_setup)
 local right = mtstates.newstate("right", { tasks = 1 }, ask_setup)
-local _, err = pcall(left.await, left, right:name())
+local _, err = pcall(left.await, left, right:name(), left:name())
 show("deadlock", "two services that ask each other: %s",
   cause(err))

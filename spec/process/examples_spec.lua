@@ -287,6 +287,39 @@ describe("the examples", function()
       true)
   end)
 
+  it("count lines with a pool, in the order of the files", function()
+    local first = write_file(scratch .. "/first", "one\ntwo\n")
+    local second = write_file(scratch .. "/second", ("x\n"):rep(1000))
+    local out, err, status = run("examples/map.lua",
+      { first, scratch .. "/missing", second, scratch }, {})
+    assert.equal("", err)
+    assert.equal(1, status)
+    local lines = {}
+    for line in out:gmatch("[^\n]+") do
+      lines[#lines + 1] = line
+    end
+    assert.equal(" 25 %         2  " .. first, lines[1])
+    assert.equal(1, lines[2]:find(" 50 %  failed    " .. scratch ..
+      "/missing: No such file", 1, true))
+    assert.equal(" 75 %      1000  " .. second, lines[3])
+    assert.equal("100 %  failed    " .. scratch .. ": Is a directory",
+      lines[4])
+    assert.equal("1002 lines in 2 files, 2 failed", lines[5])
+    assert.is_nil(lines[6])
+  end)
+
+  it("stop a loop over a pool by Ctrl-C", function()
+    local first = write_file(scratch .. "/first", "one\n")
+    shell("mkfifo " .. quote(scratch .. "/fifo")) -- whoever opens it waits
+    -- In the foreground it sends one signal; a second one would kill.
+    local interrupt = "timeout --foreground --preserve-status -s INT 2 env"
+    local out, err, status = run("examples/map.lua",
+      { first, scratch .. "/fifo" }, { env = interrupt })
+    assert.matches("^ 50 %%         1  .*/first\n1 lines in 1 files, ", out)
+    assert.matches("^stopped after 1 of 2 files: .*interrupted!", err)
+    assert.equal(1, status)
+  end)
+
   describe("wordcount", function()
     local DEFAULT_DIR = "/usr/share/common-licenses"
 
