@@ -137,4 +137,34 @@ describe("the trace of a process", function()
     assert.equals(1, events_of.count(list, "call", "echo"))
     assert.equals(1, events_of.count(list, "call", "outer"))
   end)
+
+  it("whose file waits for a reader holds nobody up", function()
+    local fifo = os.tmpname()
+    os.remove(fifo)
+    assert(os.execute("mkfifo " .. fifo))
+    local output, status = helpers.run_program(([[
+      io.stdout:setvbuf("no")
+      local gates = require "handoff"
+      local mtstates = require "mtstates"
+      local tracer = mtstates.thread(function(path)
+        local gates, mtstates = require "handoff", require "mtstates"
+        gates.put("tracer", gates.tid())
+        mtstates.trace(path)
+      end, %q)
+      gates.wait_asleep(gates.take("tracer"))
+      mtstates.trace(nil)
+      print(tracer:ready())
+    ]]):format(fifo), nil, 20)
+    os.remove(fifo)
+    assert.matches("^false\nmtstates: 1 request was lost at the end", output)
+    assert.equals(0, status)
+  end)
+
+  it("is not inherited by programs that it starts", function()
+    trace_of(([[
+      local pipe = io.popen("ls -l /proc/self/fd")
+      print(pipe:read("*a"):find(%q, 1, true))
+      pipe:close()
+    ]]):format(path), "nil\n")
+  end)
 end)

@@ -102,6 +102,15 @@ void mts_process_make_timers_exact(void)
 #endif
 }
 
+FILE *mts_process_create_file(const char *path)
+{
+#if defined(__linux__) || defined(__APPLE__)
+  return fopen(path, "wbe");
+#else
+  return fopen(path, "wb");
+#endif
+}
+
 bool mts_process_is_main_thread(void)
 {
 #if defined(__linux__)

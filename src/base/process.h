@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "async_util.h"
 
@@ -52,6 +53,12 @@ void mts_process_make_timers_exact(void);
 /* Whether the calling thread is the one that the process began with; false if
 ** the system does not tell. */
 bool mts_process_is_main_thread(void);
+
+/*
+** Opens a file for writing, as fopen does; programs that the process starts do
+** not get it.
+*/
+FILE *mts_process_create_file(const char *path);
 
 /* Returns: what the kernel calls the calling thread, or 0. */
 long mts_process_kernel_id(void);

@@ -383,6 +383,7 @@ static void forget_trace(void) MTS_RELEASES(trace_mutex)
   if (current() != 0)
     mts_tracefile_forget();
   atomic_store(&mts_trace_number, 0);
+  atomic_store(&failure, 0); /* the parent tells it */
   mts_mutex_unlock(&trace_mutex);
 }
 
@@ -411,18 +412,24 @@ void mts_trace_open(void)
 int mts_trace_start(const char *path)
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  int error = 0;
-  const int state = lock_trace();
+  FILE *stream;
+  int state = lock_trace();
   end_trace();
   drop_buffer();
-  if (path) {
-    (void)pthread_once(&once, prepare_process);
-    error = mts_tracefile_open(path, mts_clock_now());
-    if (error == 0)
-      atomic_store(&mts_trace_number, ++trace.traces);
-  }
   unlock_trace(state);
-  return error;
+  if (!path)
+    return 0;
+  (void)pthread_once(&once, prepare_process);
+  errno = 0;
+  stream = mts_process_create_file(path); /* which can take any time */
+  if (!stream)
+    return errno != 0 ? errno : EIO;
+  state = lock_trace();
+  end_trace(); /* that another thread has begun meanwhile */
+  mts_tracefile_open(stream, mts_clock_now());
+  atomic_store(&mts_trace_number, ++trace.traces);
+  unlock_trace(state);
+  return 0;
 }
 
 bool mts_trace_take_failure(int *error)

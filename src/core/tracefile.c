@@ -353,20 +353,16 @@ void mts_tracefile_add_thread(unsigned thread, const char *name)
 /* The file                                                                */
 /* ======================================================================= */
 
-int mts_tracefile_open(const char *path, double start)
+void mts_tracefile_open(FILE *stream, double start)
 {
   static const char head[] = "[\n{\"ph\":\"M\",\"pid\":1,\"name\":"
                              "\"process_name\",\"args\":"
                              "{\"name\":\"mtstates\"}}";
-  errno = 0;
-  file.stream = fopen(path, "wb");
-  if (!file.stream)
-    return errno != 0 ? errno : EIO;
+  file.stream = stream;
   setvbuf(file.stream, NULL, _IONBF, 0);
   file.start = start;
   file.error = 0;
   file.length = (size_t)(put_word(file.text, head) - file.text);
-  return 0;
 }
 
 int mts_tracefile_flush(void)

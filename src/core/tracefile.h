@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 MTS_BEGIN_HIDDEN
 
@@ -52,8 +53,8 @@ typedef struct mts_TraceEvent {
 ** that is open.
 */
 
-/* Returns: 0, or the errno for which it cannot be opened. */
-int mts_tracefile_open(const char *path, double start);
+/* Begins a file.  Owns: takes the stream. */
+void mts_tracefile_open(FILE *stream, double start);
 
 /* The names of a thread and of a state, before events that need them. */
 void mts_tracefile_add_thread(unsigned thread, const char *name);
