@@ -558,8 +558,8 @@ add {
   name = "log-of-itself",
   says = "A logger gets its own failures.",
   file = "src/sched/log.c",
-  old = "if (!to || is_logger(to, s) || !send(",
-  new = "if (!to || !send(",
+  old = "return to == s || (s &&",
+  new = "return false && (s &&",
   specs = "logger_spec", filter = "own failure",
 }
 add {
