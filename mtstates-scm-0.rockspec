@@ -107,6 +107,7 @@ build = {
         "src/sched/request.c",
         "src/sched/room.c",
         "src/sched/serve.c",
+        "src/sched/suspend.c",
         "src/sched/task.c",
         "src/sched/taskrun.c",
         "src/sched/team.c",

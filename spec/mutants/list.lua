@@ -639,7 +639,7 @@ add {
 add {
   name = "task-timer-stays",
   says = "A wait that was answered leaves its timer in the heap.",
-  file = "src/sched/task.c",
+  file = "src/sched/suspend.c",
   old = "outcome != MTS_BUSY)\n    mts_timer_stop(&task->timer);",
   new = "outcome == MTS_ENDING)\n    mts_timer_stop(&task->timer);",
   specs = "timer_spec", seconds = 60,
@@ -647,7 +647,7 @@ add {
 add {
   name = "task-wait-stays",
   says = "A wait that timed out stays in the list of its future.",
-  file = "src/sched/task.c",
+  file = "src/sched/suspend.c",
   old = "  if (pending->future && outcome != MTS_OK)",
   new = "  if (pending->future && outcome == MTS_ENDING)",
   specs = "task.*_spec", seconds = 120,
@@ -671,7 +671,7 @@ add {
 add {
   name = "task-deadlock-unseen",
   says = "A suspended task does not look whether it waits for itself.",
-  file = "src/sched/task.c",
+  file = "src/sched/suspend.c",
   old = "  if (pending->deadline != MTS_FOREVER)\n    return true;",
   new = "  if (pending->deadline > 0)\n    return true;",
   specs = "task_deadlock", seconds = 60,

@@ -41,6 +41,7 @@
 #include "luaapi/protect.h"
 #include "luaapi/yield.h"
 #include "sched/host.h"
+#include "sched/suspend.h"
 #include "sched/worker.h"
 
 /* ======================================================================= */
@@ -93,7 +94,7 @@ static void forget_woken(void)
   mts_Task *task = MTS_YIELDS_GO_ON ? NULL : mts_self.task;
   if (task && task->has_woken) {
     task->has_woken = false;
-    mts_task_drop_pending(task);
+    mts_suspend_drop(task);
   }
 }
 

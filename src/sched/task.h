@@ -78,19 +78,11 @@ void mts_task_unkeep(mts_Task *task, lua_State *L);
 void mts_task_keep(lua_State *L, int reference);
 
 /*
-** The task, which has yielded to wait, is suspended: what it waits for makes
-** it ready.  To be called by the thread that holds the state.
-** Locks: takes the mutexes of queue, lock, timers and future, one at a time.
+** Adds the task, which the calling thread runs, to the suspended ones.
+** Locks: takes queue->mutex.
+** Returns: whether its code was cancelled, and hears it only now.
 */
-void mts_task_suspend(mts_Task *task);
-
-/*
-** The task, which has been taken from the ready ones, goes on: nobody else
-** knows its wait any more.
-** Locks: as mts_task_suspend.
-** Returns: why it is over.
-*/
-mts_Status mts_task_settle(mts_Task *task);
+bool mts_task_list_suspended(mts_Task *task);
 
 /*
 ** Adds a task that has not begun, a fork, to the ready ones.
@@ -133,12 +125,6 @@ mts_Request *mts_task_detach_requests(mts_Queue *queue, size_t *sends)
 ** Returns: a list of them.
 */
 mts_Task *mts_task_take_all(mts_Queue *queue);
-
-/*
-** What the code of the task has waited for is not waited for any more.
-** Locks: no mutex may be held: states can be closed.
-*/
-void mts_task_drop_pending(mts_Task *task);
 
 /* Frees the tasks that are kept to be used again; their Lua state is gone. */
 void mts_task_free_idle(mts_Queue *queue);

@@ -26,6 +26,7 @@
 #include "sched/deferral.h"
 #include "sched/log.h"
 #include "sched/queue.h"
+#include "sched/suspend.h"
 #include "sched/worker.h"
 
 /* What has become of a task, when it has ended. */
@@ -118,7 +119,7 @@ static void end_task(mts_Queue *queue, mts_Task *task, mts_Request *request,
     if (task->quits)
       mts_lock_quit(&queue->state->lock);
     if (task->has_woken) /* an error was raised before it could go on */
-      mts_task_drop_pending(task);
+      mts_suspend_drop(task);
     mts_taskcall_clear_hook(task->co);
     mts_task_retire(task, ending->is_idle, queue->state->L);
   }
@@ -198,7 +199,7 @@ static void run_task(mts_Task *task, mts_Stretch *stretch, Ending *ending)
   mts_Queue *queue = task->queue;
   const bool waits = run_stretch(stretch, task, ending);
   if (waits)
-    mts_task_suspend(task);
+    mts_suspend_task(task);
   end_stretch(stretch);
   if (!waits && !mts_worker_is_forked()) /* else the parent answers */
     end_task(queue, task, task->request, ending);
@@ -318,7 +319,7 @@ void mts_taskrun_go_on(mts_Task *task)
     return;
   }
   mts_trace_resume(queue->state, task, task->trace);
-  outcome = mts_task_settle(task);
+  outcome = mts_suspend_settle(task);
   begin_stretch(&stretch, task);
   if (take_cancel(task))
     outcome = MTS_CANCELLED;
@@ -341,8 +342,8 @@ void mts_taskrun_go_on(mts_Task *task)
 /* What the code of the task was waiting for is not waited for any more. */
 static void drop_wait(mts_Task *task)
 {
-  (void)mts_task_settle(task);
-  mts_task_drop_pending(task);
+  (void)mts_suspend_settle(task);
+  mts_suspend_drop(task);
 }
 
 static void close_task(mts_Task *task)
