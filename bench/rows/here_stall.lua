@@ -44,7 +44,7 @@ for i = 1, SERVICES do
     return function(what)
       if what ~= nil then
         works = what
-        if works then mtstates.fork(work) end
+        if works then mtstates.fork(pcall, work) end -- the loop ends first
       end
     end
   end)
