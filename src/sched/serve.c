@@ -14,6 +14,9 @@
 **    callers are faster.  Then the worker waits in line with them, and another
 **    one takes its place; so requests and calls share the state fairly.
 **
+** A member of a pool that is kept for a call counts as busy (teamcall.c), but
+** not in step 3: there the worker can be faster than the call.
+**
 ** The thread that has closed the lock of a state, or has asked the holder to,
 ** fails the requests that have not begun.
 **
@@ -201,7 +204,7 @@ static mts_Status enter_to_serve(mts_State *s, mts_Queue *queue)
     queue->is_parked = false;
     return mts_state_unpark(s) ? MTS_OK : MTS_CLOSED;
   }
-  if (queue->was_refused && !is_kept_for_call(s)) {
+  if (queue->was_refused) {
     queue->was_refused = false;
     status = mts_state_enter_first(s, MTS_FOREVER);
   }
@@ -296,8 +299,10 @@ bool mts_serve_some(mts_Queue *queue, atomic_uint *steps, int most, int *count)
 static void state_left(mts_State *s)
 {
   mts_Queue *queue = atomic_load(&s->queue);
-  if (mts_worker_is_forked() || (s->team && mts_teamcall_offer(s)))
+  if (mts_worker_is_forked())
     return;
+  if (s->team)
+    (void)mts_teamcall_offer(s);
   if (mts_queue_unblock(queue))
     mts_worker_schedule(queue);
 }

@@ -5,22 +5,25 @@
 ** caller does, but without waiting.  Others call members directly: if one has
 ** been faster, the call looks for another member.
 **
-** While a member is kept for a call no worker enters it, and no other call of
-** the pool takes it.  If none is free the caller stands in line:
+** While a member is kept for a call no other call of the pool takes it, and no
+** worker enters it, unless it was refused before (serve.c): then it is faster
+** than the next call, so that requests and calls share the members fairly.  If
+** no member is free the caller stands in line:
 **
 ** 1. It enters the line, under the mutex.  Then it has the locks of all
 **    members report when they are left (mts_lock_request).  If one was not
 **    held it looks once more.
-** 2. A member that is left, and reports that, or that a call gives back, is
-**    given to the first in line: it is kept for that call, and the caller is
-**    woken.  So nobody gets in between but who calls the member directly.
+** 2. A member that is left, and reports that, or that a call gives back and no
+**    thread holds, is given to the first in line: it is kept for that call,
+**    and the caller is woken.  So nobody gets in between but who calls the
+**    member directly, and that worker.
 ** 3. A caller that finds the member busy all the same goes back to the front
 **    of the line, as in 1.
 ** 4. Who gives up leaves the line, unless it was given a member: that one is
 **    given back, and so to the next in line.
 **
 ** A worker that finds its member kept has the queue blocked, as it does for a
-** busy state (serve.c); the call that gives the member back has it scheduled.
+** busy state; the call that gives the member back has it scheduled.
 **
 ** Invariant: if somebody is in line, no member is both free and not kept, but
 ** for the moments between its being left and the report, or until the first
@@ -317,26 +320,26 @@ static mts_Status get_member(mts_Caller *caller)
   return status;
 }
 
-/* Others can have the member. */
+/* Others can have the member: the first in line, or when it is left. */
 static void give_back(mts_Caller *caller)
 {
   mts_State *s = caller->state;
   mts_Team *team = s->team;
   mts_Queue *queue = atomic_load(&s->queue);
   mts_Member *member = mts_team_member_of(s);
-  mts_Wakes wakes = MTS_NO_WAKES;
-  bool is_given, has_requests;
+  bool has_callers, has_requests;
   mts_mutex_lock(&team->queue->mutex);
-  is_given = give(team, member, &wakes);
-  atomic_store(&member->is_kept, is_given);
+  atomic_store(&member->is_kept, false);
+  has_callers = team->first_caller != NULL;
   has_requests = mts_team_has_requests(team);
-  if (!is_given && !has_requests)
+  if (!has_requests)
     mts_team_list(team, member);
   mts_mutex_unlock(&team->queue->mutex);
-  mts_wakes_wake(&wakes);
-  if (!is_given && mts_queue_unblock(queue))
+  if (has_callers && !mts_lock_request(&s->lock))
+    (void)mts_teamcall_offer(s);
+  if (mts_queue_unblock(queue))
     mts_worker_schedule(queue);
-  else if (!is_given && has_requests)
+  else if (has_requests)
     (void)mts_queue_schedule(queue);
 }
 
