@@ -799,8 +799,8 @@ add {
   name = "pool-keeps-member",
   says = "A member that a call gives back goes to nobody in line.",
   file = "src/sched/teamcall.c",
-  old = "is_given = give(team, member, &wakes);\n  atomic_store",
-  new = "is_given = false;\n  atomic_store",
+  old = "if (has_callers && !mts_lock_request",
+  new = "if (has_callers && !&caller && !mts_lock_request",
   specs = "pool_calls_spec", filter = "in the order of the line",
 }
 add {

@@ -58,6 +58,8 @@ static bool run_notice(mts_Queue *queue, mts_Queue *there)
     mts_queue_end_request(queue, false);
     return false;
   }
+  if (there->team && mts_queue_has_more(there))
+    mts_team_wake(there->team);
   mts_taskrun_begin_notice(queue);
   return true;
 }

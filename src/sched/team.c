@@ -168,6 +168,25 @@ void mts_team_unlist(mts_Team *team, mts_Member *member)
   }
 }
 
+/*
+** Whether it is idle indeed.  A thread that takes something from the queue has
+** the lock before, so that is looked at last.
+*/
+static bool is_unused(const mts_Member *member)
+{
+  const mts_Queue *queue = atomic_load(&member->state->queue);
+  return !mts_queue_has_more(queue) && !atomic_load(&queue->tasks.is_running) &&
+         mts_lock_is_free(&member->state->lock);
+}
+
+bool mts_team_has_free(const mts_Team *team)
+{
+  const mts_Member *member = team->idle;
+  while (member && !is_unused(member))
+    member = member->next_idle;
+  return member != NULL;
+}
+
 /* Returns: an idle member, with a reference, if requests wait; or NULL. */
 static mts_State *pop_idle(mts_Team *team)
 {
