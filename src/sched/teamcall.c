@@ -343,10 +343,27 @@ static void give_back(mts_Caller *caller)
     (void)mts_queue_schedule(queue);
 }
 
+/* What a call is given, and where its results go. */
+typedef struct CallData {
+  lua_State *L;
+  const mts_Values *args; /* or NULL: the message */
+  const mts_Message *message;
+  mts_Results *results;
+  mts_Failure *failure;
+} CallData;
+
+static mts_Status call_member(mts_State *s, const CallData *data,
+                              double timeout)
+{
+  if (data->args)
+    return mts_call(s, data->args, timeout, data->results, data->failure);
+  return mts_call_deep(s, data->L, data->message, timeout, data->results,
+                       data->failure);
+}
+
 /* In a child process: calls any member that is not busy. */
-static mts_Status call_in_child(mts_State *pool, lua_State *L,
-                                const mts_Message *message, double timeout,
-                                mts_Results *results, mts_Failure *failure)
+static mts_Status call_in_child(mts_State *pool, const CallData *data,
+                                double timeout)
 {
   const mts_Team *team = pool->team;
   mts_Status status = MTS_BUSY;
@@ -354,29 +371,26 @@ static mts_Status call_in_child(mts_State *pool, lua_State *L,
   if (mts_lock_is_closed(&pool->lock))
     return MTS_CLOSED;
   for (i = 0; status == MTS_BUSY && i < team->count; i++)
-    status =
-        mts_call_deep(team->members[i].state, L, message, 0, results, failure);
+    status = call_member(team->members[i].state, data, 0);
   if (status == MTS_BUSY && timeout > 0)
-    status = mts_call_deep(team->members[0].state, L, message, timeout,
-                           results, failure);
+    status = call_member(team->members[0].state, data, timeout);
   return status;
 }
 
-mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
-                             const mts_Message *message, double timeout,
-                             mts_Results *results, mts_Failure *failure)
+static mts_Status call_any(mts_State *pool, const CallData *data,
+                           double timeout)
 {
   mts_Caller caller = {
       .pool = pool, .deadline = timeout > 0 ? mts_clock_deadline(timeout) : 0};
   mts_Status status;
   bool is_again;
   if (mts_worker_is_forked())
-    return call_in_child(pool, L, message, timeout, results, failure);
+    return call_in_child(pool, data, timeout);
   do {
     status = get_member(&caller);
     if (status != MTS_OK)
       break;
-    status = mts_call_deep(caller.state, L, message, 0, results, failure);
+    status = call_member(caller.state, data, 0);
     is_again = status == MTS_BUSY;
     caller.was_refused = is_again;
     if (caller.has_kept && !mts_worker_is_forked())
@@ -384,4 +398,20 @@ mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
     mts_state_release(caller.state);
   } while (is_again);
   return status;
+}
+
+mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
+                             const mts_Message *message, double timeout,
+                             mts_Results *results, mts_Failure *failure)
+{
+  const CallData data = {L, NULL, message, results, failure};
+  return call_any(pool, &data, timeout);
+}
+
+mts_Status mts_teamcall_call_plain(mts_State *pool, const mts_Values *args,
+                                   double timeout, mts_Results *results,
+                                   mts_Failure *failure)
+{
+  const CallData data = {args->L, args, NULL, results, failure};
+  return call_any(pool, &data, timeout);
 }
