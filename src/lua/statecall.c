@@ -42,10 +42,10 @@ call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
   mts_failure_open(&failure);
   object->calls++;
   if (!message)
-    status = mts_state_is_pool(s)
-                 ? mts_teamcall_call_plain(s, args, timeout, &results,
-                                           &failure)
-                 : mts_call(s, args, timeout, &results, &failure);
+    status =
+        mts_state_is_pool(s)
+            ? mts_teamcall_call_plain(s, args, timeout, &results, &failure)
+            : mts_call(s, args, timeout, &results, &failure);
   else if (s->is_host)
     status = mts_host_call(s, L, message, timeout, &results, &failure);
   else if (mts_state_is_pool(s))

@@ -175,7 +175,8 @@ void mts_team_unlist(mts_Team *team, mts_Member *member)
 static bool is_unused(const mts_Member *member)
 {
   const mts_Queue *queue = atomic_load(&member->state->queue);
-  return !mts_queue_has_more(queue) && !atomic_load(&queue->tasks.is_running) &&
+  return !mts_queue_has_more(queue) &&
+         !atomic_load(&queue->tasks.is_running) &&
          mts_lock_is_free(&member->state->lock);
 }
 
