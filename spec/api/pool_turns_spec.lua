@@ -73,6 +73,28 @@ describe("the members of a pool", function()
     assert.is_true(pool:close(60))
   end)
 
+  it("let others begin requests if they have to do with their own", function()
+    for which = 1, 2 do
+      local pool, gate = mtstates.pool(2, tasks.setup), handoff.unique()
+      local member = mtstates.state(pool:stats().members[which].id)
+      local stop, held = handoff.unique("stop"), {}
+      for i = 1, mtstates.workers() do
+        local s = mtstates.newstate({}, tasks.setup)
+        held[i] = tasks.begin(s, "work((...))", stop)
+      end
+      local future = pool:async("return 1")
+      local own = member:async("gates.wait(...)", nil, gate, 1)
+      handoff.set(stop, 1)
+      assert.equals(1, future:await())
+      handoff.set(gate, 1)
+      own:await()
+      for i = 1, #held do
+        held[i]:await()
+      end
+      assert.is_true(pool:close(60))
+    end
+  end)
+
   it("run notices side by side", function()
     local gate, n = handoff.unique("gate"), 2
     local pool = mtstates.pool(n, function(name, most)

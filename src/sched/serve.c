@@ -45,6 +45,16 @@
 /* ======================================================================= */
 
 /*
+** What the member of a pool runs next can take long: another one that is idle
+** looks at the requests and notices of the pool, if there are some.
+*/
+static void pass_shared(const mts_Queue *queue)
+{
+  if (mts_queue_has_shared(queue))
+    mts_team_wake(queue->shared->team);
+}
+
+/*
 ** Runs the callback for a notice, if there is one there: in the queue itself,
 ** or in that of its pool.
 ** Returns: whether there was.
@@ -58,8 +68,7 @@ static bool run_notice(mts_Queue *queue, mts_Queue *there)
     mts_queue_end_request(queue, false);
     return false;
   }
-  if (there->team && mts_queue_has_more(there))
-    mts_team_wake(there->team);
+  pass_shared(queue);
   mts_taskrun_begin_notice(queue);
   return true;
 }
@@ -122,6 +131,8 @@ static int run_next(mts_State *s, mts_Queue *queue, TurnClock *clock)
     request = mts_queue_take(queue, &task);
   if (has_more(queue))
     start_clock(clock);
+  if (request || task)
+    pass_shared(queue);
   if (request)
     mts_taskrun_begin(queue, request);
   else if (task)
@@ -206,15 +217,14 @@ static mts_Status enter_to_serve(mts_State *s, mts_Queue *queue)
     queue->is_parked = false;
     return mts_state_unpark(s) ? MTS_OK : MTS_CLOSED;
   }
-  if (queue->was_refused) {
-    queue->was_refused = false;
+  if (queue->was_refused)
     status = mts_state_enter_first(s, MTS_FOREVER);
-  }
   while (status != MTS_OK && status != MTS_CLOSED) {
     status = is_kept_for_call(s) ? MTS_BUSY : mts_state_enter_first(s, 0);
     if (status == MTS_BUSY && schedule_when_left(s, queue))
       return MTS_BUSY;
   }
+  queue->was_refused = false;
   return status;
 }
 

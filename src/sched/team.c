@@ -21,7 +21,9 @@
 **    run queue, or served, or kept for a call, and looks at the requests
 **    afterwards.
 ** 2. A member that has a turn and cannot take requests then, as a call is
-**    inside, or a task waits for room, has another idle one scheduled.
+**    inside, or a task waits for room, or that runs something else first, has
+**    another idle one scheduled.  So does one that takes a request, or notice,
+**    if there are more.
 ** 3. That a member is in the list of idle ones says nothing of its own queue:
 **    that can have been scheduled since.  Such a member is passed over, as it
 **    looks at the requests when its turn ends.
