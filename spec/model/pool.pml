@@ -286,18 +286,17 @@ end:
     /* serve.c: enter_to_serve */
     is_in = false;
     is_again = true;
+    if
+    :: m[self].was_refused ->
+      atomic { !m[self].is_held; lock_enter(self, is_in) }
+    :: else
+    fi;
     do
     :: is_in || !is_again -> break
     :: else ->
       if
-      :: m[self].was_refused ->
-        m[self].was_refused = false;
-        atomic { !m[self].is_held; lock_enter(self, is_in) }
-      :: else ->
-        if
-        :: m[self].is_kept
-        :: else -> lock_enter(self, is_in)
-        fi
+      :: m[self].is_kept
+      :: else -> lock_enter(self, is_in)
       fi;
       if
       :: is_in
@@ -320,6 +319,7 @@ end:
     if
     :: !is_in -> team_wake(i, is_made) /* another one */
     :: else ->
+      m[self].was_refused = false;
       /* run_next */
       d_step {
         if
