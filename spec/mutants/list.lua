@@ -848,8 +848,8 @@ add {
   name = "pool-deadlock-of-few",
   says = "A search in the wait graph meets so much, and no more.",
   file = "src/core/waitgraph.c",
-  old = "(met->count == met->room && !make_room(met))",
-  new = "(met->count == met->room && (met->room > 0 || !make_room(met)))",
+  old = "(met->count == met->room && !enlarge_met(met))",
+  new = "(met->count == met->room && (met->room > 0 || !enlarge_met(met)))",
   specs = "pool_deadlock_spec", filter = "many members",
 }
 add {

@@ -156,7 +156,7 @@ static void link_entry(Met *met, size_t index)
 }
 
 /* Returns: false if there is no memory. */
-static bool make_room(Met *met)
+static bool enlarge_met(Met *met)
 {
   const size_t room = met->room > 0 ? 2 * met->room : 64;
   MetEntry *entries = realloc(met->entries, room * sizeof(*entries));
@@ -176,7 +176,7 @@ static bool make_room(Met *met)
 static bool meet(Met *met, const mts_Blocker *blocker)
 {
   size_t at;
-  if (!is_blocker(blocker) || (met->count == met->room && !make_room(met)))
+  if (!is_blocker(blocker) || (met->count == met->room && !enlarge_met(met)))
     return false;
   at = *bucket_in(met, blocker);
   while (at > 0 && !is_same(&met->entries[at - 1].blocker, blocker))
