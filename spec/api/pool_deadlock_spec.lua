@@ -115,6 +115,30 @@ describe("a wait for a pool", function()
     end
   end)
 
+  it("is a deadlock if there are many members, too", function()
+    local n = 150
+    local pool, door = new_pool(n, {tasks = 1}), new_state()
+    local futures, deadlocks = {}, 0
+    door:call("f, p = mt.promise()")
+    for i = 1, n do
+      futures[i] = pool:async([[
+        local pool, door = ...
+        door:await("return f")
+        return pcall(pool.await, pool, "return 1")
+      ]], nil, pool, door)
+    end
+    helpers.wait_until(function() return pool:stats().tasks == n end)
+    door:call("p:set(1)")
+    for i = 1, n do
+      local ok, err = futures[i]:await()
+      deadlocks = deadlocks + (ok and 0 or 1)
+      assert.is_true(ok or is_deadlock(ok, err), tostring(err))
+    end
+    assert.equals(1, deadlocks)
+    pool:close()
+    door:close()
+  end)
+
   it("is a deadlock if the tasks of all members wait for it", function()
     for n = 1, 3 do
       local pool = new_pool(n, {tasks = 1})

@@ -59,6 +59,7 @@ typedef Member {
   bool is_requested;
   bool is_idle = true; /* in the list of the team */
   bool is_kept;  /* for a call */
+  bool was_refused; /* the worker was, at the turn before */
 };
 Member m[MEMBERS];
 
@@ -154,20 +155,16 @@ inline team_settle(self, i, is_made, is_again)
 /* teamcall.c                                                              */
 /* ======================================================================= */
 
-/* The member, which is kept, goes to the first in line; false: nobody waits. */
+/* The member goes to the first in line. */
 inline give(i)
 {
-  if
-  :: waiting > 0 ->
-    assert(given[line[0]] == NONE);
-    given[line[0]] = i;
-    m[i].is_kept = true;
-    m[i].is_idle = false;
-    waiting--;
-    line[0] = line[1];
-    line[1] = line[2 % (CALLERS + 1)]
-  :: else -> m[i].is_kept = false
-  fi
+  assert(given[line[0]] == NONE);
+  given[line[0]] = i;
+  m[i].is_kept = true;
+  m[i].is_idle = false;
+  waiting--;
+  line[0] = line[1];
+  line[1] = line[2 % (CALLERS + 1)]
 }
 
 /* A thread that was asked has left the member. */
@@ -182,24 +179,30 @@ inline teamcall_offer(i)
 }
 
 /* The call has been made, or not: others can have the member. */
-inline teamcall_give_back(self, i, is_made)
+inline teamcall_give_back(self, i, is_made, has_callers, has_requests)
 {
   d_step {
-    give(self);
-    is_made = m[self].is_kept;
+    m[self].is_kept = false;
+    has_callers = waiting > 0;
+    has_requests = requests > 0;
     if
-    :: !is_made && requests == 0 -> m[self].is_idle = true
+    :: !has_requests -> m[self].is_idle = true
     :: else
     fi
   }
   if
-  :: is_made
-  :: else ->
-    queue_unblock(self);
+  :: has_callers ->
+    lock_request(self, is_made);
     if
-    :: requests > 0 -> queue_schedule(self, is_made)
+    :: !is_made -> teamcall_offer(self)
     :: else
     fi
+  :: else
+  fi;
+  queue_unblock(self);
+  if
+  :: has_requests -> queue_schedule(self, is_made)
+  :: else
   fi
 }
 
@@ -283,6 +286,11 @@ end:
     /* serve.c: enter_to_serve */
     is_in = false;
     is_again = true;
+    if
+    :: m[self].was_refused ->
+      atomic { !m[self].is_held; lock_enter(self, is_in) }
+    :: else
+    fi;
     do
     :: is_in || !is_again -> break
     :: else ->
@@ -293,7 +301,7 @@ end:
       if
       :: is_in
       :: else ->
-        m[self].status = BLOCKED;
+        d_step { m[self].status = BLOCKED; m[self].was_refused = true };
         lock_request(self, is_made);
         if
         :: is_made || m[self].is_kept -> is_again = false
@@ -311,6 +319,7 @@ end:
     if
     :: !is_in -> team_wake(i, is_made) /* another one */
     :: else ->
+      m[self].was_refused = false;
       /* run_next */
       d_step {
         if
@@ -415,6 +424,7 @@ active [CALLERS] proctype caller()
   byte me = _pid - SENDERS - OWN - WORKERS - DIRECT;
   byte i, j, self;
   bool is_in, is_free, is_made, is_first, has_given_up;
+  bool has_callers, has_requests;
   do
   :: is_made = false;
     d_step {
@@ -472,7 +482,7 @@ active [CALLERS] proctype caller()
       state_leave(self, is_made)
     :: else -> is_first = true
     fi;
-    teamcall_give_back(self, i, is_made);
+    teamcall_give_back(self, i, is_made, has_callers, has_requests);
     if
     :: is_in -> break
     :: else

@@ -884,8 +884,8 @@ add {
   name = "pool-keeps-member",
   says = "A member that a call gives back goes to nobody in line.",
   file = "src/sched/teamcall.c",
-  old = "is_given = give(team, member, &wakes);\n  atomic_store",
-  new = "is_given = false;\n  atomic_store",
+  old = "if (has_callers && !mts_lock_request",
+  new = "if (has_callers && !&caller && !mts_lock_request",
   specs = "pool_calls_spec", filter = "in the order of the line",
 }
 add {
@@ -903,6 +903,39 @@ add {
   old = "s->team && atomic_load(&mts_team_member_of(s)->is_kept)",
   new = "s->team && s->depth > 100",
   specs = "pool_calls_spec", filter = "of the next turn",
+}
+add {
+  name = "pool-refused-again",
+  says = "A worker is never faster than the calls that members are kept for.",
+  file = "src/sched/serve.c",
+  old = "if (queue->was_refused)",
+  new = "if (queue->was_refused && !is_kept_for_call(s))",
+  specs = "pool_turns_spec", filter = "though callers stand in line",
+}
+add {
+  name = "pool-passes-nothing",
+  says = "A member that has to do with its own wakes no other one.",
+  file = "src/sched/serve.c",
+  old = "if (mts_queue_has_shared(queue))\n    mts_team_wake",
+  new = "if (mts_queue_has_shared(queue) && !queue->shared->team)\n" ..
+    "    mts_team_wake",
+  specs = "pool_turns_spec", filter = "to do with their own",
+}
+add {
+  name = "pool-begins-busy",
+  says = "A call of an own thread counts as begun if a member is in the list.",
+  file = "src/sched/team.c",
+  old = "while (member && !is_unused(member))",
+  new = "while (member && !is_unused(member) && !team->idle)",
+  specs = "pool_turns_spec", filter = "for longer than they may",
+}
+add {
+  name = "pool-deadlock-of-few",
+  says = "A search in the wait graph meets so much, and no more.",
+  file = "src/core/waitgraph.c",
+  old = "(met->count == met->room && !enlarge_met(met))",
+  new = "(met->count == met->room && (met->room > 0 || !enlarge_met(met)))",
+  specs = "pool_deadlock_spec", filter = "many members",
 }
 add {
   name = "pool-deadlock-of-one",

@@ -34,8 +34,8 @@
 **
 ** What waits for a pool waits for any of its members.  So there the way
 ** divides, and it is a deadlock if all that it leads to waits: then nothing of
-** it can go on.  What is met more than once is followed once; if too much is
-** met it counts as something that goes on.
+** it can go on.  What is met more than once is followed once; without memory
+** to know that, it counts as something that goes on.
 **
 ** Requests and states that are met on the way are kept by those who wait for
 ** them, but a task that goes on gives them back.  Before they are freed the
@@ -43,6 +43,8 @@
 ** of that.  The searcher has said that it searches before it looks for them.
 */
 #include "core/waitgraph.h"
+
+#include <stdlib.h>
 
 #include "async_util.h"
 #include "base/status.h"
@@ -124,23 +126,65 @@ static mts_Blocker follow(const mts_Blocker *at) MTS_REQUIRES(graph_mutex)
   return next;
 }
 
-/* What was met, from a pool on. */
-#define MOST_MET 200
+/* What was met, from a pool on: entries, and a hash table of their numbers. */
+typedef struct MetEntry {
+  mts_Blocker blocker;
+  size_t first, next; /* of the bucket with the number of this entry; in that
+                      ** of this entry; one more than the number, or 0 */
+} MetEntry;
+
 typedef struct Met {
-  mts_Blocker blockers[MOST_MET];
-  size_t count;
+  MetEntry *entries;
+  size_t count, room; /* room: a power of two */
 } Met;
+
+static size_t *bucket_in(const Met *met, const mts_Blocker *blocker)
+{
+  const uint64_t hash =
+      ((uint64_t)blocker->thread ^ (uintptr_t)blocker->request ^
+       (blocker->is_pool ? (uintptr_t)blocker->state : 0)) *
+      0x9e3779b97f4a7c15u;
+  return &met->entries[(size_t)(hash >> 32) & (met->room - 1)].first;
+}
+
+static void link_entry(Met *met, size_t index)
+{
+  MetEntry *entry = &met->entries[index];
+  size_t *first = bucket_in(met, &entry->blocker);
+  entry->next = *first;
+  *first = index + 1;
+}
+
+/* Returns: false if there is no memory. */
+static bool enlarge_met(Met *met)
+{
+  const size_t room = met->room > 0 ? 2 * met->room : 64;
+  MetEntry *entries = realloc(met->entries, room * sizeof(*entries));
+  size_t i;
+  if (!entries)
+    return false;
+  met->entries = entries;
+  met->room = room;
+  for (i = 0; i < room; i++)
+    entries[i].first = 0;
+  for (i = 0; i < met->count; i++)
+    link_entry(met, i);
+  return true;
+}
 
 /* Adds what was not met before.  Returns: false if that goes on. */
 static bool meet(Met *met, const mts_Blocker *blocker)
 {
-  size_t i = 0;
-  if (!is_blocker(blocker) || met->count == MOST_MET)
+  size_t at;
+  if (!is_blocker(blocker) || (met->count == met->room && !enlarge_met(met)))
     return false;
-  while (i < met->count && !is_same(&met->blockers[i], blocker))
-    i++;
-  if (i == met->count)
-    met->blockers[met->count++] = *blocker;
+  at = *bucket_in(met, blocker);
+  while (at > 0 && !is_same(&met->entries[at - 1].blocker, blocker))
+    at = met->entries[at - 1].next;
+  if (at == 0) {
+    met->entries[met->count].blocker = *blocker;
+    link_entry(met, met->count++);
+  }
   return true;
 }
 
@@ -163,11 +207,11 @@ static bool meet_members(Met *met, const mts_Blocker *pool)
 */
 static bool is_stuck(const mts_Blocker *pool) MTS_REQUIRES(graph_mutex)
 {
-  Met met = {.count = 0};
+  Met met = {NULL, 0, 0};
   size_t i;
   bool waits = meet(&met, pool);
   for (i = 0; waits && i < met.count; i++) {
-    const mts_Blocker at = met.blockers[i];
+    const mts_Blocker at = met.entries[i].blocker;
     if (at.is_pool)
       waits = meet_members(&met, &at);
     else {
@@ -175,6 +219,7 @@ static bool is_stuck(const mts_Blocker *pool) MTS_REQUIRES(graph_mutex)
       waits = !is_same(&next, &at) && meet(&met, &next);
     }
   }
+  free(met.entries);
   return waits;
 }
 

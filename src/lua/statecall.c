@@ -42,7 +42,10 @@ call_state(lua_State *L, mts_StateObject *object, const mts_Values *args,
   mts_failure_open(&failure);
   object->calls++;
   if (!message)
-    status = mts_call(s, args, timeout, &results, &failure);
+    status =
+        mts_state_is_pool(s)
+            ? mts_teamcall_call_plain(s, args, timeout, &results, &failure)
+            : mts_call(s, args, timeout, &results, &failure);
   else if (s->is_host)
     status = mts_host_call(s, L, message, timeout, &results, &failure);
   else if (mts_state_is_pool(s))
@@ -134,7 +137,8 @@ int mts_statecall_call(lua_State *L)
       lua_pop(L, 1); /* the metatable */
       return mts_staterequest_call(L, 2, MTS_FOREVER);
     }
-    args.need = MTS_NEED_EXAMINATION; /* for these they are a message */
+    if (!mts_state_is_pool(object->state))
+      args.need = MTS_NEED_EXAMINATION; /* for these they are a message */
   }
   if (args.need == MTS_NEED_EXAMINATION)
     results = call_examined(L, object, &args, MTS_FOREVER, &deferral);
@@ -164,7 +168,8 @@ int mts_statecall_tcall(lua_State *L)
     return results < 0 ? 1 : results + 1;
   }
   lua_pushboolean(L, true);
-  if (args.need == MTS_NEED_EXAMINATION || has_own_thread(object->state))
+  if (args.need == MTS_NEED_EXAMINATION ||
+      (has_own_thread(object->state) && !mts_state_is_pool(object->state)))
     results = call_examined(L, object, &args, timeout, &deferral);
   else
     results = call_state(L, object, &args, NULL, timeout, &deferral);

@@ -125,7 +125,7 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   *is_runnable = mts_queue_make_runnable(queue);
   request->is_first = find_beginnable(queue) == request &&
                       !mts_task_has_ready(queue) &&
-                      (!queue->team || queue->has_idle) &&
+                      (!queue->team || mts_team_has_free(queue->team)) &&
                       !atomic_load(&queue->tasks.is_running);
   return MTS_OK;
 }
@@ -260,7 +260,7 @@ mts_Request *mts_queue_take_shared(mts_Queue *queue)
     mts_request_bind(request, queue->state);
   }
   mts_queue_note_more(shared, shared->first != NULL);
-  is_runnable = shared->first && shared->has_idle;
+  is_runnable = shared->has_idle && mts_team_has_requests(shared->team);
   has_granted = shared->first_sender != shared->first_waiting;
   mts_mutex_unlock(&shared->mutex);
   mts_wakes_wake(&wakes);

@@ -14,6 +14,9 @@
 **    callers are faster.  Then the worker waits in line with them, and another
 **    one takes its place; so requests and calls share the state fairly.
 **
+** A member of a pool that is kept for a call counts as busy (teamcall.c), but
+** not in step 3: there the worker can be faster than the call.
+**
 ** The thread that has closed the lock of a state, or has asked the holder to,
 ** fails the requests that have not begun.
 **
@@ -42,6 +45,16 @@
 /* ======================================================================= */
 
 /*
+** What the member of a pool runs next can take long: another one that is idle
+** looks at the requests and notices of the pool, if there are some.
+*/
+static void pass_shared(const mts_Queue *queue)
+{
+  if (mts_queue_has_shared(queue))
+    mts_team_wake(queue->shared->team);
+}
+
+/*
 ** Runs the callback for a notice, if there is one there: in the queue itself,
 ** or in that of its pool.
 ** Returns: whether there was.
@@ -55,6 +68,7 @@ static bool run_notice(mts_Queue *queue, mts_Queue *there)
     mts_queue_end_request(queue, false);
     return false;
   }
+  pass_shared(queue);
   mts_taskrun_begin_notice(queue);
   return true;
 }
@@ -117,6 +131,8 @@ static int run_next(mts_State *s, mts_Queue *queue, TurnClock *clock)
     request = mts_queue_take(queue, &task);
   if (has_more(queue))
     start_clock(clock);
+  if (request || task)
+    pass_shared(queue);
   if (request)
     mts_taskrun_begin(queue, request);
   else if (task)
@@ -201,15 +217,14 @@ static mts_Status enter_to_serve(mts_State *s, mts_Queue *queue)
     queue->is_parked = false;
     return mts_state_unpark(s) ? MTS_OK : MTS_CLOSED;
   }
-  if (queue->was_refused && !is_kept_for_call(s)) {
-    queue->was_refused = false;
+  if (queue->was_refused)
     status = mts_state_enter_first(s, MTS_FOREVER);
-  }
   while (status != MTS_OK && status != MTS_CLOSED) {
     status = is_kept_for_call(s) ? MTS_BUSY : mts_state_enter_first(s, 0);
     if (status == MTS_BUSY && schedule_when_left(s, queue))
       return MTS_BUSY;
   }
+  queue->was_refused = false;
   return status;
 }
 
@@ -296,8 +311,10 @@ bool mts_serve_some(mts_Queue *queue, atomic_uint *steps, int most, int *count)
 static void state_left(mts_State *s)
 {
   mts_Queue *queue = atomic_load(&s->queue);
-  if (mts_worker_is_forked() || (s->team && mts_teamcall_offer(s)))
+  if (mts_worker_is_forked())
     return;
+  if (s->team)
+    (void)mts_teamcall_offer(s);
   if (mts_queue_unblock(queue))
     mts_worker_schedule(queue);
 }

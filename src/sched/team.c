@@ -21,7 +21,9 @@
 **    run queue, or served, or kept for a call, and looks at the requests
 **    afterwards.
 ** 2. A member that has a turn and cannot take requests then, as a call is
-**    inside, or a task waits for room, has another idle one scheduled.
+**    inside, or a task waits for room, or that runs something else first, has
+**    another idle one scheduled.  So does one that takes a request, or notice,
+**    if there are more.
 ** 3. That a member is in the list of idle ones says nothing of its own queue:
 **    that can have been scheduled since.  Such a member is passed over, as it
 **    looks at the requests when its turn ends.
@@ -166,6 +168,26 @@ void mts_team_unlist(mts_Team *team, mts_Member *member)
     member->is_idle = false;
     team->queue->has_idle = team->idle != NULL;
   }
+}
+
+/*
+** Whether it is idle indeed.  A thread that takes something from the queue has
+** the lock before, so that is looked at last.
+*/
+static bool is_unused(const mts_Member *member)
+{
+  const mts_Queue *queue = atomic_load(&member->state->queue);
+  return !mts_queue_has_more(queue) &&
+         !atomic_load(&queue->tasks.is_running) &&
+         mts_lock_is_free(&member->state->lock);
+}
+
+bool mts_team_has_free(const mts_Team *team)
+{
+  const mts_Member *member = team->idle;
+  while (member && !is_unused(member))
+    member = member->next_idle;
+  return member != NULL;
 }
 
 /* Returns: an idle member, with a reference, if requests wait; or NULL. */

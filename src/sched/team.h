@@ -75,6 +75,9 @@ static inline bool mts_team_has_requests(const mts_Team *team)
   return team->queue->first || mts_queue_notices(team->queue) > 0;
 }
 
+/* Whether one of the idle members has nothing else to run. */
+bool mts_team_has_free(const mts_Team *team) MTS_REQUIRES(team->queue->mutex);
+
 /* Takes the member out of the list of idle ones, or puts it in. */
 void mts_team_unlist(mts_Team *team, mts_Member *member)
     MTS_REQUIRES(team->queue->mutex);

@@ -5,22 +5,25 @@
 ** caller does, but without waiting.  Others call members directly: if one has
 ** been faster, the call looks for another member.
 **
-** While a member is kept for a call no worker enters it, and no other call of
-** the pool takes it.  If none is free the caller stands in line:
+** While a member is kept for a call no other call of the pool takes it, and no
+** worker enters it, unless it was refused before (serve.c): then it is faster
+** than the next call, so that requests and calls share the members fairly.  If
+** no member is free the caller stands in line:
 **
 ** 1. It enters the line, under the mutex.  Then it has the locks of all
 **    members report when they are left (mts_lock_request).  If one was not
 **    held it looks once more.
-** 2. A member that is left, and reports that, or that a call gives back, is
-**    given to the first in line: it is kept for that call, and the caller is
-**    woken.  So nobody gets in between but who calls the member directly.
+** 2. A member that is left, and reports that, or that a call gives back and no
+**    thread holds, is given to the first in line: it is kept for that call,
+**    and the caller is woken.  So nobody gets in between but who calls the
+**    member directly, and that worker.
 ** 3. A caller that finds the member busy all the same goes back to the front
 **    of the line, as in 1.
 ** 4. Who gives up leaves the line, unless it was given a member: that one is
 **    given back, and so to the next in line.
 **
 ** A worker that finds its member kept has the queue blocked, as it does for a
-** busy state (serve.c); the call that gives the member back has it scheduled.
+** busy state; the call that gives the member back has it scheduled.
 **
 ** Invariant: if somebody is in line, no member is both free and not kept, but
 ** for the moments between its being left and the report, or until the first
@@ -317,33 +320,50 @@ static mts_Status get_member(mts_Caller *caller)
   return status;
 }
 
-/* Others can have the member. */
+/* Others can have the member: the first in line, or when it is left. */
 static void give_back(mts_Caller *caller)
 {
   mts_State *s = caller->state;
   mts_Team *team = s->team;
   mts_Queue *queue = atomic_load(&s->queue);
   mts_Member *member = mts_team_member_of(s);
-  mts_Wakes wakes = MTS_NO_WAKES;
-  bool is_given, has_requests;
+  bool has_callers, has_requests;
   mts_mutex_lock(&team->queue->mutex);
-  is_given = give(team, member, &wakes);
-  atomic_store(&member->is_kept, is_given);
+  atomic_store(&member->is_kept, false);
+  has_callers = team->first_caller != NULL;
   has_requests = mts_team_has_requests(team);
-  if (!is_given && !has_requests)
+  if (!has_requests)
     mts_team_list(team, member);
   mts_mutex_unlock(&team->queue->mutex);
-  mts_wakes_wake(&wakes);
-  if (!is_given && mts_queue_unblock(queue))
+  if (has_callers && !mts_lock_request(&s->lock))
+    (void)mts_teamcall_offer(s);
+  if (mts_queue_unblock(queue))
     mts_worker_schedule(queue);
-  else if (!is_given && has_requests)
+  else if (has_requests)
     (void)mts_queue_schedule(queue);
 }
 
+/* What a call is given, and where its results go. */
+typedef struct CallData {
+  lua_State *L;
+  const mts_Values *args; /* or NULL: the message */
+  const mts_Message *message;
+  mts_Results *results;
+  mts_Failure *failure;
+} CallData;
+
+static mts_Status call_member(mts_State *s, const CallData *data,
+                              double timeout)
+{
+  if (data->args)
+    return mts_call(s, data->args, timeout, data->results, data->failure);
+  return mts_call_deep(s, data->L, data->message, timeout, data->results,
+                       data->failure);
+}
+
 /* In a child process: calls any member that is not busy. */
-static mts_Status call_in_child(mts_State *pool, lua_State *L,
-                                const mts_Message *message, double timeout,
-                                mts_Results *results, mts_Failure *failure)
+static mts_Status call_in_child(mts_State *pool, const CallData *data,
+                                double timeout)
 {
   const mts_Team *team = pool->team;
   mts_Status status = MTS_BUSY;
@@ -351,29 +371,26 @@ static mts_Status call_in_child(mts_State *pool, lua_State *L,
   if (mts_lock_is_closed(&pool->lock))
     return MTS_CLOSED;
   for (i = 0; status == MTS_BUSY && i < team->count; i++)
-    status =
-        mts_call_deep(team->members[i].state, L, message, 0, results, failure);
+    status = call_member(team->members[i].state, data, 0);
   if (status == MTS_BUSY && timeout > 0)
-    status = mts_call_deep(team->members[0].state, L, message, timeout,
-                           results, failure);
+    status = call_member(team->members[0].state, data, timeout);
   return status;
 }
 
-mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
-                             const mts_Message *message, double timeout,
-                             mts_Results *results, mts_Failure *failure)
+static mts_Status call_any(mts_State *pool, const CallData *data,
+                           double timeout)
 {
   mts_Caller caller = {
       .pool = pool, .deadline = timeout > 0 ? mts_clock_deadline(timeout) : 0};
   mts_Status status;
   bool is_again;
   if (mts_worker_is_forked())
-    return call_in_child(pool, L, message, timeout, results, failure);
+    return call_in_child(pool, data, timeout);
   do {
     status = get_member(&caller);
     if (status != MTS_OK)
       break;
-    status = mts_call_deep(caller.state, L, message, 0, results, failure);
+    status = call_member(caller.state, data, 0);
     is_again = status == MTS_BUSY;
     caller.was_refused = is_again;
     if (caller.has_kept && !mts_worker_is_forked())
@@ -381,4 +398,20 @@ mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
     mts_state_release(caller.state);
   } while (is_again);
   return status;
+}
+
+mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
+                             const mts_Message *message, double timeout,
+                             mts_Results *results, mts_Failure *failure)
+{
+  const CallData data = {L, NULL, message, results, failure};
+  return call_any(pool, &data, timeout);
+}
+
+mts_Status mts_teamcall_call_plain(mts_State *pool, const mts_Values *args,
+                                   double timeout, mts_Results *results,
+                                   mts_Failure *failure)
+{
+  const CallData data = {args->L, args, NULL, results, failure};
+  return call_any(pool, &data, timeout);
 }

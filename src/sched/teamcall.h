@@ -14,10 +14,14 @@ MTS_BEGIN_HIDDEN
 /*
 ** As mts_call_deep, of a member that is free; one that the calling thread is
 ** inside counts as free if no other is.  timeout: to get one.
+** mts_teamcall_call_plain: as mts_call.
 */
 mts_Status mts_teamcall_call(mts_State *pool, lua_State *L,
                              const mts_Message *message, double timeout,
                              mts_Results *results, mts_Failure *failure);
+mts_Status mts_teamcall_call_plain(mts_State *pool, const mts_Values *args,
+                                   double timeout, mts_Results *results,
+                                   mts_Failure *failure);
 
 /*
 ** Whether only other threads run the calls of the pool, in line with requests:
