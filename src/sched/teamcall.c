@@ -52,7 +52,7 @@ struct mts_Caller {
 
   /* In line. */
   bool is_listed;
-  mts_Wait *wait;
+  mts_ThreadWait wait;
   mts_Caller *next, *previous;
 };
 
@@ -114,9 +114,9 @@ static bool give(mts_Team *team, mts_Member *member, mts_Wakes *wakes)
   mts_Caller *caller;
   while ((caller = team->first_caller) != NULL) {
     leave_line(team, caller);
-    if (mts_wait_decide(caller->wait, MTS_OK)) {
+    if (mts_wait_decide(&caller->wait.wait, MTS_OK)) {
       keep_for(team, member, caller);
-      mts_wait_tell(caller->wait, wakes);
+      mts_wait_tell(&caller->wait.wait, wakes);
       return true;
     }
   }
@@ -149,7 +149,7 @@ void mts_teamcall_dismiss(mts_State *pool)
     while (team->first_caller && wakes.count < MTS_WAKES) {
       mts_Caller *caller = team->first_caller;
       leave_line(team, caller);
-      (void)mts_wait_finish(caller->wait, MTS_CLOSED, &wakes);
+      (void)mts_wait_finish(&caller->wait.wait, MTS_CLOSED, &wakes);
     }
     mts_mutex_unlock(&team->queue->mutex);
     mts_wakes_wake(&wakes);
@@ -290,17 +290,15 @@ static bool quit_line(mts_Caller *caller)
 static mts_Status wait_in_line(mts_Caller *caller)
 {
   const mts_Patience patience = mts_patience_until(caller->deadline);
-  mts_ThreadWait wait;
-  mts_Status status = mts_wait_begin(&wait, &patience);
+  mts_Status status = mts_wait_begin(&caller->wait, &patience);
   if (status != MTS_OK)
     return status;
-  caller->wait = &wait.wait;
   status = stand_in_line(caller);
   if (status == MTS_BUSY)
-    status = mts_wait_sleep(&wait, &patience, caller->pool, NULL);
+    status = mts_wait_sleep(&caller->wait, &patience, caller->pool, NULL);
   if (quit_line(caller))
     status = MTS_OK;
-  mts_wait_end(&wait, status);
+  mts_wait_end(&caller->wait, status);
   return status;
 }
 
