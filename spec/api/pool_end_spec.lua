@@ -1,0 +1,123 @@
+-- What the end of a pool waits for, and where its last functions run.
+
+local assert = require "luassert"
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+local tasks = require "tasks"
+
+-- Setup: the last function waits for the gate `go`, then moves the other one.
+local function lasting(gate, go)
+  local gates, mt = require "handoff", require "mtstates"
+  return {
+    f = function() return 1 end,
+    __close = function()
+      mt.sleep(0.001)
+      if go then
+        gates.wait(go, 1)
+      end
+      gates.add(gate)
+    end,
+  }
+end
+
+describe("the end of a pool", function()
+  before_each(helpers.watch("ends of pools"))
+  after_each(helpers.unwatch)
+
+  it("runs __close of each member, and waits for that", function()
+    for _, has_own_threads in ipairs({false, true}) do
+      local gate = handoff.unique("closed")
+      local pool = mtstates.pool({n = 3, own_thread = has_own_threads},
+        lasting, gate)
+      assert.equals(1, pool:call("f"))
+      pool:close()
+      assert.equals(3, handoff.get(gate))
+    end
+  end)
+
+  it("runs __close when a later setup fails", function()
+    local gate, count = handoff.unique("closed"), handoff.unique("count")
+    helpers.raises_error("invoking_state", mtstates.pool, 3, function(g, c)
+      local gates = require "handoff"
+      gates.add(c)
+      assert(gates.get(c) < 3, "third")
+      return {__close = function() gates.add(g) end}
+    end, gate, count)
+    assert.equals(2, handoff.get(gate))
+  end)
+
+  it("does not run __close in the thread that drops the owner", function()
+    for _, has_own_threads in ipairs({false, true}) do
+      local gate, go = handoff.unique("closed"), handoff.unique("go")
+      mtstates.pool({n = 3, own_thread = has_own_threads}, lasting, gate, go)
+      helpers.collect()
+      assert.equals(0, handoff.get(gate))
+      handoff.set(go, 1)
+      handoff.wait(gate, 3)
+    end
+  end)
+
+  it("by closing a member comes after all that was sent before", function()
+    local pool = mtstates.pool(2, tasks.setup)
+    local done = handoff.unique("done")
+    for _ = 1, 50 do
+      pool:send("mt.sleep(0) gates.add((...))", nil, done)
+    end
+    assert.is_true(mtstates.state(pool:stats().members[2].id):close(60))
+    assert.equals(50, handoff.get(done))
+    helpers.raises_error("object_closed", pool.call, pool)
+  end)
+
+  it("by closing a member is refused while a call is in progress", function()
+    local pool = mtstates.pool(2, tasks.setup)
+    local member = mtstates.state(pool:stats().members[2].id)
+    helpers.raises_error("invoking_state", pool.call, pool,
+      "(...):close()", nil, member)
+    assert.equals(1, pool:call("return 1"))
+    assert.is_nil(member:close())
+    helpers.raises_error("object_closed", pool.call, pool)
+  end)
+end)
+
+describe("mtstates.shutdown", function()
+  for _, has_own_threads in ipairs({false, true}) do
+    local with = has_own_threads and " with threads of their own" or ""
+
+    it("ends pools" .. with .. " whose __close does not end", function()
+      local out, code = helpers.run_program(([[
+        local mtstates = require "mtstates"
+        local pool = mtstates.pool({n = 2, own_thread = %s}, function()
+          return {f = function() return 1 end,
+                  __close = function() while true do end end}
+        end)
+        print(pool:await("f"))
+        print(mtstates.shutdown(0.01))
+      ]]):format(has_own_threads), nil, 20)
+      assert.truthy(out:find("^1\n.*interrupted.*true\n$"), out)
+      assert.equals(0, code)
+    end)
+
+    it("lets what closed pools" .. with .. " run end in time", function()
+      local out, code = helpers.run_program(([[
+        local mtstates = require "mtstates"
+        local handoff = require "handoff"
+        local pool = mtstates.pool({n = 2, own_thread = %s}, function()
+          local mt, gates = require "mtstates", require "handoff"
+          return function()
+            gates.add("begun")
+            local begun = mt.now()
+            while mt.now() < begun + 0.1 do end
+            return "done"
+          end
+        end)
+        local one, two = pool:async(), pool:async()
+        handoff.wait("begun", 2)
+        pool:close()
+        print(mtstates.shutdown(60), one:await(), two:await())
+      ]]):format(has_own_threads))
+      assert.equals("true\tdone\tdone\n", out)
+      assert.equals(0, code)
+    end)
+  end
+end)
