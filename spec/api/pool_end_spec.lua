@@ -69,6 +69,72 @@ describe("the end of a pool", function()
     helpers.raises_error("object_closed", pool.call, pool)
   end)
 
+  -- Setup: a fork that is ready at all times.
+  local function restless(gate)
+    local mt = require "mtstates"
+    guard = require "on_collect"( -- luacheck: ignore
+      function() require "handoff".add(gate) end)
+    mt.fork(function() while true do mt.sleep(0) end end)
+    return require "tasks".setup()
+  end
+
+  it("is not kept off by forks, without owners", function()
+    local gate = handoff.unique("closed")
+    local pool = mtstates.pool(2, restless, gate)
+    pool:await("return")
+    local id = pool:id()
+    pool = nil -- luacheck: ignore
+    helpers.collect()
+    handoff.wait(gate, 2)
+    helpers.raises_error("unknown_object", mtstates.state, id)
+  end)
+
+  it("is not kept off by forks, without owners, after a request", function()
+    local gate, stop = handoff.unique("closed"), handoff.unique("stop")
+    local pool = mtstates.pool(2, restless, gate)
+    tasks.begin(pool, "work((...))", stop)
+    pool = nil -- luacheck: ignore
+    helpers.collect()
+    assert.equals(0, handoff.get(gate))
+    handoff.set(stop, 1)
+    handoff.wait(gate, 2)
+  end)
+
+  it("with a timeout is not kept off by forks", function()
+    local gate, done = handoff.unique("closed"), handoff.unique("done")
+    local pool = mtstates.pool(2, restless, gate)
+    for _ = 1, 20 do
+      pool:send("gates.add((...))", nil, done)
+    end
+    assert.is_true(pool:close(60))
+    assert.equals(20, handoff.get(done))
+    handoff.wait(gate, 2)
+  end)
+
+  it("refuses no request while a member is busy, without owners", function()
+    local pool = mtstates.pool("busy without owners", 3, tasks.setup)
+    local reference, stop = mtstates.state(pool:id()), handoff.unique("stop")
+    tasks.begin(pool, "work((...))", stop)
+    pool = nil -- luacheck: ignore
+    helpers.collect()
+    local askers = {}
+    for i = 1, 2 do
+      askers[i] = mtstates.thread(function(s)
+        for _ = 1, 2000 do
+          s:await("return")
+        end
+        return "done"
+      end, reference)
+    end
+    for i = 1, 2 do
+      assert.equals("done", askers[i]:await())
+    end
+    handoff.set(stop, 1)
+    helpers.wait_until(function()
+      return not pcall(mtstates.state, "busy without owners")
+    end)
+  end)
+
   it("by closing a member is refused while a call is in progress", function()
     local pool = mtstates.pool(2, tasks.setup)
     local member = mtstates.state(pool:stats().members[2].id)
@@ -77,6 +143,25 @@ describe("the end of a pool", function()
     assert.equals(1, pool:call("return 1"))
     assert.is_nil(member:close())
     helpers.raises_error("object_closed", pool.call, pool)
+  end)
+end)
+
+describe("a task of a state that is being closed", function()
+  before_each(helpers.watch("closing of what runs"))
+  after_each(helpers.unwatch)
+
+  it("ends where it lets others go on", function()
+    local gate, stop = handoff.unique("closed"), handoff.unique("stop")
+    local s = mtstates.newstate({}, tasks.setup)
+    tasks.begin(s, [[
+      local stop, closed = ...
+      guard = require "on_collect"(function() gates.add(closed) end)
+      work(stop)
+      while true do mt.sleep(0) end
+    ]], stop, gate)
+    s:close()
+    handoff.set(stop, 1)
+    handoff.wait(gate, 1)
   end)
 end)
 

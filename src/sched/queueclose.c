@@ -143,8 +143,7 @@ static bool wait_if_busy(mts_Queue *queue, mts_Wait *wait)
 {
   bool is_busy;
   mts_mutex_lock(&queue->mutex);
-  is_busy = queue->first || mts_queue_is_under_way(queue) ||
-            mts_queue_notices(queue) > 0;
+  is_busy = mts_queue_has_work(queue);
   if (is_busy)
     mts_waitlist_add(&queue->closing, wait);
   mts_mutex_unlock(&queue->mutex);

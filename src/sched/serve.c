@@ -270,7 +270,7 @@ static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
   mts_state_retain(s);
   is_runnable = serve_state(queue, steps, limit, count);
   if (!mts_worker_is_forked()) {
-    is_runnable = is_runnable || mts_team_settle(queue);
+    is_runnable = mts_team_settle(queue, is_runnable);
     mts_teamclose_after_turn(s);
     mts_state_release(s);
   }

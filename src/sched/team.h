@@ -89,12 +89,12 @@ void mts_team_list(mts_Team *team, mts_Member *member)
 void mts_team_wake(mts_Team *team);
 
 /*
-** The calling worker has served the queue of a member and does not know it any
-** more.
+** The calling worker has served the queue of a member and, unless that is
+** runnable, does not know it any more.
 ** Locks: as mts_team_wake.
-** Returns: whether it is runnable again; the caller knows it then.
+** Returns: whether it is runnable now; the caller knows it then.
 */
-bool mts_team_settle(mts_Queue *queue);
+bool mts_team_settle(mts_Queue *queue, bool is_runnable);
 
 /*
 ** Whether a member could begin a request now: then none waits for something
