@@ -281,7 +281,8 @@ void mts_registry_publish(mts_State *s)
   bool has_searchers;
   mts_mutex_lock(&registry_mutex);
   s->registry.owners = 1;
-  mts_statetable_add(&open_states, s);
+  if (!mts_lockword_is_ending(atomic_load(&s->lock.word)))
+    mts_statetable_add(&open_states, s);
   end_reservation(s);
   has_searchers = publication_waits.first != NULL;
   mts_mutex_unlock(&registry_mutex);

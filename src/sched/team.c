@@ -79,19 +79,22 @@ mts_Status mts_team_add(mts_State *pool, mts_State *s)
 {
   mts_Team *team = pool->team;
   mts_Queue *queue = mts_queue_of(s);
-  mts_Member *member = &team->members[team->count];
+  mts_Status status = MTS_OK;
   if (!queue)
     return MTS_NO_MEMORY;
-  mts_state_retain(pool);
-  s->team = team;
-  s->place = team->count;
-  queue->shared = team->queue;
-  mts_state_retain(s);
-  member->state = s;
   mts_mutex_lock(&team->queue->mutex);
-  team->count++;
+  if (atomic_load(&team->queue->is_closed))
+    status = MTS_CLOSED;
+  else {
+    mts_state_retain(pool);
+    s->team = team;
+    s->place = team->count;
+    queue->shared = team->queue;
+    mts_state_retain(s);
+    team->members[team->count++].state = s;
+  }
   mts_mutex_unlock(&team->queue->mutex);
-  return MTS_OK;
+  return status;
 }
 
 void mts_team_start(mts_State *pool)

@@ -46,7 +46,7 @@ mts_Status mts_team_open(mts_State *pool, size_t most, bool has_own_threads);
 ** which nobody else knows yet.
 ** Owns: the pool has a reference to the member until all have ended, and the
 ** member one to the pool.
-** Returns: MTS_OK, MTS_NO_MEMORY.
+** Returns: MTS_OK; MTS_NO_MEMORY; MTS_CLOSED if a member before has quit.
 */
 mts_Status mts_team_add(mts_State *pool, mts_State *s);
 
