@@ -173,13 +173,15 @@ describe("mtstates.shutdown", function()
       local out, code = helpers.run_program(([[
         local mtstates = require "mtstates"
         local pool = mtstates.pool({n = 2, own_thread = %s}, function()
+          require "interruptible"
           return {f = function() return 1 end,
                   __close = function() while true do end end}
         end)
         print(pool:await("f"))
         print(mtstates.shutdown(0.01))
-      ]]):format(has_own_threads), nil, 20)
-      assert.truthy(out:find("^1\n.*interrupted.*true\n$"), out)
+      ]]):format(tostring(has_own_threads)), nil, 20)
+      assert.truthy(out:find("interrupted", 1, true), out)
+      assert.truthy(out:find("1\n.*true\n"), out)
       assert.equals(0, code)
     end)
 
@@ -200,7 +202,7 @@ describe("mtstates.shutdown", function()
         handoff.wait("begun", 2)
         pool:close()
         print(mtstates.shutdown(60), one:await(), two:await())
-      ]]):format(has_own_threads))
+      ]]):format(tostring(has_own_threads)))
       assert.equals("true\tdone\tdone\n", out)
       assert.equals(0, code)
     end)
