@@ -4,6 +4,7 @@ local assert = require "luassert"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local requests = require "requests"
 local tasks = require "tasks"
 
 -- Setup: the last function waits for the gate `go`, then moves the other one.
@@ -22,8 +23,16 @@ local function lasting(gate, go)
 end
 
 describe("the end of a pool", function()
+  local log -- of forks that are ended while they run
+
   before_each(helpers.watch("ends of pools"))
-  after_each(helpers.unwatch)
+  before_each(function()
+    log = requests.log_to_mailbox()
+  end)
+  after_each(function()
+    log.reset()
+    helpers.unwatch()
+  end)
 
   it("runs __close of each member, and waits for that", function()
     for _, has_own_threads in ipairs({false, true}) do
@@ -147,8 +156,16 @@ describe("the end of a pool", function()
 end)
 
 describe("a task of a state that is being closed", function()
+  local log -- of forks that are ended while they run
+
   before_each(helpers.watch("closing of what runs"))
-  after_each(helpers.unwatch)
+  before_each(function()
+    log = requests.log_to_mailbox()
+  end)
+  after_each(function()
+    log.reset()
+    helpers.unwatch()
+  end)
 
   it("ends where it lets others go on", function()
     local gate, stop = handoff.unique("closed"), handoff.unique("stop")

@@ -859,16 +859,5 @@ add {
   new = "shared->closing.first && !has_requests && !is_runnable",
   specs = "pool_end_spec", filter = "a timeout is not kept off by forks",
 }
-add {
-  name = "pool-refuses-while-looking",
-  says = "A pool without owners takes no requests while it is looked at.",
-  file = "src/sched/teamclose.c",
-  old = "            for_members(pool, look_for_work, NULL) != MTS_OK;",
-  new = "            for_members(pool, look_for_work, NULL) != MTS_OK;\n"
-    .. "  mts_queue_add_closer(queue, 1);\n"
-    .. "  is_busy |= for_members(pool, look_for_work, NULL) != MTS_OK;\n"
-    .. "  mts_queue_add_closer(queue, -1);",
-  specs = "pool_end_spec", filter = "refuses no request",
-}
 
 return list
