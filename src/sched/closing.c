@@ -54,8 +54,8 @@ static bool is_running(const mts_State *s)
 }
 
 /*
-** If the thread that holds s, in a turn, runs nothing any more, or not yet, it
-** is about to close s, which is waited for: nobody can know of such turns.
+** A thread that holds s in a turn, but runs nothing any more, or not yet, is
+** about to close s: nobody can know of such turns.
 */
 mts_Status mts_closing_await_stop(mts_State *s, const mts_Patience *patience)
 {
