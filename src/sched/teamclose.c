@@ -178,13 +178,13 @@ static mts_Status finish_member(mts_State *s, const mts_Patience *patience)
   return mts_closing_await_done(atomic_load(&s->queue), patience);
 }
 
-static void refuse_all(mts_State *pool)
+static void refuse_members(mts_State *pool)
 {
   mts_queue_add_closer(atomic_load(&pool->queue), 1);
   (void)for_members(pool, refuse_member, NULL);
 }
 
-static void accept_all(mts_State *pool)
+static void accept_members(mts_State *pool)
 {
   (void)accept_member(pool, NULL);
   (void)for_members(pool, accept_member, NULL);
@@ -222,7 +222,7 @@ mts_Status mts_teamclose_finish(mts_State *pool, const mts_Patience *patience,
     return MTS_BUSY;
   if (mts_worker_is_forked())
     return mts_teamclose_close(pool, patience);
-  refuse_all(pool);
+  refuse_members(pool);
   status = finish_all(pool, patience);
   if (status == MTS_OK)
     status = for_members(pool, pass_through, patience);
@@ -235,7 +235,7 @@ mts_Status mts_teamclose_finish(mts_State *pool, const mts_Patience *patience,
     *is_done = false;
     status = mts_teamclose_close(pool, &closing);
   }
-  accept_all(pool);
+  accept_members(pool);
   return status;
 }
 
@@ -243,13 +243,13 @@ mts_Status mts_teamclose_shut(mts_State *pool, const mts_Patience *patience,
                               const mts_Patience *closing)
 {
   mts_Status status;
-  refuse_all(pool);
+  refuse_members(pool);
   status = finish_all(pool, patience);
   if (status == MTS_OK || status == MTS_BUSY)
     mts_closing_stop(pool);
   if (status == MTS_OK)
     status = for_members(pool, await_member_end, closing);
-  accept_all(pool);
+  accept_members(pool);
   return status == MTS_BUSY ? MTS_OK : status;
 }
 
