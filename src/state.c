@@ -225,6 +225,8 @@ uintptr_t mts_state_closer(const mts_State *s)
   uintptr_t own = atomic_load(&s->own_thread);
   if (s->is_host)
     return mts_lock_parker(&s->lock);
+  if (own == 0 && s->team && mts_upcalls.has_workers())
+    return mts_lock_parker(&s->lock);
   if (own == 0 || own == MTS_STATE_POOL || !mts_upcalls.has_own_threads())
     return mts_thread_id();
   while (own == MTS_STATE_STARTING) { /* not for long */

@@ -238,8 +238,9 @@ void mts_state_follow_close(mts_State *s, mts_LockClose close,
 /*
 ** Locks: no mutex may be held: waits until the thread of s runs, if that has
 ** been started.
-** Returns: the thread that is to close s; the parker (see lock.h) for a state
-** whose Lua state is not the module's: see sched/host.c.
+** Returns: the thread that is to close s; the parker (see lock.h) for a member
+** of a pool, which any worker closes, and for a state whose Lua state is not
+** the module's: see sched/teamclose.c and host.c.
 */
 uintptr_t mts_state_closer(const mts_State *s);
 

@@ -949,9 +949,33 @@ add {
   name = "pool-closes-unowned-early",
   says = "A pool without owners is closed while members are busy.",
   file = "src/sched/teamclose.c",
-  old = "for_members(pool, look_for_work, NULL) != MTS_OK;",
-  new = "false;",
+  old = "mts_queue_has_work(queue);\n  mts_mutex_unlock",
+  new = "false;\n  mts_mutex_unlock",
   specs = "pool_close_spec", filter = "the loss of the last owner",
+}
+add {
+  name = "pool-closes-members-itself",
+  says = "Who closes a pool runs the last functions of its members.",
+  file = "src/state.c",
+  old = "if (own == 0 && s->team && mts_upcalls.has_workers())",
+  new = "if (own == 0 && s->team && !mts_upcalls.has_workers())",
+  specs = "pool_end_spec", filter = "that drops the owner",
+}
+add {
+  name = "pool-awaits-no-own-thread",
+  says = "close() of a pool does not wait for threads that close members.",
+  file = "src/core/lock.c",
+  old = "!(lock->is_taken && holder != mts_thread_id()) &&",
+  new = "",
+  specs = "pool_end_spec", filter = "waits for that",
+}
+add {
+  name = "pool-forgets-closers",
+  says = "Closers of a pool are told only when a member has nothing to run.",
+  file = "src/sched/team.c",
+  old = "shared->closing.first && !has_requests",
+  new = "shared->closing.first && !has_requests && !is_runnable",
+  specs = "pool_end_spec", filter = "a timeout is not kept off by forks",
 }
 
 return list

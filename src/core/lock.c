@@ -192,7 +192,7 @@ bool mts_lock_request(mts_Lock *lock)
 {
   bool is_held;
   mts_mutex_lock(&lock->mutex);
-  is_held = mts_lock_pin(lock) != 0;
+  is_held = mts_lock_pin(lock) != 0 && !mts_lock_lacks_closer(lock);
   if (is_held)
     atomic_fetch_or(&lock->word, MTS_WORD_REQUESTED);
   mts_mutex_unlock(&lock->mutex);
@@ -249,6 +249,7 @@ bool mts_lock_is_in_use(mts_Lock *lock)
   mts_mutex_lock(&lock->mutex);
   holder = mts_lock_pin(lock);
   is_in_use = holder != 0 && holder != mts_lock_parker(lock) &&
+              !(lock->is_taken && holder != mts_thread_id()) &&
               !is_served_by(lock, holder);
   mts_mutex_unlock(&lock->mutex);
   return is_in_use;
@@ -258,9 +259,12 @@ static mts_LockClose close_lock(mts_Lock *lock, uintptr_t closer,
                                 bool has_to_be_served)
     MTS_REQUIRES(lock->mutex)
 {
-  uintptr_t holder;
-  const mts_Status status = close_or_pin(lock, closer, &holder);
-  const uintptr_t word = atomic_load(&lock->word);
+  uintptr_t holder, word;
+  mts_Status status;
+  if (mts_lock_lacks_closer(lock))
+    return MTS_LOCK_WAS_CLOSED;
+  status = close_or_pin(lock, closer, &holder);
+  word = atomic_load(&lock->word);
   if (status == MTS_OK)
     return (word & MTS_WORD_CLOSED) ? MTS_LOCK_CLOSED : MTS_LOCK_TAKEN;
   if (status == MTS_CLOSED || (lock->is_taken && holder != mts_thread_id()))

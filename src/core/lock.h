@@ -106,7 +106,7 @@ bool mts_lock_pass(mts_Lock *lock, uintptr_t from, uintptr_t to);
 /*
 ** Has the thread that holds the lock report when it leaves it.
 ** Locks: takes lock->mutex.
-** Returns: false if no thread holds it.
+** Returns: false if no thread holds it, or only that it lacks a closer.
 */
 bool mts_lock_request(mts_Lock *lock);
 

@@ -302,7 +302,8 @@ void mts_registry_publish(mts_State *s)
   mts_Wakes wakes = MTS_NO_WAKES;
   mts_mutex_lock(&registry_mutex);
   s->registry.owners = 1;
-  mts_statetable_add(&open_states, s);
+  if (!mts_lockword_is_ending(atomic_load(&s->lock.word)))
+    mts_statetable_add(&open_states, s);
   end_reservation(s);
   finish_searches(s, &wakes);
   mts_mutex_unlock(&registry_mutex);

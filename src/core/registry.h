@@ -72,7 +72,10 @@ mts_Status mts_registry_find_singleton(const char *name, size_t length,
 */
 mts_Status mts_registry_reserve(mts_State *s, mts_State **found);
 
-/* The setup of s has finished: it is open and has one owner. */
+/*
+** The setup of s has finished: it is open and has one owner.  But it is not
+** found if it is a member of a pool, or that, and has been closed already.
+*/
 void mts_registry_publish(mts_State *s);
 
 /* The setup of s has failed: its name, if reserved, is free for others. */

@@ -59,6 +59,9 @@ typedef struct mts_Upcalls {
   /* Whether threads of states are there; not in a process that was forked. */
   bool (*has_own_threads)(void);
 
+  /* Whether workers run turns: not there either, nor when it ends. */
+  bool (*has_workers)(void);
+
   /*
   ** What has to go on before the request to s is answered, or, without one,
   ** before s gets free; word: of s, that names the thread.  May be called with

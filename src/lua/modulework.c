@@ -87,7 +87,9 @@ int mts_modulework_sleep(lua_State *L)
   mts_waiting_open(L, &waiting, deadline);
   if (mts_waiting_can_suspend(&waiting))
     return mts_waiting_suspend(L, &pending, 0);
-  if (deadline <= 0) {
+  /* A task whose state is to be closed must not go on for ever. */
+  if (deadline <= 0 &&
+      !(mts_self.task && mts_wait_is_refused(&waiting.patience))) {
     if (waiting.patience.attach &&
         mts_host_run(waiting.here_state, L) == MTS_DISTURBED)
       return lua_error(L);

@@ -17,9 +17,9 @@
 #include "lua/options.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
-#include "sched/closing.h"
 #include "sched/ownthread.h"
 #include "sched/team.h"
+#include "sched/teamclose.h"
 #include "sched/worker.h"
 
 /* Gives the object a new pool without members. */
@@ -104,7 +104,7 @@ static mts_Status run_setups(lua_State *L, mts_StateObject *object,
   if (status == MTS_OK)
     publish_pool(L, object);
   else if (object->state)
-    mts_closing_stop(object->state);
+    mts_teamclose_give_up(object->state);
   if (status == MTS_RAISED)
     mts_failure_push(L, failure);
   mts_codec_free(setup->message);

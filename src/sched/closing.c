@@ -54,8 +54,8 @@ static bool is_running(const mts_State *s)
 }
 
 /*
-** If the thread that holds s, in a turn, runs nothing any more, or not yet, it
-** is about to close s, which is waited for: nobody can know of such turns.
+** A thread that holds s in a turn, but runs nothing any more, or not yet, is
+** about to close s: nobody can know of such turns.
 */
 mts_Status mts_closing_await_stop(mts_State *s, const mts_Patience *patience)
 {
@@ -64,8 +64,8 @@ mts_Status mts_closing_await_stop(mts_State *s, const mts_Patience *patience)
 
 mts_Status mts_closing_close(mts_State *s, const mts_Patience *patience)
 {
-  if (mts_state_is_pool(s))
-    return mts_teamclose_close(s, patience);
+  if (s->team)
+    return mts_teamclose_close(s->team->pool, patience);
   switch (mts_registry_close(s)) {
   case MTS_LOCK_IN_USE:
     return MTS_BUSY;
@@ -154,8 +154,8 @@ mts_Status mts_closing_finish(mts_State *s, const mts_Patience *patience,
 {
   mts_Queue *queue;
   mts_Status status = MTS_OK;
-  if (mts_state_is_pool(s))
-    return mts_teamclose_finish(s, patience, is_done);
+  if (s->team)
+    return mts_teamclose_finish(s->team->pool, patience, is_done);
   *is_done = true;
   if (mts_lock_is_held(&s->lock, mts_thread_id()))
     return MTS_BUSY;
@@ -221,18 +221,6 @@ static void release_services(Services *services)
   free(services->states);
 }
 
-/* The same for a pool; a member is closed with its pool. */
-static mts_Status close_team(mts_State *s, const mts_Patience *patience)
-{
-  mts_Status status = MTS_OK;
-  bool is_done;
-  if (mts_state_is_pool(s))
-    status = mts_teamclose_finish(s, patience, &is_done);
-  if (status == MTS_BUSY)
-    mts_closing_stop(s);
-  return status == MTS_BUSY ? MTS_OK : status;
-}
-
 /*
 ** Closes a service: when what was sent is done, or patience is over.  Its last
 ** function, which can take any time, is run by a thread of the module; that is
@@ -245,10 +233,12 @@ static mts_Status close_service(mts_State *s, const mts_Patience *patience,
   mts_Patience closing = *patience;
   mts_Queue *queue;
   mts_Status status = MTS_OK;
-  if (s->team)
-    return close_team(s, patience);
-  queue = refuse_requests(s);
   closing.deadline = end;
+  if (mts_state_is_pool(s))
+    return mts_teamclose_shut(s, patience, &closing);
+  if (s->team && !mts_lock_is_closed(&s->team->pool->lock))
+    return MTS_OK; /* it is closed with its pool, which is older */
+  queue = refuse_requests(s);
   if (queue)
     status = mts_closing_await_done(queue, patience);
   if (status == MTS_OK && queue && mts_worker_start_all() == MTS_OK &&

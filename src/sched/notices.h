@@ -30,7 +30,9 @@ mts_Status mts_notices_add(mts_State *s);
 static inline bool mts_notices_take(mts_Queue *queue)
 {
   size_t notices = atomic_load(&queue->notices);
-  while (notices >= MTS_NOTICE) /* closing the queue makes it less */
+  if (queue->team)
+    atomic_fetch_add(&queue->begun, 1); /* see teamclose.c */
+  while (notices >= MTS_NOTICE)         /* closing the queue makes it less */
     if (atomic_compare_exchange_weak(&queue->notices, &notices,
                                      notices - MTS_NOTICE))
       return true;

@@ -67,6 +67,7 @@ static mts_Queue *make_queue(mts_State *s)
   queue->has_reference = true;
   atomic_init(&queue->notices, 0);
   atomic_init(&queue->has_more, false);
+  atomic_init(&queue->begun, 0);
   queue->tasks.limit = s->task_limit;
   queue->has_own_thread = s->has_own_thread;
   atomic_init(&queue->is_closed, false);
@@ -257,6 +258,7 @@ mts_Request *mts_queue_take_shared(mts_Queue *queue)
   request = shared->first; /* NULL if it is closed */
   if (request) {
     remove_to_begin(shared, request, queue, &wakes);
+    atomic_fetch_add(&shared->begun, 1);
     mts_request_bind(request, queue->state);
   }
   mts_queue_note_more(shared, shared->first != NULL);
@@ -363,13 +365,6 @@ bool mts_queue_take_reference(mts_Queue *queue)
   return has_reference;
 }
 
-/* Whether requests or notices are left, forks aside. */
-static bool has_work_left(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
-{
-  return queue->first || mts_queue_notices(queue) > 0 ||
-         mts_queue_is_under_way(queue);
-}
-
 /*
 ** What follows a turn after which there is nothing to run, or only forks of a
 ** state that is to be closed.
@@ -396,9 +391,10 @@ mts_TurnEnd mts_queue_end_turn(mts_Queue *queue)
   mts_TurnEnd end = MTS_TURN_AGAIN;
   bool has_granted, has_closers = false;
   mts_mutex_lock(&queue->mutex);
-  has_closers = queue->closing.first && !has_work_left(queue);
+  has_closers = queue->closing.first && !mts_queue_has_work(queue);
   if (!has_something_to_run(queue) ||
-      ((queue->closes_when_idle || queue->is_shut) && !has_work_left(queue)))
+      ((queue->closes_when_idle || queue->is_shut) &&
+       !mts_queue_has_work(queue)))
     end = become_idle(queue);
   has_granted =
       queue->first_sender != queue->first_waiting && end != MTS_TURN_AGAIN;

@@ -87,6 +87,7 @@ typedef struct mts_Queue {
   struct mts_Team *team;    /* of a pool, whose queue this is; or NULL */
   struct mts_Queue *shared; /* of the pool, for a member of it; or NULL */
   bool has_idle;            /* of a pool: it has idle members */
+  atomic_size_t begun;      /* of a pool: requests and notices; it wraps */
 
   /* Notifications; see notices.c. */
   atomic_size_t notices;  /* see mts_queue_notices */
@@ -217,15 +218,19 @@ static inline size_t mts_queue_notices(const mts_Queue *queue)
   return atomic_load(&queue->notices) / MTS_NOTICE;
 }
 
-/*
-** Whether it is not idle, or has notices, for which it is going to be
-** scheduled, or there are requests that have begun.
-*/
+/* Whether requests or notices wait, or are under way, forks aside. */
+static inline bool mts_queue_has_work(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  return queue->first || mts_queue_notices(queue) > 0 ||
+         mts_queue_is_under_way(queue);
+}
+
+/* The same, or it is not idle. */
 static inline bool mts_queue_is_busy(mts_Queue *queue)
     MTS_REQUIRES(queue->mutex)
 {
-  return queue->status != MTS_QUEUE_IDLE || mts_queue_notices(queue) > 0 ||
-         queue->first || mts_queue_is_under_way(queue);
+  return queue->status != MTS_QUEUE_IDLE || mts_queue_has_work(queue);
 }
 
 /* Whether the caller, who alone serves the queue, has to. */

@@ -67,7 +67,7 @@ void mts_queue_close(mts_Queue *queue)
   mts_State *s = queue->state;
   mts_Request *requests, *last;
   size_t sends = 0;
-  bool was_closed, is_idle, is_last = false;
+  bool was_closed, is_idle, has_turn, is_last = false;
   mts_mutex_lock(&queue->mutex);
   was_closed = atomic_exchange(&queue->is_closed, true);
   atomic_store(&queue->notices, MTS_NO_NOTICES);
@@ -80,6 +80,11 @@ void mts_queue_close(mts_Queue *queue)
   if (queue->status == MTS_QUEUE_BLOCKED)
     queue->status = MTS_QUEUE_IDLE;
   is_idle = queue->status == MTS_QUEUE_IDLE;
+  has_turn = is_idle && queue->shared && mts_lock_lacks_closer(&s->lock);
+  if (has_turn) {
+    queue->status = MTS_QUEUE_SCHEDULED;
+    is_idle = false;
+  }
   if (is_idle)
     is_last = mts_queue_take_reference(queue);
   mts_mutex_unlock(&queue->mutex);
@@ -88,6 +93,8 @@ void mts_queue_close(mts_Queue *queue)
     mts_queue_tell_closers(queue);
   fail_all(s, requests, was_closed ? 0 : sends);
   mts_deferral_close_all(queue);
+  if (has_turn)
+    mts_worker_schedule(queue);
   if (queue->has_own_thread)
     mts_ownthread_wake(queue);
   if (is_last)
@@ -139,8 +146,7 @@ static bool wait_if_busy(mts_Queue *queue, mts_Wait *wait)
 {
   bool is_busy;
   mts_mutex_lock(&queue->mutex);
-  is_busy = queue->first || mts_queue_is_under_way(queue) ||
-            mts_queue_notices(queue) > 0;
+  is_busy = mts_queue_has_work(queue);
   if (is_busy)
     mts_waitlist_add(&queue->closing, wait);
   mts_mutex_unlock(&queue->mutex);

@@ -285,7 +285,8 @@ static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
   mts_state_retain(s);
   is_runnable = serve_state(queue, steps, limit, count);
   if (!mts_worker_is_forked()) {
-    is_runnable = is_runnable || mts_team_settle(queue);
+    is_runnable = mts_team_settle(queue, is_runnable);
+    mts_teamclose_after_turn(s);
     mts_state_release(s);
   }
   return is_runnable;
@@ -386,6 +387,7 @@ const mts_Upcalls mts_upcalls = {.state_left = state_left,
                                  .state_released = state_released,
                                  .close_unowned = mts_closing_close_unowned,
                                  .has_own_threads = has_own_threads,
+                                 .has_workers = mts_worker_takes_requests,
                                  .find_blocker = mts_blocker_find,
                                  .find_member = mts_blocker_find_member,
                                  .report = report,

@@ -81,19 +81,22 @@ mts_Status mts_team_add(mts_State *pool, mts_State *s)
 {
   mts_Team *team = pool->team;
   mts_Queue *queue = mts_queue_of(s);
-  mts_Member *member = &team->members[team->count];
+  mts_Status status = MTS_OK;
   if (!queue)
     return MTS_NO_MEMORY;
-  mts_state_retain(pool);
-  s->team = team;
-  s->place = team->count;
-  queue->shared = team->queue;
-  mts_state_retain(s);
-  member->state = s;
   mts_mutex_lock(&team->queue->mutex);
-  team->count++;
+  if (atomic_load(&team->queue->is_closed))
+    status = MTS_CLOSED;
+  else {
+    mts_state_retain(pool);
+    s->team = team;
+    s->place = team->count;
+    queue->shared = team->queue;
+    mts_state_retain(s);
+    team->members[team->count++].state = s;
+  }
   mts_mutex_unlock(&team->queue->mutex);
-  return MTS_OK;
+  return status;
 }
 
 void mts_team_start(mts_State *pool)
@@ -225,12 +228,12 @@ static bool is_at_rest(mts_Queue *queue)
   return is_free;
 }
 
-bool mts_team_settle(mts_Queue *queue)
+bool mts_team_settle(mts_Queue *queue, bool is_runnable)
 {
   mts_Team *team = queue->state->team;
   mts_Queue *shared = team->queue;
   mts_Member *member = mts_team_member_of(queue->state);
-  const bool may_begin = is_at_rest(queue);
+  const bool may_begin = !is_runnable && is_at_rest(queue);
   bool has_requests, has_granted, has_closers, is_free, is_unowned;
   mts_mutex_lock(&team->queue->mutex);
   has_requests = mts_team_has_requests(team);
@@ -238,6 +241,8 @@ bool mts_team_settle(mts_Queue *queue)
   has_closers = shared->closing.first && !has_requests;
   is_free = may_begin && !atomic_load(&member->is_kept);
   is_unowned = shared->closes_when_idle && !has_requests;
+  if (is_unowned)
+    shared->closes_when_idle = false;
   if (is_free && !has_requests)
     mts_team_list(team, member);
   mts_mutex_unlock(&team->queue->mutex);
@@ -247,9 +252,10 @@ bool mts_team_settle(mts_Queue *queue)
     mts_queue_tell_closers(shared);
   if (is_unowned)
     mts_registry_close_unowned(team->pool);
-  if (has_requests && !is_free)
+  if (has_requests && !is_free && !is_runnable)
     mts_team_wake(team);
-  return has_requests && is_free && mts_queue_schedule_again(queue);
+  return is_runnable ||
+         (has_requests && is_free && mts_queue_schedule_again(queue));
 }
 
 /* Whether nothing that the scheduler knows keeps requests from beginning. */

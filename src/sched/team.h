@@ -46,7 +46,7 @@ mts_Status mts_team_open(mts_State *pool, size_t most, bool has_own_threads);
 ** which nobody else knows yet.
 ** Owns: the pool has a reference to the member until all have ended, and the
 ** member one to the pool.
-** Returns: MTS_OK, MTS_NO_MEMORY.
+** Returns: MTS_OK; MTS_NO_MEMORY; MTS_CLOSED if a member before has quit.
 */
 mts_Status mts_team_add(mts_State *pool, mts_State *s);
 
@@ -92,12 +92,12 @@ void mts_team_list(mts_Team *team, mts_Member *member)
 void mts_team_wake(mts_Team *team);
 
 /*
-** The calling worker has served the queue of a member and does not know it any
-** more.
+** The calling worker has served the queue of a member and, unless that is
+** runnable, does not know it any more.
 ** Locks: as mts_team_wake.
-** Returns: whether it is runnable again; the caller knows it then.
+** Returns: whether it is runnable now; the caller knows it then.
 */
-bool mts_team_settle(mts_Queue *queue);
+bool mts_team_settle(mts_Queue *queue, bool is_runnable);
 
 /*
 ** Whether a member could begin a request now: then none waits for something

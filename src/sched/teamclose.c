@@ -7,10 +7,20 @@
 ** returns.  The lock of a pool is never held, so a pool closes at once; who
 ** closes it waits for the members as mts_closing_close does for a state.
 **
+** A member that is free is closed by a turn of its own, since its last
+** function and finalizers can take any time: the parker gets its lock
+** (lock.h), and the worker that serves it then takes the lock over.  Threads
+** of their own do that themselves.
+**
 ** A pool without owners stays until it is idle: no request waits, and no
-** member is busy with one.  A request goes from the pool to a member and never
-** back.  So who looks at the pool first, with the pool taking no more
-** requests, and then at the members, misses none.
+** member is busy with one; forks alone do not keep it.  Who looks for that
+** keeps nobody from sending meanwhile:
+**
+** 1. From now on a member whose turn ends looks, too.
+** 2. No member is busy, twice: one that was can have sent something to another
+**    one that had been looked at already.
+** 3. In the step that closes the queue of the pool, it is empty, and no member
+**    has begun something of it since 1.
 **
 ** Locks: mutexes of queues, leaves, one at a time.
 */
@@ -63,6 +73,13 @@ void mts_teamclose_follow(mts_State *s)
   (void)for_members(pool, stop_member, NULL);
 }
 
+void mts_teamclose_after_turn(mts_State *s)
+{
+  if (mts_lock_lacks_closer(&s->lock) &&
+      mts_lock_take_over(&s->lock, mts_thread_id()))
+    mts_state_close_taken(s);
+}
+
 /*
 ** Once all members have ended nobody needs the list of them.  A member that
 ** was never published counts, too.
@@ -93,11 +110,26 @@ static mts_Status check_member(mts_State *s, const mts_Patience *patience)
   return mts_lock_is_in_use(&s->lock) ? MTS_BUSY : MTS_OK;
 }
 
-/* The pool is closed: so is the member, soon. */
+/*
+** The pool is closed: so is the member, soon.
+** await_member_end: whatever it runs, a call, too;
+** await_unless_called: but not that.
+*/
 static mts_Status await_member(mts_State *s, const mts_Patience *patience)
 {
   return mts_lock_is_in_use(&s->lock) ? MTS_OK
                                       : mts_closing_await_stop(s, patience);
+}
+
+static mts_Status await_member_end(mts_State *s, const mts_Patience *patience)
+{
+  return mts_queue_await_end(atomic_load(&s->queue), patience);
+}
+
+static mts_Status await_unless_called(mts_State *s,
+                                      const mts_Patience *patience)
+{
+  return mts_lock_is_in_use(&s->lock) ? MTS_OK : await_member_end(s, patience);
 }
 
 static mts_Status close_all(mts_State *pool, const mts_Patience *patience)
@@ -109,7 +141,15 @@ static mts_Status close_all(mts_State *pool, const mts_Patience *patience)
 mts_Status mts_teamclose_close(mts_State *pool, const mts_Patience *patience)
 {
   const mts_Status status = for_members(pool, check_member, NULL);
-  return status == MTS_OK ? close_all(pool, patience) : status;
+  if (status != MTS_OK || mts_lock_is_closed(&pool->lock))
+    return status;
+  return close_all(pool, patience);
+}
+
+void mts_teamclose_give_up(mts_State *pool)
+{
+  const mts_Patience patience = mts_patience_until(MTS_FOREVER);
+  (void)close_all(pool, &patience);
 }
 
 static mts_Status check_not_inside(mts_State *s, const mts_Patience *patience)
@@ -138,6 +178,18 @@ static mts_Status finish_member(mts_State *s, const mts_Patience *patience)
   return mts_closing_await_done(atomic_load(&s->queue), patience);
 }
 
+static void refuse_members(mts_State *pool)
+{
+  mts_queue_add_closer(atomic_load(&pool->queue), 1);
+  (void)for_members(pool, refuse_member, NULL);
+}
+
+static void accept_members(mts_State *pool)
+{
+  (void)accept_member(pool, NULL);
+  (void)for_members(pool, accept_member, NULL);
+}
+
 /* Waits for the call in progress; those of own threads are requests. */
 static mts_Status pass_through(mts_State *s, const mts_Patience *patience)
 {
@@ -152,16 +204,12 @@ static mts_Status pass_through(mts_State *s, const mts_Patience *patience)
   return status == MTS_CLOSED ? MTS_OK : status;
 }
 
-/* All that was sent before, to the pool or a member, is done, calls, too. */
+/* All that was sent before, to the pool or a member, is done. */
 static mts_Status finish_all(mts_State *pool, const mts_Patience *patience)
 {
-  mts_Status status =
-      mts_closing_await_done(atomic_load(&pool->queue), patience);
-  if (status == MTS_OK)
-    status = for_members(pool, finish_member, patience);
-  if (status == MTS_OK)
-    status = for_members(pool, pass_through, patience);
-  return status;
+  const mts_Status status = finish_member(pool, patience);
+  return status == MTS_OK ? for_members(pool, finish_member, patience)
+                          : status;
 }
 
 mts_Status mts_teamclose_finish(mts_State *pool, const mts_Patience *patience,
@@ -174,19 +222,35 @@ mts_Status mts_teamclose_finish(mts_State *pool, const mts_Patience *patience,
     return MTS_BUSY;
   if (mts_worker_is_forked())
     return mts_teamclose_close(pool, patience);
-  mts_queue_add_closer(atomic_load(&pool->queue), 1);
-  (void)for_members(pool, refuse_member, NULL);
+  refuse_members(pool);
   status = finish_all(pool, patience);
-  closing.deadline = MTS_FOREVER; /* as in closing.c */
   if (status == MTS_OK)
-    status = close_all(pool, &closing);
+    status = for_members(pool, pass_through, patience);
+  closing.deadline = MTS_FOREVER; /* as in closing.c */
+  if (status == MTS_OK) {
+    mts_closing_stop(pool);
+    status = for_members(pool, await_unless_called, &closing);
+  }
   else if (status == MTS_BUSY) {
     *is_done = false;
     status = mts_teamclose_close(pool, &closing);
   }
-  (void)accept_member(pool, NULL);
-  (void)for_members(pool, accept_member, NULL);
+  accept_members(pool);
   return status;
+}
+
+mts_Status mts_teamclose_shut(mts_State *pool, const mts_Patience *patience,
+                              const mts_Patience *closing)
+{
+  mts_Status status;
+  refuse_members(pool);
+  status = finish_all(pool, patience);
+  if (status == MTS_OK || status == MTS_BUSY)
+    mts_closing_stop(pool);
+  if (status == MTS_OK)
+    status = for_members(pool, await_member_end, closing);
+  accept_members(pool);
+  return status == MTS_BUSY ? MTS_OK : status;
 }
 
 /* ======================================================================= */
@@ -196,32 +260,33 @@ mts_Status mts_teamclose_finish(mts_State *pool, const mts_Patience *patience,
 static mts_Status look_for_work(mts_State *s, const mts_Patience *patience)
 {
   mts_Queue *queue = atomic_load(&s->queue);
-  bool is_busy;
+  bool has_work;
   (void)patience;
   mts_mutex_lock(&queue->mutex);
-  is_busy = mts_queue_is_busy(queue);
+  has_work = mts_queue_has_work(queue);
   mts_mutex_unlock(&queue->mutex);
-  return is_busy ? MTS_BUSY : MTS_OK;
+  return has_work ? MTS_BUSY : MTS_OK;
 }
 
-/* Each member that is busy looks here again when its turn has ended. */
 bool mts_teamclose_when_idle(mts_State *pool)
 {
   mts_Queue *queue = atomic_load(&pool->queue);
   bool is_busy;
-  mts_queue_add_closer(queue, 1);
+  size_t begun;
   mts_mutex_lock(&queue->mutex);
   queue->closes_when_idle = true;
+  begun = atomic_load(&queue->begun);
   mts_mutex_unlock(&queue->mutex);
-  is_busy = look_for_work(pool, NULL) != MTS_OK ||
+  is_busy = for_members(pool, look_for_work, NULL) != MTS_OK ||
             for_members(pool, look_for_work, NULL) != MTS_OK;
   mts_mutex_lock(&queue->mutex);
+  is_busy = is_busy || mts_queue_has_work(queue) ||
+            atomic_load(&queue->begun) != begun;
   if (!is_busy) {
     queue->closes_when_idle = false;
     atomic_store(&queue->is_closed, true);
   }
   mts_mutex_unlock(&queue->mutex);
-  mts_queue_add_closer(queue, -1);
   return is_busy;
 }
 
