@@ -251,8 +251,8 @@ add {
   name = "serve-never-in-line",
   says = "A worker that was refused twice does not wait in line.",
   file = "src/sched/serve.c",
-  old = "if (queue->was_refused && !is_kept_for_call(s)) {",
-  new = "if (queue->was_refused && s->depth > 100) {",
+  old = "if (queue->was_refused)\n    status",
+  new = "if (queue->was_refused && s->depth > 100)\n    status",
   specs = "fairness", filter = "threads call",
 }
 add {
@@ -515,7 +515,7 @@ add {
   name = "close-not-told",
   says = "Who waits to close a state is not told that it is idle.",
   file = "src/sched/queue.c",
-  old = "has_closers = queue->closing.first && !has_work_left(queue);",
+  old = "has_closers = queue->closing.first && !mts_queue_has_work(queue);",
   new = "has_closers = false;",
   specs = "close_timeout",
 }
@@ -868,8 +868,8 @@ add {
   name = "pool-hides-requests",
   says = "A member that cannot take requests tells no other one of them.",
   file = "src/sched/team.c",
-  old = "if (has_requests && !is_free)",
-  new = "if (has_requests && !is_free && !shared->team)",
+  old = "if (has_requests && !is_free && !is_runnable)",
+  new = "if (has_requests && !is_free && !is_runnable && !shared->team)",
   specs = "pool_spec", filter = "that is called directly",
 }
 add {
@@ -941,8 +941,8 @@ add {
   name = "pool-deadlock-of-one",
   says = "One member that waits in a circle makes a wait for a pool hopeless.",
   file = "src/core/waitgraph.c",
-  old = "met->count == MOST_MET)\n    return false;",
-  new = "met->count == MOST_MET)\n    return true;",
+  old = "if (!is_blocker(blocker) || (",
+  new = "if (!is_blocker(blocker))\n    return true;\n  if (false || (",
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
 }
 add {

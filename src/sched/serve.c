@@ -278,9 +278,9 @@ static bool serve_state(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
 static bool serve(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
                   int *count)
 {
-  mts_State *s = queue->shared ? queue->state : NULL;
+  mts_State *s = queue->state;
   bool is_runnable;
-  if (!s)
+  if (!queue->shared)
     return serve_state(queue, steps, limit, count);
   mts_state_retain(s);
   is_runnable = serve_state(queue, steps, limit, count);
