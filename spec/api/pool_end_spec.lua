@@ -170,7 +170,7 @@ describe("a task of a state that is being closed", function()
   it("ends where it lets others go on", function()
     local gate, stop = handoff.unique("closed"), handoff.unique("stop")
     local s = mtstates.newstate({}, tasks.setup)
-    tasks.begin(s, [[
+    local future = tasks.begin(s, [[
       local stop, closed = ...
       guard = require "on_collect"(function() gates.add(closed) end)
       work(stop)
@@ -179,6 +179,9 @@ describe("a task of a state that is being closed", function()
     s:close()
     handoff.set(stop, 1)
     handoff.wait(gate, 1)
+    local ok, err = pcall(future.await, future)
+    assert.is_false(ok)
+    assert.equals(mtstates.error.object_closed, mtstates.error(err):cause())
   end)
 end)
 

@@ -113,6 +113,12 @@ static mts_Request *find_beginnable(const mts_Queue *queue)
   return request;
 }
 
+/* The mutex of its pool is that of the queue, which the analyser can't know. */
+static bool has_free_member(const mts_Queue *queue) MTS_UNCHECKED
+{
+  return !queue->team || mts_team_has_free(queue->team);
+}
+
 mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
                                     bool *is_runnable)
 {
@@ -125,8 +131,7 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   mts_queue_append(queue, request);
   *is_runnable = mts_queue_make_runnable(queue);
   request->is_first = find_beginnable(queue) == request &&
-                      !mts_task_has_ready(queue) &&
-                      (!queue->team || mts_team_has_free(queue->team)) &&
+                      !mts_task_has_ready(queue) && has_free_member(queue) &&
                       !atomic_load(&queue->tasks.is_running);
   return MTS_OK;
 }
@@ -262,7 +267,8 @@ mts_Request *mts_queue_take_shared(mts_Queue *queue)
     mts_request_bind(request, queue->state);
   }
   mts_queue_note_more(shared, shared->first != NULL);
-  is_runnable = shared->has_idle && mts_team_has_requests(shared->team);
+  is_runnable =
+      shared->has_idle && (shared->first || mts_queue_notices(shared) > 0);
   has_granted = shared->first_sender != shared->first_waiting;
   mts_mutex_unlock(&shared->mutex);
   mts_wakes_wake(&wakes);
