@@ -111,6 +111,22 @@ FILE *mts_process_create_file(const char *path)
 #endif
 }
 
+void mts_process_describe_error(int error, char *text, size_t size)
+{
+  text[0] = '\0';
+#if defined(_WIN32)
+  (void)strerror_s(text, size, error);
+#elif defined(__GLIBC__) && defined(_GNU_SOURCE)
+  {
+    const char *found = strerror_r(error, text, size);
+    if (found != text)
+      snprintf(text, size, "%s", found);
+  }
+#else
+  (void)strerror_r(error, text, size);
+#endif
+}
+
 bool mts_process_is_main_thread(void)
 {
 #if defined(__linux__)

@@ -60,6 +60,9 @@ bool mts_process_is_main_thread(void);
 */
 FILE *mts_process_create_file(const char *path);
 
+/* Writes what an errno means. */
+void mts_process_describe_error(int error, char *text, size_t size);
+
 /* Returns: what the kernel calls the calling thread, or 0. */
 long mts_process_kernel_id(void);
 

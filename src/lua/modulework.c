@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "async_util.h"
+#include "base/process.h"
 #include "core/interrupt.h"
 #include "core/thread.h"
 #include "core/trace.h"
@@ -162,7 +163,9 @@ int mts_modulework_trace(lua_State *L)
   if (error == ENOMEM)
     return mts_error_raise_status(L, MTS_NO_MEMORY, "trace");
   if (error != 0) {
-    lua_pushfstring(L, "cannot open '%s': %s", path, strerror(error));
+    char text[100];
+    mts_process_describe_error(error, text, sizeof(text));
+    lua_pushfstring(L, "cannot open '%s': %s", path, text);
     luaL_argerror(L, 1, lua_tostring(L, -1));
   }
   return 0;

@@ -237,11 +237,12 @@ void mts_monitor_note_timers(void)
 
 void mts_monitor_report_trace(void)
 {
-  char text[200];
+  char text[200], reason[100];
   int error;
   if (mts_trace_take_failure(&error)) {
+    mts_process_describe_error(error, reason, sizeof(reason));
     snprintf(text, sizeof(text),
-             "the trace has ended: it cannot be written: %s", strerror(error));
+             "the trace has ended: it cannot be written: %s", reason);
     mts_log_warning(NULL, text, strlen(text));
   }
 }

@@ -113,7 +113,7 @@ static mts_Request *find_beginnable(const mts_Queue *queue)
   return request;
 }
 
-/* The mutex of its pool is that of the queue, which the analyser can't know. */
+/* Its pool has the mutex of the queue, which the analyser cannot know. */
 static bool has_free_member(const mts_Queue *queue) MTS_UNCHECKED
 {
   return !queue->team || mts_team_has_free(queue->team);

@@ -149,7 +149,10 @@ mts_Status mts_teamclose_close(mts_State *pool, const mts_Patience *patience)
 void mts_teamclose_give_up(mts_State *pool)
 {
   const mts_Patience patience = mts_patience_until(MTS_FOREVER);
-  (void)close_all(pool, &patience);
+  if (pool->team)
+    (void)close_all(pool, &patience);
+  else
+    mts_closing_stop(pool);
 }
 
 static mts_Status check_not_inside(mts_State *s, const mts_Patience *patience)
@@ -271,14 +274,15 @@ static mts_Status look_for_work(mts_State *s, const mts_Patience *patience)
 bool mts_teamclose_when_idle(mts_State *pool)
 {
   mts_Queue *queue = atomic_load(&pool->queue);
-  bool is_busy;
+  bool is_busy = false;
   size_t begun;
+  int looks;
   mts_mutex_lock(&queue->mutex);
   queue->closes_when_idle = true;
   begun = atomic_load(&queue->begun);
   mts_mutex_unlock(&queue->mutex);
-  is_busy = for_members(pool, look_for_work, NULL) != MTS_OK ||
-            for_members(pool, look_for_work, NULL) != MTS_OK;
+  for (looks = 0; looks < 2 && !is_busy; looks++)
+    is_busy = for_members(pool, look_for_work, NULL) != MTS_OK;
   mts_mutex_lock(&queue->mutex);
   is_busy = is_busy || mts_queue_has_work(queue) ||
             atomic_load(&queue->begun) != begun;
