@@ -66,6 +66,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->trace, 0);
   atomic_init(&s->has_name, false);
   atomic_init(&s->is_here, false);
+  mts_heap_init(&s->heap);
   s->name = s->space;
   if (name)
     note_name(s, name, length);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/heap.h"
 #include "base/status.h"
 #include "core/interruptnode.h"
 #include "core/lock.h"
@@ -45,6 +46,8 @@ struct mts_State {
   atomic_size_t references;
   atomic_bool has_ended; /* the Lua state is closed */
   atomic_uint trace;     /* that knows its name; see core/trace.c */
+
+  mts_Heap heap; /* of the Lua state, if the interpreter takes allocators */
 
   /* Requests; see sched/queue.c. */
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */

@@ -12,12 +12,14 @@
 
 #include <string.h>
 
+#include "base/heap.h"
 #include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
 #include "core/preload.h"
 #include "core/trace.h"
 #include "error.h"
+#include "luaapi/interpreter.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
 #include "luaapi/yield.h"
@@ -158,9 +160,11 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
+  if (!mts_interpreter_examine())
+    return MTS_NO_MEMORY;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
-  L = luaL_newstate();
+  L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;

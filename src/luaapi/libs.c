@@ -45,6 +45,12 @@ const lua_CFunction mts_libs_open_coroutine = luaopen_coroutine;
 const lua_CFunction mts_libs_open_coroutine = NULL;
 #endif
 
+#if MTS_LUAJIT
+const lua_CFunction mts_libs_open_ffi = luaopen_ffi;
+#else
+const lua_CFunction mts_libs_open_ffi = NULL;
+#endif
+
 const luaL_Reg mts_libs_list[] = {
 #if defined(LUA_UTF8LIBNAME)
     {LUA_UTF8LIBNAME, luaopen_utf8},

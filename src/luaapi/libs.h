@@ -27,6 +27,9 @@ MTS_BEGIN_HIDDEN
 */
 extern const lua_CFunction mts_libs_open_coroutine;
 
+/* Opens LuaJIT's foreign function interface; NULL: there is none. */
+extern const lua_CFunction mts_libs_open_ffi;
+
 /* All other libraries but the basic one and package; ends with a NULL name. */
 extern const luaL_Reg mts_libs_list[];
 

@@ -1,0 +1,72 @@
+/*
+** heap.c - the memory of a Lua state: counted, and limited
+**
+** Lua tells its allocator the sizes of the blocks that it gives back, so the
+** bytes in use are known without looking at any block.  A heap has a limit or
+** not for the whole life of the Lua state, so there are two allocators; the one
+** without limit is as short as can be.
+**
+** Takes no locks: one thread at a time uses a Lua state.
+*/
+#include "base/heap.h"
+
+#include <stdlib.h>
+
+/* Gives, resizes or (size 0) frees a block. */
+static inline void *plain_resize(void *block, size_t old_size, size_t size)
+{
+  (void)old_size;
+  if (size == 0) {
+    free(block);
+    return NULL;
+  }
+  return realloc(block, size);
+}
+
+/* A block that gets smaller stays where it is rather than fail. */
+static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
+                                               size_t old_size, size_t size,
+                                               bool has_limit)
+{
+  size_t used;
+  void *moved;
+  if (!block)
+    old_size = 0; /* it is the type of the object, since Lua 5.2 */
+  used = mts_heap_used(heap) - old_size + size;
+  if (has_limit && size > old_size && used > heap->limit)
+    return NULL;
+  moved = plain_resize(block, old_size, size);
+  if (!moved && size > 0) {
+    if (size > old_size)
+      return NULL;
+    moved = block;
+  }
+  atomic_store_explicit(&heap->used, used, memory_order_relaxed);
+  if (used > mts_heap_peak(heap))
+    atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
+  return moved;
+}
+
+static void *allocate_freely(void *heap, void *block, size_t old_size,
+                             size_t size)
+{
+  return allocate(heap, block, old_size, size, false);
+}
+
+static void *allocate_limited(void *heap, void *block, size_t old_size,
+                              size_t size)
+{
+  return allocate(heap, block, old_size, size, true);
+}
+
+mts_HeapFunction mts_heap_function(const mts_Heap *heap)
+{
+  return heap->limit == MTS_HEAP_NO_LIMIT ? allocate_freely : allocate_limited;
+}
+
+void mts_heap_init(mts_Heap *heap)
+{
+  atomic_init(&heap->used, 0);
+  atomic_init(&heap->peak, 0);
+  heap->limit = MTS_HEAP_NO_LIMIT;
+}

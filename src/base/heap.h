@@ -1,0 +1,54 @@
+/*
+** heap.h - the memory of a Lua state: counted, and limited
+*/
+#ifndef MTS_HEAP_H
+#define MTS_HEAP_H
+
+#include "base/compiler.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+MTS_BEGIN_HIDDEN
+
+/* The limit of a heap that has none. */
+#define MTS_HEAP_NO_LIMIT SIZE_MAX
+
+/*
+** Bytes.  Lua's own are counted as Lua counts them: by the sizes that it asks
+** for.  The thread that uses the Lua state stores them, and any may read them.
+*/
+typedef struct mts_Heap {
+  atomic_size_t used;
+  atomic_size_t peak;
+  size_t limit; /* constant once the Lua state is open */
+} mts_Heap;
+
+/* An allocator as Lua wants it (lua_Alloc); heap: an mts_Heap. */
+typedef void *(*mts_HeapFunction)(void *heap, void *block, size_t old_size,
+                                  size_t size);
+
+/* An empty heap without limit. */
+void mts_heap_init(mts_Heap *heap);
+
+/*
+** The allocator for a Lua state with that heap, whose limit is set already.
+** It may be used by one thread at a time.
+*/
+mts_HeapFunction mts_heap_function(const mts_Heap *heap);
+
+static inline size_t mts_heap_used(const mts_Heap *heap)
+{
+  return atomic_load_explicit(&heap->used, memory_order_relaxed);
+}
+
+static inline size_t mts_heap_peak(const mts_Heap *heap)
+{
+  return atomic_load_explicit(&heap->peak, memory_order_relaxed);
+}
+
+MTS_END_HIDDEN
+
+#endif
