@@ -33,7 +33,7 @@ static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
   if (!block)
     old_size = 0; /* it is the type of the object, since Lua 5.2 */
   used = mts_heap_used(heap) - old_size + size;
-  if (has_limit && size > old_size && used > heap->limit)
+  if (has_limit && size > old_size && !mts_heap_allows(heap, used))
     return NULL;
   moved = plain_resize(block, old_size, size);
   if (!moved && size > 0) {
@@ -68,5 +68,6 @@ void mts_heap_init(mts_Heap *heap)
 {
   atomic_init(&heap->used, 0);
   atomic_init(&heap->peak, 0);
+  atomic_init(&heap->waiting, 0);
   heap->limit = MTS_HEAP_NO_LIMIT;
 }

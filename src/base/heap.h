@@ -19,10 +19,13 @@ MTS_BEGIN_HIDDEN
 /*
 ** Bytes.  Lua's own are counted as Lua counts them: by the sizes that it asks
 ** for.  The thread that uses the Lua state stores them, and any may read them.
+** What waits for the Lua state counts against its limit, too, and has a mutex
+** of its own, that of the queue.
 */
 typedef struct mts_Heap {
   atomic_size_t used;
   atomic_size_t peak;
+  atomic_size_t waiting;
   size_t limit; /* constant once the Lua state is open */
 } mts_Heap;
 
@@ -47,6 +50,24 @@ static inline size_t mts_heap_used(const mts_Heap *heap)
 static inline size_t mts_heap_peak(const mts_Heap *heap)
 {
   return atomic_load_explicit(&heap->peak, memory_order_relaxed);
+}
+
+static inline size_t mts_heap_waiting(const mts_Heap *heap)
+{
+  return atomic_load_explicit(&heap->waiting, memory_order_relaxed);
+}
+
+/* Whether used bytes would be within the limit, with what waits. */
+static inline bool mts_heap_allows(const mts_Heap *heap, size_t used)
+{
+  const size_t waiting = mts_heap_waiting(heap);
+  return waiting <= heap->limit && used <= heap->limit - waiting;
+}
+
+/* Locks: of one heap, called with the same mutex each time. */
+static inline void mts_heap_set_waiting(mts_Heap *heap, size_t size)
+{
+  atomic_store_explicit(&heap->waiting, size, memory_order_relaxed);
 }
 
 MTS_END_HIDDEN

@@ -160,8 +160,7 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  if (!mts_interpreter_examine())
-    return MTS_NO_MEMORY;
+  s->heap.limit = setup->memory_limit;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
   L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);
