@@ -301,6 +301,7 @@ void mts_state_finish_close(mts_State *s)
     mts_trace_begin(MTS_TRACE_CLOSE, s);
     if (s->L && !s->is_host)
       lua_close(s->L);
+    mts_heap_close(&s->heap);
     mts_trace_end();
     atomic_store(&s->has_ended, true); /* a queue can be made meanwhile */
     if (atomic_load(&s->queue))

@@ -47,8 +47,6 @@ struct mts_State {
   atomic_bool has_ended; /* the Lua state is closed */
   atomic_uint trace;     /* that knows its name; see core/trace.c */
 
-  mts_Heap heap; /* of the Lua state, if the interpreter takes allocators */
-
   /* Requests; see sched/queue.c. */
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */
   size_t queue_limit;              /* how many may wait, */
@@ -68,6 +66,7 @@ struct mts_State {
   bool is_host;          /* and this: the Lua state is not the module's */
   atomic_bool is_here;   /* of these, one that others can find; final */
   atomic_bool has_last;  /* something runs before it is closed; final */
+  mts_Heap heap;         /* of the Lua state */
   char *name;            /* zero terminated, can hold zeros; see has_name */
   char space[];          /* for the name, most often */
 };

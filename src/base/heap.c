@@ -6,62 +6,158 @@
 ** not for the whole life of the Lua state, so there are two allocators; the one
 ** without limit is as short as can be.
 **
+** The blocks are of a slab.  Tools that look for blocks that are used after
+** they were freed, or beyond their end, would not find them there: with
+** AddressSanitizer (or MTS_NO_BLOCK_CACHE, as for blocks.c), and where memcheck
+** runs the program, each block is malloc's own.  So there are two of each
+** allocator.
+**
 ** Takes no locks: one thread at a time uses a Lua state.
 */
 #include "base/heap.h"
 
 #include <stdlib.h>
 
-/* Gives, resizes or (size 0) frees a block. */
-static inline void *plain_resize(void *block, size_t old_size, size_t size)
+#if defined(__SANITIZE_ADDRESS__) && !defined(MTS_NO_BLOCK_CACHE)
+#define MTS_NO_BLOCK_CACHE
+#endif
+
+#if defined(MTS_NO_BLOCK_CACHE)
+#define MUST_BE_PLAIN true
+#elif defined(__has_include)
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#define MUST_BE_PLAIN runs_in_memcheck()
+#endif
+#endif
+#if !defined(MUST_BE_PLAIN)
+#define MUST_BE_PLAIN false
+#endif
+
+#if defined(VALGRIND_CHECK_MEM_IS_ADDRESSABLE)
+
+/* Its other tools, as callgrind, see the program as it is. */
+static bool runs_in_memcheck(void)
 {
-  (void)old_size;
-  if (size == 0) {
-    free(block);
-    return NULL;
+  char byte = 0;
+  bool is_checked = false;
+  if (RUNNING_ON_VALGRIND) {
+    (void)VALGRIND_MAKE_MEM_NOACCESS(&byte, 1);
+    is_checked = VALGRIND_CHECK_MEM_IS_ADDRESSABLE(&byte, 1) != 0;
+    (void)VALGRIND_MAKE_MEM_DEFINED(&byte, 1);
   }
-  return realloc(block, size);
+  return is_checked;
+}
+
+#endif
+
+/*
+** The parts of an allocator: get, resize and put back a block.  They note how
+** many bytes are in use then.
+*/
+
+static inline MTS_ALWAYS_INLINE void note_use(mts_Heap *heap, size_t used)
+{
+  atomic_store_explicit(&heap->used, used, memory_order_relaxed);
+}
+
+/* The most bytes that were ever in use are noted before they get less. */
+static inline MTS_ALWAYS_INLINE void note_peak(mts_Heap *heap, size_t used)
+{
+  if (used > atomic_load_explicit(&heap->peak, memory_order_relaxed))
+    atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
+}
+
+static inline MTS_ALWAYS_INLINE void *get(mts_Heap *heap, size_t size,
+                                          bool has_limit, bool is_plain)
+{
+  const size_t used = mts_heap_used(heap);
+  void *block;
+  if (has_limit && !mts_heap_allows(heap, used + size))
+    return NULL;
+  block = is_plain ? malloc(size) : mts_slab_get(heap->slab, size, used);
+  if (block)
+    note_use(heap, used + size);
+  return block;
+}
+
+static inline MTS_ALWAYS_INLINE void put(mts_Heap *heap, void *block,
+                                         size_t size, bool is_plain)
+{
+  const size_t used = mts_heap_used(heap);
+  note_peak(heap, used);
+  note_use(heap, used - size);
+  if (is_plain)
+    free(block);
+  else if (size > 0)
+    mts_slab_put(heap->slab, block, size, used - size);
 }
 
 /* A block that gets smaller stays where it is rather than fail. */
-static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
-                                               size_t old_size, size_t size,
-                                               bool has_limit)
+static inline MTS_ALWAYS_INLINE void *resize(mts_Heap *heap, void *block,
+                                             size_t old_size, size_t size,
+                                             bool has_limit, bool is_plain)
 {
-  size_t used;
+  const size_t used = mts_heap_used(heap), others = used - old_size;
   void *moved;
-  if (!block)
-    old_size = 0; /* it is the type of the object, since Lua 5.2 */
-  used = mts_heap_used(heap) - old_size + size;
-  if (has_limit && size > old_size && !mts_heap_allows(heap, used))
+  if (has_limit && size > old_size && !mts_heap_allows(heap, others + size))
     return NULL;
-  moved = plain_resize(block, old_size, size);
-  if (!moved && size > 0) {
+  moved = is_plain
+              ? realloc(block, size)
+              : mts_slab_resize(heap->slab, block, old_size, size, others);
+  if (!moved) {
     if (size > old_size)
       return NULL;
     moved = block;
   }
-  atomic_store_explicit(&heap->used, used, memory_order_relaxed);
-  if (used > mts_heap_peak(heap))
-    atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
+  note_peak(heap, used);
+  note_use(heap, others + size);
   return moved;
+}
+
+/* Without a block, old_size is the type of an object, since Lua 5.2. */
+static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
+                                               size_t old_size, size_t size,
+                                               bool has_limit, bool is_plain)
+{
+  if (!block)
+    return size > 0 ? get(heap, size, has_limit, is_plain) : NULL;
+  if (size > 0)
+    return resize(heap, block, old_size, size, has_limit, is_plain);
+  put(heap, block, old_size, is_plain);
+  return NULL;
 }
 
 static void *allocate_freely(void *heap, void *block, size_t old_size,
                              size_t size)
 {
-  return allocate(heap, block, old_size, size, false);
+  return allocate(heap, block, old_size, size, false, false);
 }
 
 static void *allocate_limited(void *heap, void *block, size_t old_size,
                               size_t size)
 {
-  return allocate(heap, block, old_size, size, true);
+  return allocate(heap, block, old_size, size, true, false);
+}
+
+static void *allocate_plain(void *heap, void *block, size_t old_size,
+                            size_t size)
+{
+  return allocate(heap, block, old_size, size, false, true);
+}
+
+static void *allocate_plain_limited(void *heap, void *block, size_t old_size,
+                                    size_t size)
+{
+  return allocate(heap, block, old_size, size, true, true);
 }
 
 mts_HeapFunction mts_heap_function(const mts_Heap *heap)
 {
-  return heap->limit == MTS_HEAP_NO_LIMIT ? allocate_freely : allocate_limited;
+  const bool has_limit = heap->limit != MTS_HEAP_NO_LIMIT;
+  if (!heap->slab)
+    return has_limit ? allocate_plain_limited : allocate_plain;
+  return has_limit ? allocate_limited : allocate_freely;
 }
 
 void mts_heap_init(mts_Heap *heap)
@@ -70,4 +166,20 @@ void mts_heap_init(mts_Heap *heap)
   atomic_init(&heap->peak, 0);
   atomic_init(&heap->waiting, 0);
   heap->limit = MTS_HEAP_NO_LIMIT;
+  heap->slab = NULL;
+}
+
+bool mts_heap_open(mts_Heap *heap, size_t limit)
+{
+  heap->limit = limit;
+  if (!MUST_BE_PLAIN)
+    heap->slab = mts_slab_new();
+  return heap->slab || MUST_BE_PLAIN;
+}
+
+void mts_heap_close(mts_Heap *heap)
+{
+  if (heap->slab)
+    mts_slab_delete(heap->slab);
+  heap->slab = NULL;
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slab.h"
+
 MTS_BEGIN_HIDDEN
 
 /* The limit of a heap that has none. */
@@ -26,7 +28,8 @@ typedef struct mts_Heap {
   atomic_size_t used;
   atomic_size_t peak;
   atomic_size_t waiting;
-  size_t limit; /* constant once the Lua state is open */
+  size_t limit;   /* constant once it is open */
+  mts_Slab *slab; /* NULL: there is none, or malloc's blocks are used */
 } mts_Heap;
 
 /* An allocator as Lua wants it (lua_Alloc); heap: an mts_Heap. */
@@ -37,7 +40,16 @@ typedef void *(*mts_HeapFunction)(void *heap, void *block, size_t old_size,
 void mts_heap_init(mts_Heap *heap);
 
 /*
-** The allocator for a Lua state with that heap, whose limit is set already.
+** Has to be called before the Lua state is opened.
+** Returns: false if there is no memory.
+*/
+bool mts_heap_open(mts_Heap *heap, size_t limit);
+
+/* Frees what the Lua state, which is closed or was not opened, has left. */
+void mts_heap_close(mts_Heap *heap);
+
+/*
+** The allocator for a Lua state with that heap, which is open.
 ** It may be used by one thread at a time.
 */
 mts_HeapFunction mts_heap_function(const mts_Heap *heap);
@@ -47,9 +59,12 @@ static inline size_t mts_heap_used(const mts_Heap *heap)
   return atomic_load_explicit(&heap->used, memory_order_relaxed);
 }
 
+/* The most that was ever in use. */
 static inline size_t mts_heap_peak(const mts_Heap *heap)
 {
-  return atomic_load_explicit(&heap->peak, memory_order_relaxed);
+  const size_t used = mts_heap_used(heap);
+  const size_t peak = atomic_load_explicit(&heap->peak, memory_order_relaxed);
+  return used > peak ? used : peak;
 }
 
 static inline size_t mts_heap_waiting(const mts_Heap *heap)

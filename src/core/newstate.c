@@ -124,9 +124,6 @@ static int prepare(lua_State *L, void *data)
   mts_anchor_set(L, s);
   mts_libs_prepare(L, setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   push_setup(L, preparation);
-  /* The garbage of the compiler is much for a state that is so small. */
-  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
-    lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
   mts_yield_open(L);
   set_package_field(L, "path", setup->path);
@@ -160,7 +157,8 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  s->heap.limit = setup->memory_limit;
+  if (!mts_heap_open(&s->heap, setup->memory_limit))
+    return MTS_NO_MEMORY;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
   L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);
