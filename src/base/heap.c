@@ -23,6 +23,13 @@ static inline void *plain_resize(void *block, size_t old_size, size_t size)
   return realloc(block, size);
 }
 
+static inline void set_used(mts_Heap *heap, size_t used)
+{
+  atomic_store_explicit(&heap->used, used, memory_order_relaxed);
+  if (used > mts_heap_peak(heap))
+    atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
+}
+
 /* A block that gets smaller stays where it is rather than fail. */
 static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
                                                size_t old_size, size_t size,
@@ -41,9 +48,7 @@ static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
       return NULL;
     moved = block;
   }
-  atomic_store_explicit(&heap->used, used, memory_order_relaxed);
-  if (used > mts_heap_peak(heap))
-    atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
+  set_used(heap, used);
   return moved;
 }
 
@@ -70,4 +75,10 @@ void mts_heap_init(mts_Heap *heap)
   atomic_init(&heap->peak, 0);
   atomic_init(&heap->waiting, 0);
   heap->limit = MTS_HEAP_NO_LIMIT;
+  heap->is_counted = false;
+}
+
+void mts_heap_note(mts_Heap *heap, size_t used)
+{
+  set_used(heap, used);
 }

@@ -26,14 +26,15 @@ typedef struct mts_Heap {
   atomic_size_t used;
   atomic_size_t peak;
   atomic_size_t waiting;
-  size_t limit; /* constant once the Lua state is open */
+  size_t limit;    /* constant once the Lua state is open, */
+  bool is_counted; /* and this: its allocator is one of the two below */
 } mts_Heap;
 
 /* An allocator as Lua wants it (lua_Alloc); heap: an mts_Heap. */
 typedef void *(*mts_HeapFunction)(void *heap, void *block, size_t old_size,
                                   size_t size);
 
-/* An empty heap without limit. */
+/* An empty heap without limit, that is not counted. */
 void mts_heap_init(mts_Heap *heap);
 
 /*
@@ -41,6 +42,9 @@ void mts_heap_init(mts_Heap *heap);
 ** It may be used by one thread at a time.
 */
 mts_HeapFunction mts_heap_function(const mts_Heap *heap);
+
+/* Of a heap that is not counted: Lua says how many bytes it uses now. */
+void mts_heap_note(mts_Heap *heap, size_t used);
 
 static inline size_t mts_heap_used(const mts_Heap *heap)
 {
