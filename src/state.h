@@ -47,7 +47,9 @@ struct mts_State {
   atomic_bool has_ended; /* the Lua state is closed */
   atomic_uint trace;     /* that knows its name; see core/trace.c */
 
-  mts_Heap heap; /* of the Lua state, if the interpreter takes allocators */
+  mts_Heap heap;         /* of the Lua state */
+  int step_multiplier;   /* of its collector, to be restored, or 0, and */
+  bool wants_collection; /* whether it is to collect soon: core/memory.c */
 
   /* Requests; see sched/queue.c. */
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */

@@ -30,6 +30,17 @@ static inline void set_used(mts_Heap *heap, size_t used)
     atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
 }
 
+static bool may_grow(mts_Heap *heap, size_t used)
+{
+  const bool is_allowed = mts_heap_allows(heap, used);
+  if (heap->near_limit &&
+      (!is_allowed || mts_heap_is_near_limit(heap, used))) {
+    mts_heap_begin_anew(heap);
+    heap->near_limit(heap, !is_allowed);
+  }
+  return is_allowed;
+}
+
 /* A block that gets smaller stays where it is rather than fail. */
 static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
                                                size_t old_size, size_t size,
@@ -40,7 +51,7 @@ static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
   if (!block)
     old_size = 0; /* it is the type of the object, since Lua 5.2 */
   used = mts_heap_used(heap) - old_size + size;
-  if (has_limit && size > old_size && !mts_heap_allows(heap, used))
+  if (has_limit && size > old_size && !may_grow(heap, used))
     return NULL;
   moved = plain_resize(block, old_size, size);
   if (!moved && size > 0) {
@@ -49,6 +60,8 @@ static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
     moved = block;
   }
   set_used(heap, used);
+  if (has_limit && used < heap->lowest)
+    heap->lowest = used;
   return moved;
 }
 
@@ -76,6 +89,8 @@ void mts_heap_init(mts_Heap *heap)
   atomic_init(&heap->waiting, 0);
   heap->limit = MTS_HEAP_NO_LIMIT;
   heap->is_counted = false;
+  heap->near_limit = NULL;
+  heap->lowest = 0;
 }
 
 void mts_heap_note(mts_Heap *heap, size_t used)

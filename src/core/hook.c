@@ -28,6 +28,7 @@
 #include <stddef.h>
 
 #include "core/anchor.h"
+#include "core/memory.h"
 #include "error.h"
 #include "luaapi/protect.h"
 
@@ -156,6 +157,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   }
   if (is_call_of_c(L, ar))
     return;
+  mts_memory_check(s, L);
   may_hit = !is_in_finalizer(s, L);
   mts_lock_acquire_mutex(&s->lock);
   if (may_hit) {

@@ -16,6 +16,7 @@
 #include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
+#include "core/memory.h"
 #include "core/preload.h"
 #include "core/trace.h"
 #include "error.h"
@@ -160,8 +161,7 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  s->heap.limit = setup->memory_limit;
-  s->heap.is_counted = mts_interpreter_takes_allocator();
+  mts_memory_open(s, setup->memory_limit);
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
   L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);

@@ -86,6 +86,9 @@ MTS_BEGIN_HIDDEN
 */
 #define MTS_GC_IS_NEUTRAL (LUA_VERSION_NUM >= 504)
 
+/* Whether Lua collects garbage before an allocation fails. */
+#define MTS_COLLECTS_IN_NEED (LUA_VERSION_NUM >= 502)
+
 /* Whether a hook is set for all Lua threads of a state together. */
 #define MTS_HOOKS_ARE_GLOBAL MTS_LUAJIT
 

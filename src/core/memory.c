@@ -1,0 +1,100 @@
+/*
+** memory.c - a state near the limit of its memory
+**
+** Garbage counts.  From 5.2 on Lua collects it before an allocation fails, but
+** not what has finalizers, which run later.  Lua 5.1 and LuaJIT do not, nor
+** may an allocator collect.  And what others send to the state fails at once.
+** So garbage is collected when the limit is near:
+**
+** 1. Of code that runs, by the hook of interrupts, which the allocator sets.
+**    It acts at the next operation, unless there is a hook of users.
+** 2. In 5.1 and LuaJIT the allocator makes the collection due, and has it done
+**    in one step, at the next of the points where Lua looks whether it is: for
+**    this it only stores numbers, and there are such points in compiled code,
+**    too.  The collector gets its step back in the end.  The hook is set when
+**    a block was refused only.  Code that catches the error would fail again
+**    otherwise, since most operations allocate first and look then.
+** 3. When code has ended.
+**
+** Takes no locks: the calling thread holds the state.
+*/
+#include "core/memory.h"
+
+#include <stddef.h>
+
+#include "core/hook.h"
+#include "luaapi/interpreter.h"
+#include "luaapi/protect.h"
+
+/* What has a finalizer is there until the collection after the one that runs
+** that. */
+static int collect_all(lua_State *L, void *data)
+{
+  const mts_Heap *heap = data;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (mts_heap_used(heap) > heap->limit / 2)
+    lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
+/* Errors of finalizers, before 5.4, are lost. */
+void mts_memory_collect(mts_State *s, lua_State *L)
+{
+  s->wants_collection = false;
+  mts_protect_push(L);
+  if (mts_protect(L, collect_all, &s->heap, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+  if (s->step_multiplier > 0)
+    lua_gc(L, LUA_GCSETSTEPMUL, s->step_multiplier);
+  s->step_multiplier = 0;
+  mts_heap_begin_anew(&s->heap);
+}
+
+/* Nested calls leave that to the outermost one. */
+void mts_memory_make_room(mts_State *s)
+{
+  if (s->depth == 1 &&
+      mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap)))
+    mts_memory_collect(s, s->L);
+}
+
+#if MTS_COLLECTS_IN_NEED
+
+static void make_collection_due(mts_State *s, lua_State *L)
+{
+  (void)s;
+  (void)L;
+}
+
+#else
+
+static void make_collection_due(mts_State *s, lua_State *L)
+{
+  const int multiplier = lua_gc(L, LUA_GCSETSTEPMUL, 0);
+  if (multiplier > 0)
+    s->step_multiplier = multiplier;
+  lua_gc(L, LUA_GCRESTART, 0);
+}
+
+#endif
+
+/* Called by the allocator. */
+static void press_collector(mts_Heap *heap, bool is_refused)
+{
+  mts_State *s = (mts_State *)((char *)heap - offsetof(mts_State, heap));
+  lua_State *L = atomic_load(&s->interrupt.running);
+  if (!L) /* not open yet */
+    return;
+  make_collection_due(s, L);
+  if ((MTS_COLLECTS_IN_NEED || is_refused) && !mts_hook_is_foreign(L)) {
+    s->wants_collection = true;
+    mts_hook_set(&s->interrupt);
+  }
+}
+
+void mts_memory_open(mts_State *s, size_t limit)
+{
+  s->heap.limit = limit;
+  s->heap.is_counted = mts_interpreter_takes_allocator();
+  s->heap.near_limit = press_collector;
+}

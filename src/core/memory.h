@@ -1,0 +1,42 @@
+/*
+** memory.h - a state near the limit of its memory
+*/
+#ifndef MTS_MEMORY_H
+#define MTS_MEMORY_H
+
+#include "base/compiler.h"
+
+#include "state.h"
+
+MTS_BEGIN_HIDDEN
+
+/* Sets the limit for a new state, whose Lua state is not open yet. */
+void mts_memory_open(mts_State *s, size_t limit);
+
+/* Parts of what follows. */
+void mts_memory_collect(mts_State *s, lua_State *L);
+void mts_memory_make_room(mts_State *s);
+
+/*
+** To be called when code of s has ended: leaves room for what is sent to s.
+** Stack of s->L: [-0, +0, -]
+*/
+static inline void mts_memory_settle(mts_State *s)
+{
+  if (s->heap.limit != MTS_HEAP_NO_LIMIT)
+    mts_memory_make_room(s);
+}
+
+/*
+** To be called in the hook of interrupts: collects if a block was refused.
+** Stack: [-0, +0, -]
+*/
+static inline void mts_memory_check(mts_State *s, lua_State *L)
+{
+  if (s->wants_collection)
+    mts_memory_collect(s, L);
+}
+
+MTS_END_HIDDEN
+
+#endif
