@@ -32,7 +32,7 @@ static inline void set_used(mts_Heap *heap, size_t used)
 
 static bool may_grow(mts_Heap *heap, size_t used)
 {
-  const bool is_allowed = mts_heap_allows(heap, used);
+  const bool is_allowed = mts_heap_allows(heap, used + heap->reserve);
   if (heap->near_limit &&
       (!is_allowed || mts_heap_is_near_limit(heap, used))) {
     mts_heap_begin_anew(heap);
@@ -90,7 +90,7 @@ void mts_heap_init(mts_Heap *heap)
   heap->limit = MTS_HEAP_NO_LIMIT;
   heap->is_counted = false;
   heap->near_limit = NULL;
-  heap->lowest = 0;
+  heap->lowest = heap->reserve = 0;
 }
 
 void mts_heap_note(mts_Heap *heap, size_t used)

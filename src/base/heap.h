@@ -38,9 +38,13 @@ struct mts_Heap {
   */
   void (*near_limit)(mts_Heap *heap, bool is_refused);
 
-  /* For the thread that uses the Lua state: if there is a limit, the lowest
-  ** value of used since it was near. */
+  /*
+  ** For the thread that uses the Lua state, if there is a limit: the lowest
+  ** value of used since it was near; and what is kept back for the time when a
+  ** block has been refused.
+  */
   size_t lowest;
+  size_t reserve;
 };
 
 /* An allocator as Lua wants it (lua_Alloc); heap: an mts_Heap. */

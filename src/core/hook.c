@@ -199,3 +199,17 @@ void mts_hook_set(mts_InterruptNode *node)
               1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
 }
+
+static void set_unless_foreign(lua_State *L)
+{
+  if (!mts_hook_is_foreign(L))
+    lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
+}
+
+void mts_hook_set_everywhere(mts_State *s)
+{
+  const mts_Resume *resume;
+  set_unless_foreign(atomic_load(&s->interrupt.running));
+  for (resume = s->interrupt.resumes; resume; resume = resume->outer)
+    set_unless_foreign(resume->from);
+}

@@ -13,7 +13,8 @@
 **    this it only stores numbers, and there are such points in compiled code,
 **    too.  The collector gets its step back in the end.  The hook is set when
 **    a block was refused only.  Code that catches the error would fail again
-**    otherwise, since most operations allocate first and look then.
+**    otherwise, since most operations allocate first and look then.  A reserve
+**    is for the stack of the hook.
 ** 3. When code has ended.
 **
 ** Takes no locks: the calling thread holds the state.
@@ -37,6 +38,15 @@ static int collect_all(lua_State *L, void *data)
   return 0;
 }
 
+/* A reserve for need: 4 KB, or less if the limit is low. */
+static size_t usual_reserve(const mts_Heap *heap)
+{
+  const size_t part = heap->limit / 64;
+  if (MTS_COLLECTS_IN_NEED)
+    return 0;
+  return part < 4096 ? part : 4096;
+}
+
 /* Errors of finalizers, before 5.4, are lost. */
 void mts_memory_collect(mts_State *s, lua_State *L)
 {
@@ -47,6 +57,7 @@ void mts_memory_collect(mts_State *s, lua_State *L)
   if (s->step_multiplier > 0)
     lua_gc(L, LUA_GCSETSTEPMUL, s->step_multiplier);
   s->step_multiplier = 0;
+  s->heap.reserve = usual_reserve(&s->heap);
   mts_heap_begin_anew(&s->heap);
 }
 
@@ -86,9 +97,11 @@ static void press_collector(mts_Heap *heap, bool is_refused)
   if (!L) /* not open yet */
     return;
   make_collection_due(s, L);
-  if ((MTS_COLLECTS_IN_NEED || is_refused) && !mts_hook_is_foreign(L)) {
+  if (is_refused)
+    heap->reserve = 0;
+  if (MTS_COLLECTS_IN_NEED || is_refused) {
     s->wants_collection = true;
-    mts_hook_set(&s->interrupt);
+    mts_hook_set_everywhere(s);
   }
 }
 
@@ -97,4 +110,5 @@ void mts_memory_open(mts_State *s, size_t limit)
   s->heap.limit = limit;
   s->heap.is_counted = mts_interpreter_takes_allocator();
   s->heap.near_limit = press_collector;
+  s->heap.reserve = usual_reserve(&s->heap);
 }

@@ -130,6 +130,8 @@ static int prepare(lua_State *L, void *data)
     lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
   mts_yield_open(L);
+  if (s->heap.limit != MTS_HEAP_NO_LIMIT)
+    mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
