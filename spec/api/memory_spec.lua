@@ -97,7 +97,7 @@ describe("a limit of memory", function()
     ["a recursion"] = "local function f(n) return 1 + f(n + 1) end f(1)",
     ["values on the stack"] =
       "local t = {} for i = 1, 5000 do t[i] = i end " ..
-      "local function f(...) return f(1, ...) end " ..
+      "local function f(...) return (f(1, ...)) end " ..
       "return f((rawget(table, 'unpack') or unpack)(t))",
     ["the compiler"] = "local t = {} for i = 1, 2000 do " ..
       "t[i] = 'x[' .. i .. '.5] = {' .. i .. '}' end " ..

@@ -27,46 +27,57 @@
 #include "luaapi/interpreter.h"
 #include "luaapi/protect.h"
 
-/* What has a finalizer is there until the collection after the one that runs
-** that. */
-static int collect_all(lua_State *L, void *data)
+/*
+** A reserve for need: 8 KB, or less if the limit is low.  Once it was needed it
+** is at hand until much has been given back: garbage that a stale slot of the
+** stack names is only collected when code has gone on.
+*/
+static void keep_reserve(mts_Heap *heap)
 {
-  const mts_Heap *heap = data;
+  const size_t part = heap->limit / 32;
+  const size_t usual = part < 8192 ? part : 8192;
+  if (!MTS_COLLECTS_IN_NEED &&
+      mts_heap_allows(heap, mts_heap_used(heap) + 4 * usual))
+    heap->reserve = usual;
+}
+
+/*
+** What has a finalizer is there until the collection after the one that runs
+** that.
+*/
+void mts_memory_collect(mts_State *s, lua_State *L)
+{
+  mts_Heap *heap = &s->heap;
+  s->wants_collection = false;
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (mts_heap_used(heap) > heap->limit / 2)
     lua_gc(L, LUA_GCCOLLECT, 0);
-  return 0;
-}
-
-/* A reserve for need: 4 KB, or less if the limit is low. */
-static size_t usual_reserve(const mts_Heap *heap)
-{
-  const size_t part = heap->limit / 64;
-  if (MTS_COLLECTS_IN_NEED)
-    return 0;
-  return part < 4096 ? part : 4096;
-}
-
-/* Errors of finalizers, before 5.4, are lost. */
-void mts_memory_collect(mts_State *s, lua_State *L)
-{
-  s->wants_collection = false;
-  mts_protect_push(L);
-  if (mts_protect(L, collect_all, &s->heap, 0, 0, 0) != LUA_OK)
-    lua_pop(L, 1);
   if (s->step_multiplier > 0)
     lua_gc(L, LUA_GCSETSTEPMUL, s->step_multiplier);
   s->step_multiplier = 0;
-  s->heap.reserve = usual_reserve(&s->heap);
-  mts_heap_begin_anew(&s->heap);
+  mts_heap_begin_anew(heap);
+  keep_reserve(heap);
 }
 
-/* Nested calls leave that to the outermost one. */
+static int collect_all(lua_State *L, void *data)
+{
+  mts_memory_collect(data, L);
+  return 0;
+}
+
+/*
+** Nested calls leave that to the outermost one.  Errors of finalizers, before
+** 5.4, are lost.
+*/
 void mts_memory_make_room(mts_State *s)
 {
-  if (s->depth == 1 &&
-      mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap)))
-    mts_memory_collect(s, s->L);
+  lua_State *L = s->L;
+  if (s->depth > 1 ||
+      !mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap)))
+    return;
+  mts_protect_push(L);
+  if (mts_protect(L, collect_all, s, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
 }
 
 #if MTS_COLLECTS_IN_NEED
@@ -97,6 +108,7 @@ static void press_collector(mts_Heap *heap, bool is_refused)
   if (!L) /* not open yet */
     return;
   make_collection_due(s, L);
+  keep_reserve(heap);
   if (is_refused)
     heap->reserve = 0;
   if (MTS_COLLECTS_IN_NEED || is_refused) {
@@ -110,5 +122,5 @@ void mts_memory_open(mts_State *s, size_t limit)
   s->heap.limit = limit;
   s->heap.is_counted = mts_interpreter_takes_allocator();
   s->heap.near_limit = press_collector;
-  s->heap.reserve = usual_reserve(&s->heap);
+  keep_reserve(&s->heap);
 }

@@ -28,8 +28,9 @@ static inline void mts_memory_settle(mts_State *s)
 }
 
 /*
-** To be called in the hook of interrupts: collects if a block was refused.
-** Stack: [-0, +0, -]
+** To be called in the hook of interrupts: collects if the allocator wants it.
+** Errors: before 5.4, of finalizers.
+** Stack: [-0, +0, e]
 */
 static inline void mts_memory_check(mts_State *s, lua_State *L)
 {
