@@ -47,6 +47,7 @@ build = {
         "src/core/interrupt.c",
         "src/core/lock.c",
         "src/core/lockqueue.c",
+        "src/core/memory.c",
         "src/core/newstate.c",
         "src/core/preload.c",
         "src/core/registry.c",

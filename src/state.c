@@ -188,6 +188,12 @@ void mts_state_leave_nested(mts_State *s)
   mts_interrupt_check(s);
 }
 
+void mts_state_note_memory(mts_State *s, lua_State *L)
+{
+  mts_heap_note(&s->heap, 1024 * (size_t)lua_gc(L, LUA_GCCOUNT, 0) +
+                              (size_t)lua_gc(L, LUA_GCCOUNTB, 0));
+}
+
 void mts_state_end_leave(mts_State *s, mts_LockLeft left)
 {
   switch (left) {

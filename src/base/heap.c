@@ -68,12 +68,30 @@ static inline MTS_ALWAYS_INLINE void note_peak(mts_Heap *heap, size_t used)
     atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
 }
 
+/* For a heap with a limit: the least since garbage was collected. */
+static inline MTS_ALWAYS_INLINE void note_lowest(mts_Heap *heap, size_t used)
+{
+  if (used < heap->lowest)
+    heap->lowest = used;
+}
+
+static bool may_grow(mts_Heap *heap, size_t used)
+{
+  const bool is_allowed = mts_heap_allows(heap, used + heap->reserve);
+  if (heap->near_limit &&
+      (!is_allowed || mts_heap_is_near_limit(heap, used))) {
+    mts_heap_begin_anew(heap);
+    heap->near_limit(heap, !is_allowed);
+  }
+  return is_allowed;
+}
+
 static inline MTS_ALWAYS_INLINE void *get(mts_Heap *heap, size_t size,
                                           bool has_limit, bool is_plain)
 {
   const size_t used = mts_heap_used(heap);
   void *block;
-  if (has_limit && !mts_heap_allows(heap, used + size))
+  if (has_limit && !may_grow(heap, used + size))
     return NULL;
   block = is_plain ? malloc(size) : mts_slab_get(heap->slab, size, used);
   if (block)
@@ -82,11 +100,14 @@ static inline MTS_ALWAYS_INLINE void *get(mts_Heap *heap, size_t size,
 }
 
 static inline MTS_ALWAYS_INLINE void put(mts_Heap *heap, void *block,
-                                         size_t size, bool is_plain)
+                                         size_t size, bool has_limit,
+                                         bool is_plain)
 {
   const size_t used = mts_heap_used(heap);
   note_peak(heap, used);
   note_use(heap, used - size);
+  if (has_limit)
+    note_lowest(heap, used - size);
   if (is_plain)
     free(block);
   else if (size > 0)
@@ -100,7 +121,7 @@ static inline MTS_ALWAYS_INLINE void *resize(mts_Heap *heap, void *block,
 {
   const size_t used = mts_heap_used(heap), others = used - old_size;
   void *moved;
-  if (has_limit && size > old_size && !mts_heap_allows(heap, others + size))
+  if (has_limit && size > old_size && !may_grow(heap, others + size))
     return NULL;
   moved = is_plain
               ? realloc(block, size)
@@ -112,6 +133,8 @@ static inline MTS_ALWAYS_INLINE void *resize(mts_Heap *heap, void *block,
   }
   note_peak(heap, used);
   note_use(heap, others + size);
+  if (has_limit)
+    note_lowest(heap, others + size);
   return moved;
 }
 
@@ -124,7 +147,7 @@ static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
     return size > 0 ? get(heap, size, has_limit, is_plain) : NULL;
   if (size > 0)
     return resize(heap, block, old_size, size, has_limit, is_plain);
-  put(heap, block, old_size, is_plain);
+  put(heap, block, old_size, has_limit, is_plain);
   return NULL;
 }
 
@@ -155,6 +178,8 @@ static void *allocate_plain_limited(void *heap, void *block, size_t old_size,
 mts_HeapFunction mts_heap_function(const mts_Heap *heap)
 {
   const bool has_limit = heap->limit != MTS_HEAP_NO_LIMIT;
+  if (!heap->is_counted)
+    return NULL;
   if (!heap->slab)
     return has_limit ? allocate_plain_limited : allocate_plain;
   return has_limit ? allocate_limited : allocate_freely;
@@ -166,15 +191,20 @@ void mts_heap_init(mts_Heap *heap)
   atomic_init(&heap->peak, 0);
   atomic_init(&heap->waiting, 0);
   heap->limit = MTS_HEAP_NO_LIMIT;
+  heap->is_counted = false;
+  heap->near_limit = NULL;
+  heap->lowest = heap->reserve = 0;
   heap->slab = NULL;
 }
 
 bool mts_heap_open(mts_Heap *heap, size_t limit)
 {
   heap->limit = limit;
-  if (!MUST_BE_PLAIN)
-    heap->slab = mts_slab_new();
-  return heap->slab || MUST_BE_PLAIN;
+  heap->is_counted = true;
+  if (MUST_BE_PLAIN)
+    return true;
+  heap->slab = mts_slab_new();
+  return heap->slab != NULL;
 }
 
 void mts_heap_close(mts_Heap *heap)
@@ -182,4 +212,10 @@ void mts_heap_close(mts_Heap *heap)
   if (heap->slab)
     mts_slab_delete(heap->slab);
   heap->slab = NULL;
+}
+
+void mts_heap_note(mts_Heap *heap, size_t used)
+{
+  note_peak(heap, used);
+  note_use(heap, used);
 }

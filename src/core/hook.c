@@ -28,6 +28,7 @@
 #include <stddef.h>
 
 #include "core/anchor.h"
+#include "core/memory.h"
 #include "error.h"
 #include "luaapi/protect.h"
 
@@ -156,6 +157,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   }
   if (is_call_of_c(L, ar))
     return;
+  mts_memory_check(s, L);
   may_hit = !is_in_finalizer(s, L);
   mts_lock_acquire_mutex(&s->lock);
   if (may_hit) {
@@ -196,4 +198,18 @@ void mts_hook_set(mts_InterruptNode *node)
   lua_sethook(atomic_load(&node->running), interrupt_hook, MTS_NEXT_OPERATION,
               1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
+}
+
+static void set_unless_foreign(lua_State *L)
+{
+  if (!mts_hook_is_foreign(L))
+    lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
+}
+
+void mts_hook_set_everywhere(mts_State *s)
+{
+  const mts_Resume *resume;
+  set_unless_foreign(atomic_load(&s->interrupt.running));
+  for (resume = s->interrupt.resumes; resume; resume = resume->outer)
+    set_unless_foreign(resume->from);
 }

@@ -16,6 +16,7 @@
 #include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
+#include "core/memory.h"
 #include "core/preload.h"
 #include "core/trace.h"
 #include "error.h"
@@ -126,6 +127,8 @@ static int prepare(lua_State *L, void *data)
   push_setup(L, preparation);
   open_libs(L, setup);
   mts_yield_open(L);
+  if (s->heap.limit != MTS_HEAP_NO_LIMIT)
+    mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
@@ -157,7 +160,7 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  if (!mts_heap_open(&s->heap, setup->memory_limit))
+  if (!mts_memory_open(s, setup->memory_limit))
     return MTS_NO_MEMORY;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;

@@ -468,14 +468,32 @@ static void set_field(lua_State *L, const char *name, size_t number)
 typedef struct StateStats {
   lua_Integer id;
   size_t owners;
+  size_t memory, peak;
   mts_QueueStats queue;
 } StateStats;
+
+/* Those of a pool are the sums of its members. */
+static void add_memory(mts_State *s, StateStats *stats)
+{
+  mts_State *member;
+  size_t i;
+  stats->memory += mts_heap_used(&s->heap);
+  stats->peak += mts_heap_peak(&s->heap);
+  for (i = 0;
+       mts_state_is_pool(s) && (member = mts_team_keep_member(s, i)) != NULL;
+       i++) {
+    add_memory(member, stats);
+    mts_state_release(member);
+  }
+}
 
 /* Returns: MTS_OK, MTS_CLOSED. */
 static mts_Status read_stats(mts_State *s, StateStats *stats)
 {
   stats->id = s->id;
   stats->queue = mts_teamclose_stats(s);
+  stats->memory = stats->peak = 0;
+  add_memory(s, stats);
   return mts_registry_count_owners(s, &stats->owners);
 }
 
@@ -486,6 +504,8 @@ static void set_stats(lua_State *L, const StateStats *stats)
   set_field(L, "owners", stats->owners);
   set_field(L, "queue", stats->queue.waiting);
   set_field(L, "tasks", stats->queue.under_way);
+  set_field(L, "memory", stats->memory);
+  set_field(L, "peak", stats->peak);
 }
 
 /*
@@ -513,7 +533,7 @@ static void set_members(lua_State *L)
   size_t i;
   lua_newtable(L);
   for (i = 0; read_member(L, i, &stats); i++) {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 6);
     set_stats(L, &stats);
     lua_rawseti(L, -2, (int)i + 1);
   }
@@ -527,7 +547,7 @@ int mts_staterequest_stats(lua_State *L)
   StateStats stats;
   bool is_pool;
   mts_stateobject_check(L);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 8);
   s = mts_stateobject_check_live(L)->state; /* finalizers have run */
   lua_pop(L, 1);
   is_pool = mts_state_is_pool(s);
