@@ -1778,6 +1778,14 @@ step("stats of a state", function()
     stats.queue, stats.tasks
 end, gives(true, "first", 1, 0, 0))
 
+step("all states", function()
+  local found = 0
+  for _, stats in ipairs(mtstates.states()) do
+    found = found + (stats.name == "first" and stats.errors >= 0 and 1 or 0)
+  end
+  return found
+end, gives(1))
+
 step("stats of the module", function()
   return mtstates.stats().workers, mtstates.workers(1)
 end, gives(1, 1))

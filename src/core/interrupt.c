@@ -378,6 +378,7 @@ void mts_interrupt_finish_wait(mts_State *s)
 static void after_fork_in_child(void)
 {
   mts_watch_after_fork_in_child();
+  mts_usage_after_fork_in_child();
   if (mts_self.is_ready)
     mts_signal_init_target(&mts_self.signal);
 }

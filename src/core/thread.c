@@ -8,11 +8,21 @@
 #include "core/thread.h"
 
 #include "async_util.h"
+#include "core/usage.h"
 
 MTS_THREAD_LOCAL mts_Thread mts_self;
 
+/* With a second thread, times are measured. */
+static void count_thread(void)
+{
+  static atomic_bool has_first;
+  if (atomic_exchange(&has_first, true))
+    mts_usage_open();
+}
+
 void mts_thread_make_ready(void)
 {
+  count_thread();
   mts_signal_init_target(&mts_self.signal);
   mts_self.is_ready = true;
 }

@@ -24,7 +24,6 @@
 #include "lua/waiting.h"
 #include "sched/queue.h"
 #include "sched/request.h"
-#include "sched/teamclose.h"
 #include "value/transfer.h"
 
 /* ======================================================================= */
@@ -452,94 +451,4 @@ int mts_staterequest_call(lua_State *L, int first, double timeout)
   sending.request->is_call = true;
   put_request(&sending);
   return await_call(&sending);
-}
-
-/* ======================================================================= */
-/* Stats                                                                   */
-/* ======================================================================= */
-
-static void set_field(lua_State *L, const char *name, size_t number)
-{
-  lua_pushinteger(L, (lua_Integer)number);
-  lua_setfield(L, -2, name);
-}
-
-/* What there is to tell of a state. */
-typedef struct StateStats {
-  lua_Integer id;
-  size_t owners;
-  mts_QueueStats queue;
-} StateStats;
-
-/* Returns: MTS_OK, MTS_CLOSED. */
-static mts_Status read_stats(mts_State *s, StateStats *stats)
-{
-  stats->id = s->id;
-  stats->queue = mts_teamclose_stats(s);
-  return mts_registry_count_owners(s, &stats->owners);
-}
-
-/* Sets these fields of the table on top of the stack. */
-static void set_stats(lua_State *L, const StateStats *stats)
-{
-  set_field(L, "id", (size_t)stats->id);
-  set_field(L, "owners", stats->owners);
-  set_field(L, "queue", stats->queue.waiting);
-  set_field(L, "tasks", stats->queue.under_way);
-}
-
-/*
-** The same for a member of the pool in the first argument, which can be
-** finalized meanwhile.
-** Returns: false if there is none with that number.
-*/
-static bool read_member(lua_State *L, size_t index, StateStats *stats)
-{
-  const mts_StateObject *object = lua_touserdata(L, 1);
-  mts_State *s = object->state && !object->is_finalized
-                     ? mts_team_keep_member(object->state, index)
-                     : NULL;
-  if (!s)
-    return false;
-  stats->owners = 0;
-  (void)read_stats(s, stats);
-  mts_state_release(s);
-  return true;
-}
-
-static void set_members(lua_State *L)
-{
-  StateStats stats;
-  size_t i;
-  lua_newtable(L);
-  for (i = 0; read_member(L, i, &stats); i++) {
-    lua_createtable(L, 0, 4);
-    set_stats(L, &stats);
-    lua_rawseti(L, -2, (int)i + 1);
-  }
-  lua_setfield(L, -2, "members");
-}
-
-int mts_staterequest_stats(lua_State *L)
-{
-  mts_State *s;
-  mts_Status status;
-  StateStats stats;
-  bool is_pool;
-  mts_stateobject_check(L);
-  lua_createtable(L, 0, 6);
-  s = mts_stateobject_check_live(L)->state; /* finalizers have run */
-  lua_pop(L, 1);
-  is_pool = mts_state_is_pool(s);
-  status = read_stats(s, &stats);
-  if (status != MTS_OK)
-    return mts_error_raise_about(L, status, s);
-  if (s->has_name) {
-    lua_pushlstring(L, s->name, s->name_length);
-    lua_setfield(L, -2, "name");
-  }
-  set_stats(L, &stats);
-  if (is_pool)
-    set_members(L);
-  return 1;
 }
