@@ -27,6 +27,17 @@ void mts_thread_make_ready(void)
   mts_self.is_ready = true;
 }
 
+void mts_thread_await_readers(void)
+{
+  int waits;
+  do {
+    mts_clock_pause();
+    waits = MTS_THREAD_WAITS;
+  } while (!atomic_compare_exchange_weak(&mts_self.wait_state, &waits,
+                                         MTS_THREAD_RUNS) &&
+           waits != MTS_THREAD_RUNS);
+}
+
 void mts_thread_find_stack(void)
 {
   size_t size;

@@ -9,17 +9,25 @@
 */
 #include "lua/looking.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/registry.h"
+#include "core/traceback.h"
 #include "error.h"
+#include "lua/numbers.h"
 #include "lua/stateobject.h"
+#include "lua/waiting.h"
 #include "luaapi/protect.h"
 #include "sched/queuelist.h"
 #include "sched/statestats.h"
 #include "sched/team.h"
 #include "sched/timer.h"
 #include "sched/worker.h"
+
+/* ======================================================================= */
+/* Stats                                                                   */
+/* ======================================================================= */
 
 static void set_count(lua_State *L, const char *name, size_t count)
 {
@@ -171,4 +179,152 @@ int mts_looking_module_stats(lua_State *L)
   set_count(L, "messages", requests.messages);
   set_count(L, "timers", mts_timer_count());
   return 1;
+}
+
+/* ======================================================================= */
+/* Tracebacks                                                              */
+/* ======================================================================= */
+
+#define DEFAULT_PATIENCE 1.0 /* seconds */
+
+/* Between tries, in seconds. */
+#define FIRST_PAUSE 20e-6
+#define LONGEST_PAUSE 2e-3
+
+/* Who asks, and until when. */
+typedef struct Asking {
+  mts_Waiting waiting;
+  double deadline;
+  mts_State *caller; /* whose code asks, or NULL */
+} Asking;
+
+/*
+** Tries until the traceback is there.
+** Returns: as mts_traceback_try; MTS_BUSY: the time was not enough; what
+** mts_worker_sleep returns.
+*/
+static mts_Status await_traceback(Asking *asking, mts_Traceback *request)
+{
+  mts_Waiting *waiting = &asking->waiting;
+  lua_State *L = request->state == asking->caller ? waiting->L : NULL;
+  double pause = FIRST_PAUSE;
+  mts_Status status;
+  while ((status = mts_traceback_try(request, L)) == MTS_BUSY) {
+    const double now = mts_clock_now();
+    if (now >= asking->deadline)
+      break;
+    waiting->patience.deadline =
+        asking->deadline < now + pause ? asking->deadline : now + pause;
+    status = mts_worker_sleep(&waiting->patience);
+    if (status != MTS_OK && !mts_waiting_goes_on(waiting, status))
+      break;
+    pause = 2 * pause < LONGEST_PAUSE ? 2 * pause : LONGEST_PAUSE;
+  }
+  return status;
+}
+
+/* Appends the traceback of s, if there is one. */
+static mts_Status append_traceback(Asking *asking, mts_State *s,
+                                   mts_Buffer *text)
+{
+  mts_Traceback request;
+  mts_Status status;
+  mts_traceback_open(&request, s);
+  status = await_traceback(asking, &request);
+  mts_traceback_close(&request);
+  if (status == MTS_OK && request.text.length > 0 &&
+      !mts_buffer_append(text, request.text.data, request.text.length))
+    status = MTS_NO_MEMORY;
+  mts_buffer_free(&request.text);
+  return status;
+}
+
+/* The same for a member of a pool, with a heading. */
+static mts_Status append_member(Asking *asking, mts_State *s, mts_Buffer *text)
+{
+  const size_t before = text->length;
+  char description[MTS_DESCRIPTION_SIZE];
+  size_t headed;
+  mts_Status status;
+  mts_state_describe(s, description);
+  if ((before > 0 && !mts_buffer_append_text(text, "\n\n")) ||
+      !mts_buffer_append_text(text, description) ||
+      !mts_buffer_append_text(text, "\n"))
+    return MTS_NO_MEMORY;
+  headed = text->length;
+  status = append_traceback(asking, s, text);
+  if (status == MTS_BUSY)
+    status = mts_buffer_append_text(text, "no traceback in time")
+                 ? MTS_OK
+                 : MTS_NO_MEMORY;
+  else if (text->length == headed)
+    text->length = before;
+  return status == MTS_CLOSED ? MTS_OK : status;
+}
+
+static mts_Status append_members(Asking *asking, const mts_State *pool,
+                                 mts_Buffer *text)
+{
+  mts_Status status = MTS_OK;
+  mts_State *s;
+  size_t i;
+  for (i = 0; status == MTS_OK && (s = mts_team_keep_member(pool, i)) != NULL;
+       i++) {
+    status = append_member(asking, s, text);
+    mts_state_release(s);
+  }
+  return status;
+}
+
+static int push_text(lua_State *L, void *data)
+{
+  const mts_Buffer *text = data;
+  lua_pushlstring(L, text->data, text->length);
+  return 1;
+}
+
+/* Pushes the text, and frees it; nil for an empty one. */
+static int push_traceback(lua_State *L, mts_Buffer *text)
+{
+  int result = LUA_OK;
+  if (text->length == 0)
+    lua_pushnil(L);
+  else {
+    mts_protect_push(L);
+    result = mts_protect(L, push_text, text, 0, 1, 0);
+  }
+  mts_buffer_free(text);
+  return result == LUA_OK ? 1 : lua_error(L);
+}
+
+int mts_looking_traceback(lua_State *L)
+{
+  double seconds = DEFAULT_PATIENCE;
+  mts_Buffer text = {0};
+  char description[MTS_DESCRIPTION_SIZE];
+  Asking asking;
+  mts_StateObject *object;
+  mts_State *s;
+  mts_Status status;
+  lua_settop(L, 2);
+  mts_stateobject_check_live(L);
+  if (!lua_isnil(L, 2))
+    seconds = mts_numbers_check_seconds(L, 2);
+  asking.deadline = mts_numbers_deadline(seconds);
+  mts_waiting_open(L, &asking.waiting, asking.deadline);
+  object = mts_stateobject_check_live(L); /* a hook can have run */
+  asking.caller = mts_stateobject_caller(L, object);
+  s = object->state;
+  mts_state_retain(s);
+  mts_state_describe(s, description);
+  status = mts_state_is_pool(s) ? append_members(&asking, s, &text)
+                                : append_traceback(&asking, s, &text);
+  mts_state_release(s);
+  if (status == MTS_OK)
+    return push_traceback(L, &text);
+  mts_buffer_free(&text);
+  if (status == MTS_BUSY)
+    return luaL_error(L, "mtstates: %s: no traceback within %f seconds",
+                      description, seconds);
+  return mts_waiting_raise(L, status, description);
 }

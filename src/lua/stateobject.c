@@ -215,6 +215,7 @@ static const luaL_Reg state_methods[] = {{"id", state_id},
                                          {"close", state_close},
                                          {"own", state_own},
                                          {"stats", mts_looking_stats},
+                                         {"traceback", mts_looking_traceback},
                                          {"run", mts_here_run},
                                          {"fd", mts_here_fd},
                                          {NULL, NULL}};
