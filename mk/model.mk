@@ -120,4 +120,6 @@ model-pool-requests:
 model-pool-shared:
 	$(call CHECK_ALL,-DCALLERS=0 -DSENDERS=2 -DREQUESTS=1 -DOWN=1,-DSAFETY)
 
+model-traceback-all: ; $(call CHECK_ALL,,-DSAFETY)
+
 model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)

@@ -8,8 +8,8 @@
 ** The inlines have the names of functions in src/core/traceback.c and hook.c,
 ** without mts_, and are to be read side by side with them; the mutex is that
 ** of the lock of the state.  The signal is taken at any time, or gets lost.
-** Left open are what the holder does, when an asker loses its patience, and
-** whether tasks are suspended, that are read when nobody holds the state.
+** A worker serves the state when that is due.  Left open are what the holder
+** does, when an asker loses its patience, and whether tasks are suspended.
 **
 ** Checked is: nobody reads the Lua state while its holder, or another one who
 ** reads, uses it; the holder writes for no asker that has gone; an asker that
@@ -35,11 +35,12 @@
 #define ASKERS 2
 #endif
 #ifndef STEPS
-#define STEPS 4 /* of the holder */
+#define STEPS 2 /* of the holder */
 #endif
 
 #define HOLDER 1
-#define ASKER(n) (2 + (n))
+#define WORKER 2
+#define ASKER(n) (3 + (n))
 
 /* What a holder does: mts_Thread.wait_state. */
 #define RUNS 0
@@ -59,6 +60,7 @@ bool is_pinned; /* CONTENDED */
 bool look;      /* MTS_INTERRUPT_LOOK */
 bool hook;
 bool signal;
+bool is_due;    /* the scheduler is to serve the state */
 byte request[ASKERS];
 bool is_gone[ASKERS];
 byte answers[ASKERS];
@@ -79,10 +81,10 @@ inline read_state() {
 /* The holder                                                             */
 /* ---------------------------------------------------------------------- */
 
-/* Part of the hook. */
-inline answer() {
+/* For the thread that holds the state, between two operations. */
+inline answer(who) {
   if
-  :: PLANT != 5 -> lock(HOLDER)
+  :: PLANT != 5 -> lock(who)
   :: else
   fi;
   i = 0;
@@ -153,7 +155,7 @@ proctype Holder() {
   :: steps < STEPS -> /* an operation */
      steps++;
      if
-     :: hook -> hook = false; answer()
+     :: hook -> hook = false; answer(HOLDER)
      :: else
      fi
   :: steps < STEPS -> /* a wait */
@@ -176,7 +178,25 @@ proctype Holder() {
   ended++
 }
 
-/* Its signal. */
+/* A worker has a turn of the state. */
+proctype Worker() {
+  byte i;
+  bool mine[ASKERS];
+end:
+  do
+  :: atomic { is_due && word == 0 -> is_due = false; word = WORKER };
+     if
+     :: look -> answer(WORKER)
+     :: else
+     fi;
+     if
+     :: atomic { !is_pinned -> word = 0 }
+     :: is_pinned -> lock(WORKER); is_pinned = false; word = 0; unlock()
+     fi
+  od
+}
+
+/* The signal of the holder. */
 proctype Signal() {
 end:
   do
@@ -212,6 +232,11 @@ inline forget() {
 proctype Asker(byte n) {
   byte i;
   bool is_free, is_held, is_waiting;
+  bool has_tasks;
+  if
+  :: has_tasks = true
+  :: has_tasks = false
+  fi;
   do
   :: lock(ASKER(n));
      if
@@ -222,33 +247,28 @@ proctype Asker(byte n) {
      is_waiting = false;
      d_step { /* pin */
        is_free = word == 0;
-       is_held = word == HOLDER;
+       is_held = word != 0;
        is_pinned = is_pinned || (is_held && PLANT != 4)
      };
      if
-     :: atomic { is_held && wait_state == WAITS -> wait_state = IS_READ };
+     :: atomic { is_held && word != WORKER && wait_state == WAITS ->
+                 wait_state = IS_READ };
         is_waiting = true
      :: else
      fi;
      if
-     :: is_free ->
+     :: is_free && has_tasks -> /* some are suspended */
+        request[n] = PENDING;
+        look = true;
         unlock();
+        is_due = true
+     :: is_free && !has_tasks ->
         if
-        :: atomic { word == 0 -> word = ASKER(n) };
-           lock(ASKER(n));
-           if
-           :: PLANT != 3 -> forget()
-           :: else
-           fi;
-           unlock();
-           if
-           :: request[n] <= PENDING -> read_state(); answers[n]++
-           :: else -> request[n] == DONE
-           fi;
-           word = 0;
-           break
+        :: PLANT != 3 -> forget()
         :: else
-        fi
+        fi;
+        unlock();
+        break
      :: is_waiting ->
         if
         :: PLANT != 3 -> forget()
@@ -293,11 +313,13 @@ init {
   atomic {
     run Holder();
     run Signal();
+    run Worker();
     do
     :: n < ASKERS -> run Asker(n); n++
     :: else -> break
     od
   };
   ended == ASKERS + 1;
-  assert(!look && wait_state == RUNS && word == 0)
+  word == 0;
+  assert(!look && wait_state == RUNS)
 }

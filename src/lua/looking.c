@@ -265,7 +265,7 @@ static mts_Status append_member(Asking *asking, mts_State *s, mts_Buffer *text)
 static mts_Status append_members(Asking *asking, const mts_State *pool,
                                  mts_Buffer *text)
 {
-  mts_Status status = MTS_OK;
+  mts_Status status = mts_lock_is_closed(&pool->lock) ? MTS_CLOSED : MTS_OK;
   mts_State *s;
   size_t i;
   for (i = 0; status == MTS_OK && (s = mts_team_keep_member(pool, i)) != NULL;
