@@ -459,6 +459,16 @@ function state:tawait(timeout, ...) end
 ---@nodiscard
 function state:stats() end
 
+---Where its code is; nil if none runs and no task is suspended. Running code
+---tells that itself, at its next operation.
+---
+---Errors: `object_closed`, `out_of_memory`; that the time was not enough;
+---`cancelled`.
+---@param timeout number? # seconds to wait for it (1)
+---@return string? text
+---@nodiscard
+function state:traceback(timeout) end
+
 ---Makes Lua code of the state raise `interrupted` at its next operation. Any
 ---thread can do this at any time. `false` switches `true` off, and takes back
 ---a single interrupt that has not hit yet.

@@ -313,6 +313,21 @@ describe("state:traceback", function()
     s:close()
   end)
 
+  it("reaches threads that block all signals", function()
+    local s = mtstates.newstate(setup)
+    local gate = handoff.unique("gate")
+    local thread = threads.start(function(id, g)
+      return require "mtstates".state(id):call("local signals, gate = " ..
+        "require 'signals', ... signals.block(true) local x = spin(gate) " ..
+        "signals.block(false) return x", g)
+    end, s:id(), gate)
+    handoff.wait("in " .. gate, 1)
+    has(s:traceback(60), "'spin'")
+    handoff.set(gate, 1)
+    assert.is_true(thread:results())
+    s:close()
+  end)
+
   it("is answered when the code is back from C", function()
     local s = mtstates.newstate({}, setup)
     local gate = handoff.unique("late")

@@ -15,6 +15,9 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
+/* So many are written, the oldest first. */
+#define MOST_TASKS 100
+
 /* Whether code of the task waits, or has waited. */
 static bool is_suspended(const mts_Task *task)
 {
@@ -87,7 +90,8 @@ void mts_tasktrace_write(mts_State *s, mts_Traceback *request)
 {
   mts_Queue *queue = atomic_load(&s->queue);
   const mts_Task **list = NULL;
-  size_t count;
+  char text[60];
+  size_t count, i;
   if (mts_worker_is_forked())
     return;
   mts_mutex_lock(&queue->mutex);
@@ -98,10 +102,14 @@ void mts_tasktrace_write(mts_State *s, mts_Traceback *request)
     (void)list_tasks(queue, list);
   mts_mutex_unlock(&queue->mutex);
   request->lacks_memory = request->lacks_memory || (count > 0 && !list);
-  while (list && count > 0) {
-    const mts_Task *task = list[--count];
+  for (i = 0; list && i < count && i < MOST_TASKS; i++) {
+    const mts_Task *task = list[count - 1 - i];
     write_head(request, task);
     mts_traceback_write_frames(request, task->co, 0);
+  }
+  if (count > MOST_TASKS) {
+    snprintf(text, sizeof(text), "\n\n(%zu more tasks)", count - MOST_TASKS);
+    mts_traceback_write_text(request, text);
   }
   free((void *)list);
 }
