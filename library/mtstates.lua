@@ -52,6 +52,12 @@
 ---@field owners integer # how many there are
 ---@field queue integer # requests that wait
 ---@field tasks integer # requests under way, suspended ones included
+---@field calls integer # how often the callback was called
+---@field errors integer # calls that failed
+---@field waiting integer # threads that wait to get in
+---@field busy number? # seconds that the present call has been running
+---@field thread integer? # that runs it, as the system numbers it
+---@field time number # seconds that the state has been in use
 ---@field members mtstates.statestats[]? # of a pool
 
 ---What `mtstates.stats` gives.
@@ -60,6 +66,7 @@
 ---@field replacements integer # threads beyond these
 ---@field idle integer # threads that have nothing to do
 ---@field requests integer # that wait or are under way
+---@field messages integer # requests that wait
 ---@field timers integer # suspended tasks whose wait has an end in time
 
 ---Many Lua states in one process, and every thread can call them.
@@ -260,6 +267,14 @@ function mtstates.now() end
 ---@nodiscard
 function mtstates.stats() end
 
+---What there is to tell of each open state, the oldest first; members of
+---pools are in the tables of their pools.
+---
+---Errors: `out_of_memory`.
+---@return mtstates.statestats[] states
+---@nodiscard
+function mtstates.states() end
+
 ---From now on writes what every thread does to that file, as Chrome trace
 ---events, which Perfetto shows; nil ends that. Another trace ends, too.
 ---@param path string? # nil has to be given
@@ -443,6 +458,16 @@ function state:tawait(timeout, ...) end
 ---@return mtstates.statestats stats
 ---@nodiscard
 function state:stats() end
+
+---Where its code is; nil if none runs and no task is suspended. Running code
+---tells that itself, at its next operation.
+---
+---Errors: `object_closed`, `out_of_memory`; that the time was not enough;
+---`cancelled`.
+---@param timeout number? # seconds to wait for it (1)
+---@return string? text
+---@nodiscard
+function state:traceback(timeout) end
 
 ---Makes Lua code of the state raise `interrupted` at its next operation. Any
 ---thread can do this at any time. `false` switches `true` off, and takes back

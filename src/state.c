@@ -57,6 +57,10 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   s->depth = 1;
   mts_lock_init(&s->lock, thread);
   atomic_init(&s->registry.creator, 0);
+  atomic_init(&s->innermost, NULL);
+  atomic_init(&s->usage.calls, 0);
+  atomic_init(&s->usage.errors, 0);
+  atomic_init(&s->usage.used, 0);
   atomic_init(&s->interrupt.running, NULL);
   atomic_init(&s->interrupt.level, MTS_INTERRUPT_NONE);
   atomic_init(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
@@ -77,6 +81,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->has_last, false);
   s->last_ref = LUA_NOREF;
   mts_state_hold(s);
+  mts_usage_begin(&s->usage);
   mts_self.nesting++;
   *created = s;
   return MTS_OK;
@@ -156,6 +161,7 @@ mts_Status mts_state_enter_first(mts_State *s, double timeout)
   status = mts_lock_enter(&s->lock, mts_thread_id(), timeout);
   if (status == MTS_OK) {
     mts_state_hold(s);
+    mts_usage_begin(&s->usage);
     s->depth++;
     mts_self.nesting++;
   }
@@ -164,6 +170,7 @@ mts_Status mts_state_enter_first(mts_State *s, double timeout)
 
 bool mts_state_park(mts_State *s)
 {
+  mts_usage_end(&s->usage);
   mts_state_unhold(s);
   if (!mts_lock_pass(&s->lock, mts_thread_id(), mts_lock_parker(&s->lock))) {
     mts_state_hold(s);
@@ -178,6 +185,7 @@ bool mts_state_unpark(mts_State *s)
   if (!mts_lock_pass(&s->lock, mts_lock_parker(&s->lock), mts_thread_id()))
     return false;
   mts_state_hold(s);
+  mts_usage_begin(&s->usage);
   mts_self.nesting++;
   return true;
 }

@@ -20,6 +20,7 @@
 #include "core/lock.h"
 #include "core/registrynode.h"
 #include "core/thread.h"
+#include "core/usage.h"
 #include "luaapi/compat.h"
 #include "value/classes.h"
 
@@ -33,12 +34,14 @@ struct mts_State {
   mts_Lock lock; /* the state is busy while a thread holds it */
 
   /* For the thread that holds the state. */
-  lua_State *L;          /* the main Lua thread */
-  lua_State *innermost;  /* the Lua thread that the innermost call is on */
-  int callback_ref;      /* in the Lua registry */
-  int last_ref;          /* the function that is called before it is closed */
-  unsigned depth;        /* calls that are nested in each other */
-  mts_State *outer_held; /* the state that the thread took before */
+  lua_State *L;                   /* the main Lua thread */
+  _Atomic(lua_State *) innermost; /* the Lua thread that the innermost call is
+                                  ** on, or NULL; others can read that */
+  int callback_ref;               /* in the Lua registry */
+  unsigned depth;                 /* calls that are nested in each other */
+  mts_State *outer_held;          /* the state that the thread took before */
+  mts_Usage usage;
+  int last_ref; /* the function that is called before it is closed */
 
   mts_InterruptNode interrupt;
   mts_RegistryNode registry;
@@ -141,6 +144,7 @@ static inline mts_Status mts_state_enter(mts_State *s, double timeout)
     if (status != MTS_OK)
       return status;
     mts_state_hold(s);
+    mts_usage_begin(&s->usage);
   }
   s->depth++;
   mts_self.nesting++;
@@ -182,6 +186,7 @@ static inline void mts_state_leave(mts_State *s)
     mts_LockLeft left;
     if (!s->heap.is_counted && s->L)
       mts_state_note_memory(s, s->L);
+    mts_usage_end(&s->usage);
     mts_state_unhold(s);
     left = mts_lock_leave(&s->lock, mts_thread_id());
     if (left != MTS_LOCK_LEFT)

@@ -1,8 +1,19 @@
--- What states and the module tell about queues and workers.
+-- What states and the module tell about calls, queues and workers.
 
+local assert = require "luassert"
+local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local tasks = require "tasks"
+local threads = require "threads"
+
+-- Thread: calls the state with that id, and tells before that it does.
+local function caller(gate, id)
+  local s = require "mtstates".state(id)
+  require "handoff".add(gate)
+  return s:call()
+end
 
 describe("stats of a state", function()
   before_each(helpers.watch("stats"))
@@ -30,6 +41,180 @@ describe("stats of a state", function()
     helpers.raises_error("object_closed", s.stats, s)
   end)
 
+  it("count calls, and those that failed", function()
+    for _, kind in ipairs(requests.kinds) do
+      local s = requests.new(kind, function()
+        local again = function(s, n) return s:call(n) end
+        return function(n)
+          if n == "nest" then
+            local m = require "mtstates"
+            return again(m.state(m.id()))
+          elseif n == "thread" then
+            return coroutine.create(again)
+          end
+          return n and error(n)
+        end
+      end)
+      local calls, errors = 0, 0
+      local function look(more, failed)
+        local stats = s:stats()
+        calls, errors = calls + more, errors + failed
+        assert.same({calls, errors}, {stats.calls, stats.errors})
+      end
+      look(0, 0)
+      for _ = 1, 200 do
+        s:call()
+      end
+      look(200, 0)
+      s:call("nest")
+      look(2, 0)
+      assert.is_true(s:tcall(0))
+      assert.is_false(pcall(s.call, s, "one"))
+      assert.is_false(pcall(s.call, s, "thread"))
+      assert.is_false(pcall(s.call, s, io.stdout))
+      look(3, 2)
+      for _ = 1, 5 do
+        s:await()
+      end
+      look(5, 0)
+      assert.is_false(pcall(s.await, s, "two"))
+      assert.is_false(pcall(s.await, s, "thread"))
+      look(2, 2)
+      s:close()
+    end
+  end)
+
+  it("count requests to an own thread and notices, but no forks", function()
+    local s = mtstates.newstate({own_thread = true}, tasks.setup)
+    s:call("")
+    s:await("local f = mt.fork(error) pcall(f.await, f)")
+    assert.is_false(pcall(s.await, s,
+      "local f, p = mt.promise() p:fail('later') return f"))
+    local stats = s:stats()
+    assert.same({3, 0}, {stats.calls, stats.errors})
+    s:close()
+  end)
+
+  it("do not count what was cancelled before it began", function()
+    local s = mtstates.newstate({}, helpers.gated)
+    local release = requests.hold(s)
+    local future = s:async()
+    assert.is_true(future:cancel())
+    release()
+    s:await()
+    assert.same({2, 0}, {s:stats().calls, s:stats().errors})
+    s:close()
+  end)
+
+  it("tell how long which thread runs code", function()
+    for _, kind in ipairs(requests.kinds) do
+      local s = requests.new(kind, helpers.gated)
+      assert.is_nil(s:stats().busy)
+      assert.is_nil(s:stats().thread)
+      local before = mtstates.now()
+      local holder = threads.hold(s)
+      local first = s:stats()
+      assert.is_true(first.busy >= 0)
+      if first.thread then -- not on all systems
+        assert.equals(holder:tid(), first.thread)
+      end
+      local after = mtstates.now()
+      helpers.wait_until(function() return mtstates.now() > after + 0.05 end)
+      local second = s:stats()
+      assert.is_true(second.busy >= 0.05)
+      assert.is_true(second.busy <= mtstates.now() - before + 0.02)
+      assert.is_true(second.time >= 0.05 and second.time > first.time)
+      holder:release()
+      assert.is_nil(s:stats().busy)
+      assert.is_nil(s:stats().thread)
+      assert.is_true(s:stats().time >= second.time - 0.02)
+      s:close()
+    end
+  end)
+
+  it("tell of a task since it goes on, not while it waits", function()
+    local s = mtstates.newstate({}, tasks.setup)
+    local entered, leave = handoff.unique("a"), handoff.unique("b")
+    local future = s:async(([[
+      local f = mt.promise()
+      gates.set("%s", 1)
+      f:tawait(0.05)
+      gates.set("%s", 2)
+      gates.wait("%s", 1)
+    ]]):format(entered, entered, leave))
+    handoff.wait(entered, 1)
+    helpers.wait_until(function() return not s:stats().busy end)
+    handoff.wait(entered, 2)
+    assert.is_true(s:stats().busy ~= nil)
+    handoff.set(leave, 1)
+    future:await()
+    helpers.wait_until(function() return not s:stats().busy end)
+    s:close()
+  end)
+
+  it("sum up the time of calls, also of short ones", function()
+    local s = mtstates.newstate(helpers.gated)
+    local start = mtstates.now()
+    repeat
+      for _ = 1, 100 do
+        s:call()
+      end
+      local time = s:stats().time
+      assert.is_true(time <= mtstates.now() - start + 0.02)
+    until time > 0.03
+    s:close()
+  end)
+
+  it("know the time of a request when it is answered", function()
+    local s = mtstates.newstate({}, tasks.setup)
+    s:await("local t = mt.now() + 0.1 repeat until mt.now() > t")
+    assert.is_true(s:stats().time >= 0.08)
+    s:close()
+  end)
+
+  it("count threads that wait to get in", function()
+    for _, options in ipairs({false, {}, {own_thread = true}}) do
+      local s = mtstates.newstate(nil, options, helpers.gated)
+      local release = requests.hold(s)
+      local gate, callers = handoff.unique(), {}
+      for i = 1, 3 do
+        callers[i] = threads.waiting(gate, caller, gate, s:id())
+      end
+      helpers.wait_until(function() return s:stats().waiting == 3 end)
+      release()
+      for i = 1, 3 do
+        callers[i]:results()
+      end
+      assert.equals(0, s:stats().waiting)
+      s:close()
+    end
+  end)
+
+  it("of a pool are sums and list the members", function()
+    local pool = mtstates.pool("pool stats", 2, helpers.gated)
+    local one, two = threads.hold(pool), threads.hold(pool)
+    local gate = handoff.unique()
+    local third = threads.waiting(gate, caller, gate, pool:id())
+    helpers.wait_until(function() return pool:stats().waiting == 1 end)
+    local stats = pool:stats()
+    assert.same({"pool stats", 2, 0, 1}, {stats.name, stats.calls,
+      stats.errors, stats.owners})
+    assert.is_nil(stats.thread)
+    assert.equals(2, #stats.members)
+    for _, member in ipairs(stats.members) do
+      assert.same({1, 0}, {member.calls, member.waiting})
+      assert.is_true(member.busy ~= nil and stats.busy ~= nil)
+      assert.is_nil(member.name)
+    end
+    one:release()
+    two:release()
+    third:results()
+    assert.equals(3, pool:stats().calls)
+    assert.is_nil(pool:stats().busy)
+    pool:close()
+    helpers.raises_error("object_closed", pool.stats, pool)
+  end)
+
   it("of the module count requests and workers", function()
     local s = mtstates.newstate({}, helpers.gated)
     local release = requests.hold(s)
@@ -38,11 +223,65 @@ describe("stats of a state", function()
     s:send()
     local stats = mtstates.stats()
     assert.equals(before + 2, stats.requests)
+    assert.equals(2, stats.messages)
     assert.equals(mtstates.workers(), stats.workers)
     for _, key in ipairs({"replacements", "idle"}) do
       assert.is_true(stats[key] >= 0 and stats[key] % 1 == 0)
     end
     release()
     s:await()
+  end)
+end)
+
+describe("mtstates.states", function()
+  before_each(helpers.watch("states"))
+  after_each(helpers.unwatch)
+
+  local function listed()
+    local found, list = {}, mtstates.states()
+    for i, stats in ipairs(list) do
+      assert.is_nil(found[stats.id])
+      assert.is_true(i == 1 or list[i - 1].id < stats.id)
+      found[stats.id] = stats
+    end
+    return found
+  end
+
+  it("lists all that are open, members with their pools", function()
+    local before = #mtstates.states()
+    local classic = mtstates.newstate("listed", helpers.gated)
+    local pool = mtstates.pool(3, helpers.gated)
+    local closed = mtstates.newstate(helpers.gated)
+    closed:close()
+    classic:call()
+    local found = listed()
+    assert.equals(before + 2, #mtstates.states())
+    assert.is_nil(found[closed:id()])
+    assert.same({"listed", 1}, {found[classic:id()].name,
+      found[classic:id()].calls})
+    assert.equals(3, #found[pool:id()].members)
+    for _, member in ipairs(found[pool:id()].members) do
+      assert.is_nil(found[member.id])
+    end
+    classic:close()
+    pool:close()
+    assert.equals(before, #mtstates.states())
+  end)
+
+  it("shows a state from inside", function()
+    local s = mtstates.newstate(function()
+      local m = require "mtstates"
+      return function()
+        for _, stats in ipairs(m.states()) do
+          if stats.id == m.id() then
+            return stats.calls, stats.busy
+          end
+        end
+      end
+    end)
+    local calls, busy = s:call()
+    assert.equals(1, calls)
+    assert.is_true(busy >= 0)
+    s:close()
   end)
 end)

@@ -978,4 +978,57 @@ add {
   specs = "pool_end_spec", filter = "a timeout is not kept off by forks",
 }
 
+-------------------------------------------------------------------------------
+-- Looking inside
+-------------------------------------------------------------------------------
+
+add {
+  name = "traceback-needs-own-code",
+  says = "The hook is set in no state but the one that is looked at.",
+  file = "src/core/interrupt.c",
+  old = "(is_looked_at && atomic_load(&s->innermost))",
+  new = "(is_looked_at && !s)",
+  specs = "traceback_spec", filter = "whose code calls others",
+}
+add {
+  name = "traceback-of-no-wait",
+  says = "A thread does not say that it waits.",
+  file = "src/core/thread.h",
+  old = "  atomic_store(&mts_self.wait_state, MTS_THREAD_WAITS);\n",
+  new = "",
+  specs = "traceback_spec", filter = "at once of a thread that waits",
+}
+add {
+  name = "traceback-takes-hook",
+  says = "The hook that code has set is lost.",
+  file = "src/core/hook.c",
+  old = "lua_sethook(L, node->user_hook, node->user_mask, node->user_count);",
+  new = "(void)node;\n  lua_sethook(L, NULL, 0, 0);",
+  specs = "traceback_spec", filter = "keeps the hook",
+}
+add {
+  name = "traceback-asks-no-worker",
+  says = "Nobody serves a state whose suspended tasks are looked at.",
+  file = "src/core/traceback.c",
+  old = "    mts_upcalls.serve(s);\n",
+  new = "    return status;\n",
+  specs = "traceback_spec", filter = "what each suspended task",
+}
+add {
+  name = "stats-forget-errors",
+  says = "Requests that fail are not counted.",
+  file = "src/sched/taskrun.c",
+  old = "if (!task->is_fork &&\n        (ending->status == MTS_RAISED ||",
+  new = "if (task->is_fork &&\n        (ending->status == MTS_RAISED ||",
+  specs = "stats_spec", filter = "those that failed",
+}
+add {
+  name = "states-list-members",
+  says = "Members of pools are listed beside their pools, too.",
+  file = "src/lua/looking.c",
+  old = "if ((!s->team || mts_state_is_pool(s)) && push_state(L, view, s))",
+  new = "if (push_state(L, view, s))",
+  specs = "stats_spec", filter = "members with their pools",
+}
+
 return list

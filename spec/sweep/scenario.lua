@@ -1246,6 +1246,18 @@ everywhere("state that is made later, in a request", function()
   return is_found
 end, gives(true))
 
+everywhere("traceback of a request that waits", function()
+  local future = relay:async("find", "later")
+  local where, late
+  repeat
+    where = relay:traceback(60)
+  until where
+  late = mtstates.newstate("later", false, ECHO)
+  future:tawait(3)
+  late:close()
+  return where:match("stack traceback:")
+end, gives("stack traceback:"))
+
 everywhere("deferred reply", function()
   return relay:await("defer", text, {1})
 end, function(...)
@@ -1777,6 +1789,18 @@ step("stats of a state", function()
   return stats.id == states["first echo"]:id(), stats.name, stats.owners,
     stats.queue, stats.tasks
 end, gives(true, "first", 1, 0, 0))
+
+step("traceback of a state that is idle", function()
+  return states["first echo"]:traceback()
+end, gives(nil))
+
+step("all states", function()
+  local found = 0
+  for _, stats in ipairs(mtstates.states()) do
+    found = found + (stats.name == "first" and stats.errors >= 0 and 1 or 0)
+  end
+  return found
+end, gives(1))
 
 step("stats of the module", function()
   return mtstates.stats().workers, mtstates.workers(1)

@@ -44,17 +44,17 @@ static inline MTS_ALWAYS_INLINE mts_Call begin_call(mts_State *s,
 {
   lua_State *callee =
       atomic_load_explicit(&s->interrupt.running, memory_order_relaxed);
-  mts_Call call = {.state = s,
-                   .callee = callee,
-                   .outer = s->innermost,
-                   .base =
-                       s->depth == 1 ? MTS_CALLBACK_SLOT : lua_gettop(callee),
-                   .top = MTS_TOP_UNKNOWN,
-                   .is_running = true,
-                   .source = source,
-                   .sink = sink,
-                   .failure = failure};
-  s->innermost = callee;
+  mts_Call call = {
+      .state = s,
+      .callee = callee,
+      .outer = atomic_load_explicit(&s->innermost, memory_order_relaxed),
+      .base = s->depth == 1 ? MTS_CALLBACK_SLOT : lua_gettop(callee),
+      .top = MTS_TOP_UNKNOWN,
+      .is_running = true,
+      .source = source,
+      .sink = sink,
+      .failure = failure};
+  atomic_store_explicit(&s->innermost, callee, memory_order_release);
   mts_interrupt_check(s);
   return call;
 }
@@ -182,7 +182,8 @@ static inline MTS_ALWAYS_INLINE void end_call(const mts_Call *call)
     move_results(call);
   else if (call->top != call->base)
     lua_settop(call->callee, call->base);
-  call->state->innermost = call->outer;
+  atomic_store_explicit(&call->state->innermost, call->outer,
+                        memory_order_relaxed);
 }
 
 /*
@@ -198,10 +199,13 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
   mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status;
   mts_trace_begin(MTS_TRACE_CALL, s);
+  mts_usage_note_call(&s->usage);
   status = run_callback(&call, source);
   call.may_defer = true;
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first);
+  if (status != MTS_OK && status != MTS_DEFERRED)
+    mts_usage_note_error(&s->usage);
   end_call(&call);
   mts_memory_settle(s);
   mts_trace_end();

@@ -254,7 +254,7 @@ static int close_running(lua_State *L)
 {
   if (lua_pushthread(L))
     return luaL_error(L, "cannot close main thread");
-  if (L == mts_anchor_to_state(L, ANCHOR)->innermost)
+  if (L == atomic_load(&mts_anchor_to_state(L, ANCHOR)->innermost))
     return luaL_error(L, "cannot close a coroutine that a call runs on");
   return lua_closethread(L, L); /* does not return */
 }
@@ -304,7 +304,7 @@ lua_State *mts_coroutine_find_inner(lua_State *co)
 static bool is_outermost(lua_State *L, const lua_State *co)
 {
   const mts_State *s = mts_anchor_to_state(L, ANCHOR);
-  return s && s->depth == 1 && s->innermost == co && co != s->L;
+  return s && s->depth == 1 && atomic_load(&s->innermost) == co && co != s->L;
 }
 
 static int check_yield(lua_State *L)

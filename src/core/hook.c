@@ -19,7 +19,10 @@
 **    the hook in the Lua thread that resumed it, which takes effect after the
 **    finalizer.  (In LuaJIT hooks are a matter of the whole state, and
 **    finalizers run without.)
-** 4. A host has its own coroutine library and hooks of its own.  So only the
+** 4. Who wants a traceback gets it first, without an error being raised; if
+**    there is no level then, the code goes on with the hook that was set before
+**    (traceback.c).
+** 5. A host has its own coroutine library and hooks of its own.  So only the
 **    coroutine of a task is hit there, and its state is found among those that
 **    the thread holds.
 */
@@ -29,6 +32,7 @@
 
 #include "core/anchor.h"
 #include "core/memory.h"
+#include "core/traceback.h"
 #include "error.h"
 #include "luaapi/protect.h"
 
@@ -108,11 +112,11 @@ static mts_Error take_hit(mts_State *s) MTS_REQUIRES(s->lock.mutex)
     atomic_store(level, before & ~MTS_INTERRUPT_AIMED);
     return MTS_ERROR_CANCELLED;
   }
-  switch (before & ~MTS_INTERRUPT_AIMED) {
+  switch (before & ~MTS_INTERRUPT_FLAGS) {
   case MTS_INTERRUPT_NONE:
     return MTS_ERROR_COUNT;
   case MTS_INTERRUPT_ONCE:
-    atomic_store(level, before & MTS_INTERRUPT_AIMED);
+    atomic_store(level, before & MTS_INTERRUPT_FLAGS);
     break;
   default:
     break;
@@ -128,29 +132,42 @@ static int raise_hit(lua_State *L, const mts_State *s, mts_Error error)
 }
 
 /*
-** The state of a host, of which the calling thread runs a task, in L itself;
-** or NULL.
+** The state of which the calling thread runs code in L itself; or NULL.  Of a
+** host, that is a task.
 */
-static mts_State *find_host(const lua_State *L)
+static mts_State *find_held(const lua_State *L)
 {
   mts_State *s = atomic_load(&mts_self.held);
-  while (s && !(s->is_host && atomic_load(&s->interrupt.running) == L))
+  while (s && atomic_load(&s->interrupt.running) != L)
     s = s->outer_held;
   return s;
 }
 
-/* Code can have cleared the Lua registry; then there is none. */
+/* Code can have cleared the Lua registry; then there is none, perhaps. */
 static mts_State *find_hit_state(lua_State *L)
 {
-  mts_State *s = mts_anchor_find_state(L);
-  return s ? s : find_host(L);
+  mts_State *s = find_held(L);
+  return s ? s : mts_anchor_find_state(L);
+}
+
+/* Puts back what the hook stands in the place of. */
+static void remove_hook(mts_State *s, lua_State *L)
+{
+  mts_InterruptNode *node = &s->interrupt;
+  if (node->hooked == L)
+    lua_sethook(L, node->user_hook, node->user_mask, node->user_count);
+  else
+    lua_sethook(L, NULL, 0, 0);
+  node->hooked = NULL;
 }
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
-  mts_State *s = find_hit_state(L);
   mts_Error error = MTS_ERROR_COUNT;
+  mts_State *s;
   bool may_hit;
+  mts_traceback_answer(); /* needs no memory, as what follows could */
+  s = find_hit_state(L);
   if (!s) { /* for a host: code that is no task's is not hit */
     lua_sethook(L, NULL, 0, 0);
     return;
@@ -166,7 +183,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   }
   if (error == MTS_ERROR_COUNT ||
       atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE)
-    lua_sethook(L, NULL, 0, 0);
+    remove_hook(s, L);
   mts_mutex_unlock(&s->lock.mutex);
   if (error != MTS_ERROR_COUNT)
     raise_hit(L, s, error);
@@ -193,10 +210,18 @@ static bool may_be_hit(const mts_InterruptNode *node)
 
 void mts_hook_set(mts_InterruptNode *node)
 {
+  lua_State *L = atomic_load(&node->running);
+  lua_Hook hook;
   if (!may_be_hit(node))
     return;
-  lua_sethook(atomic_load(&node->running), interrupt_hook, MTS_NEXT_OPERATION,
-              1);
+  hook = lua_gethook(L);
+  if (hook != interrupt_hook) {
+    node->hooked = hook ? L : NULL;
+    node->user_hook = hook;
+    node->user_mask = lua_gethookmask(L);
+    node->user_count = lua_gethookcount(L);
+  }
+  lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
 }
 

@@ -98,9 +98,13 @@ static bool has_level(const mts_InterruptNode *node)
 static void set_hooks_of_thread(void)
 {
   mts_State *s;
+  bool is_looked_at = false;
   mts_signal_take(&mts_self.signal);
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
-    if (has_level(&s->interrupt))
+    is_looked_at = is_looked_at || mts_interrupt_is_looked_at(s);
+  for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
+    if (has_level(&s->interrupt) ||
+        (is_looked_at && atomic_load(&s->innermost)))
       mts_hook_set(&s->interrupt);
 }
 
@@ -177,10 +181,10 @@ static double request_again(mts_Watch *watch)
   return delay;
 }
 
-/* The level with which interrupts hit, without AIMED. */
+/* The level with which interrupts hit. */
 static int plain_level(int level)
 {
-  return level & ~MTS_INTERRUPT_AIMED;
+  return level & ~MTS_INTERRUPT_FLAGS;
 }
 
 /* Waits until the hook is set, or need not be any more. */
@@ -220,7 +224,7 @@ static mts_Status send_level(mts_State *s, mts_Interrupt level, bool *is_sent)
     if (level == MTS_INTERRUPT_NONE ||
         plain_level(before) != MTS_INTERRUPT_ALWAYS)
       atomic_store(&s->interrupt.level,
-                   (int)level | (before & MTS_INTERRUPT_AIMED));
+                   (int)level | (before & MTS_INTERRUPT_FLAGS));
     if (level != MTS_INTERRUPT_NONE) {
       atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
       *is_sent = reach_holder(s, false);
@@ -371,6 +375,28 @@ void mts_interrupt_finish_wait(mts_State *s)
 }
 
 /* ======================================================================= */
+/* Tracebacks                                                              */
+/* ======================================================================= */
+
+void mts_interrupt_look(mts_State *s, bool is_looked_at)
+{
+  if (is_looked_at)
+    atomic_fetch_or(&s->interrupt.level, MTS_INTERRUPT_LOOK);
+  else
+    atomic_fetch_and(&s->interrupt.level, ~MTS_INTERRUPT_LOOK);
+}
+
+void mts_interrupt_reach(mts_State *s, bool is_overdue)
+{
+  (void)reach_holder(s, is_overdue);
+}
+
+void mts_interrupt_recheck(mts_State *s)
+{
+  set_hook_if_due(s);
+}
+
+/* ======================================================================= */
 /* Open                                                                    */
 /* ======================================================================= */
 
@@ -378,6 +404,7 @@ void mts_interrupt_finish_wait(mts_State *s)
 static void after_fork_in_child(void)
 {
   mts_watch_after_fork_in_child();
+  mts_usage_after_fork_in_child();
   if (mts_self.is_ready)
     mts_signal_init_target(&mts_self.signal);
 }

@@ -92,6 +92,29 @@ void mts_interrupt_end_wait(mts_State *s, bool is_told);
 void mts_interrupt_finish_wait(mts_State *s);
 
 /* ======================================================================= */
+/* Tracebacks                                                              */
+/* ======================================================================= */
+
+/* Whether somebody wants a traceback of s. */
+static inline bool mts_interrupt_is_looked_at(const mts_State *s)
+{
+  return (atomic_load(&s->interrupt.level) & MTS_INTERRUPT_LOOK) != 0;
+}
+
+/* Parts of traceback.c: that is so from now on, or not any more. */
+void mts_interrupt_look(mts_State *s, bool is_looked_at)
+    MTS_REQUIRES(s->lock.mutex);
+
+/*
+** Has the thread that holds s set the hook, as for an interrupt.
+** mts_interrupt_recheck: that thread has had the mutex.
+** Locks: takes that of mts_signal_send.
+*/
+void mts_interrupt_reach(mts_State *s, bool is_overdue)
+    MTS_REQUIRES(s->lock.mutex);
+void mts_interrupt_recheck(mts_State *s) MTS_REQUIRES(s->lock.mutex);
+
+/* ======================================================================= */
 /* The thread that holds a state                                           */
 /* ======================================================================= */
 

@@ -23,6 +23,12 @@ typedef enum mts_Interrupt {
 /* Added to that: the request that runs is to be hit, as it was cancelled. */
 #define MTS_INTERRUPT_AIMED 4
 
+/* Added, too: somebody wants a traceback; see traceback.c. */
+#define MTS_INTERRUPT_LOOK 8
+
+/* What is no mts_Interrupt. */
+#define MTS_INTERRUPT_FLAGS (MTS_INTERRUPT_AIMED | MTS_INTERRUPT_LOOK)
+
 /* What became of the last request: mts_InterruptNode.progress. */
 typedef enum mts_InterruptProgress {
   MTS_INTERRUPT_REQUESTED,
@@ -43,13 +49,22 @@ typedef struct mts_Resume {
 
 /* Part of a state.  The protocol is in interrupt.c. */
 typedef struct mts_InterruptNode {
-  atomic_int level; /* an mts_Interrupt, and MTS_INTERRUPT_AIMED perhaps */
+  atomic_int level; /* an mts_Interrupt, and MTS_INTERRUPT_FLAGS perhaps */
   atomic_int progress;
   _Atomic(lua_State *) running; /* the running Lua thread, a coroutine maybe */
 
   /* The request that the state runs, or NULL; stored by the holder. */
   const void *_Atomic task;
   struct mts_Wait *wait; /* of its code; guarded by the mutex of the lock */
+
+  struct mts_Traceback *tracebacks; /* requests; guarded by the same mutex */
+
+  /* What the hook stands in the place of, in the Lua thread where it was set
+  ** last; that is NULL where it stood in the place of none. */
+  lua_State *hooked;
+  lua_Hook user_hook;
+  int user_mask;
+  int user_count;
 
   /* For the thread that holds the state: coroutines that are in progress. */
   const mts_Resume *resumes;

@@ -199,6 +199,18 @@ bool mts_lock_request(mts_Lock *lock)
   return is_held;
 }
 
+void mts_lock_look(mts_Lock *lock, size_t *waiting, long *thread)
+{
+  uintptr_t holder;
+  mts_mutex_lock(&lock->mutex);
+  *waiting = mts_lockqueue_count(lock);
+  holder = mts_lock_pin(lock);
+  *thread = holder != 0 && holder != mts_lock_parker(lock)
+                ? ((const mts_Thread *)holder)->signal.kernel_id
+                : 0;
+  mts_mutex_unlock(&lock->mutex);
+}
+
 /* ======================================================================= */
 /* Close                                                                   */
 /* ======================================================================= */

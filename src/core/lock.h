@@ -133,6 +133,13 @@ static inline bool mts_lock_quits(const mts_Lock *lock)
          atomic_load_explicit(&lock->quits, memory_order_relaxed);
 }
 
+/*
+** How many threads wait for the lock, and what the system calls the one that
+** holds it; 0: none does, or that is not known.
+** Locks: takes lock->mutex.
+*/
+void mts_lock_look(mts_Lock *lock, size_t *waiting, long *thread);
+
 /* What was done to close a lock. */
 typedef enum mts_LockClose {
   MTS_LOCK_CLOSED,     /* it is closed now: no thread gets in */

@@ -107,6 +107,15 @@ static void dequeue(mts_Lock *lock, mts_Waiter *waiter)
   }
 }
 
+size_t mts_lockqueue_count(const mts_Lock *lock)
+{
+  const mts_Waiter *waiter;
+  size_t count = 0;
+  for (waiter = lock->first; waiter; waiter = waiter->next)
+    count++;
+  return count;
+}
+
 void mts_lockqueue_wake_all(mts_Lock *lock)
 {
   mts_Waiter *waiter;

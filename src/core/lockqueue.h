@@ -23,6 +23,9 @@ mts_Status mts_lockqueue_wait(mts_Lock *lock, uintptr_t thread,
 */
 void mts_lockqueue_release(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
 
+/* How many threads are in it. */
+size_t mts_lockqueue_count(const mts_Lock *lock) MTS_REQUIRES(lock->mutex);
+
 /* Wakes all waiters, since the lock ends. */
 void mts_lockqueue_wake_all(mts_Lock *lock) MTS_REQUIRES(lock->mutex);
 

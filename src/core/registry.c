@@ -387,33 +387,46 @@ void mts_registry_close_unowned(mts_State *s)
     mts_state_close_when_free(s);
 }
 
-/* Keeps the services of a list of states, with a reference to each. */
-static size_t keep_services(mts_State **states, size_t count)
-    MTS_REQUIRES(registry_mutex)
+static bool is_any(const mts_State *s)
 {
-  size_t i, kept = 0;
-  for (i = 0; i < count; i++)
-    if (states[i]->is_service) {
-      mts_state_retain(states[i]);
-      states[kept++] = states[i];
-    }
-  return kept;
+  (void)s;
+  return true;
+}
+
+static bool is_service(const mts_State *s)
+{
+  return s->is_service;
+}
+
+/* Lists the open states for which is_wanted is true. */
+static mts_Status list_open(bool (*is_wanted)(const mts_State *s),
+                            mts_State ***states, size_t *count)
+{
+  mts_State **all;
+  size_t i;
+  mts_mutex_lock(&registry_mutex);
+  *count = 0;
+  *states = all = malloc((open_states.count + 1) * sizeof(*all));
+  if (all) {
+    mts_statetable_list(&open_states, all);
+    for (i = 0; i < open_states.count; i++)
+      if (is_wanted(all[i])) {
+        mts_state_retain(all[i]);
+        all[(*count)++] = all[i];
+      }
+  }
+  mts_mutex_unlock(&registry_mutex);
+  return all ? MTS_OK : MTS_NO_MEMORY;
+}
+
+mts_Status mts_registry_list(mts_State ***states, size_t *count)
+{
+  return list_open(is_any, states, count);
 }
 
 mts_Status mts_registry_list_services(mts_State ***states, size_t *count)
 {
-  mts_Status status = MTS_OK;
-  mts_mutex_lock(&registry_mutex);
-  *count = 0;
-  *states = malloc((open_states.count + 1) * sizeof(**states));
-  if (*states) {
-    mts_statetable_list(&open_states, *states);
-    *count = keep_services(*states, open_states.count);
-  }
-  else
-    status = MTS_NO_MEMORY;
-  mts_mutex_unlock(&registry_mutex);
-  return status;
+  return list_open(is_service, states, count);
 }
 
 void mts_registry_withdraw(mts_State *s)

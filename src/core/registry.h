@@ -112,10 +112,11 @@ void mts_registry_drop_owner(mts_State *s);
 void mts_registry_close_unowned(mts_State *s);
 
 /*
-** Lists the open states that are services, in no order.
+** Lists the open states, or those of them that are services, in no order.
 ** Owns: *states, to be freed, with a reference to each of them.
 ** Returns: MTS_OK, MTS_NO_MEMORY.
 */
+mts_Status mts_registry_list(mts_State ***states, size_t *count);
 mts_Status mts_registry_list_services(mts_State ***states, size_t *count);
 
 /* The state is not found any more. */

@@ -75,14 +75,14 @@ void mts_taskcall_enter(mts_Stretch *stretch, mts_State *s, lua_State *co)
   stretch->state = s;
   stretch->co = co;
   stretch->opening = NULL;
-  s->innermost = co;
+  atomic_store_explicit(&s->innermost, co, memory_order_release);
   stretch->outer = mts_interrupt_enter(s, &stretch->link, s->L, co);
 }
 
 void mts_taskcall_leave(mts_Stretch *stretch)
 {
   mts_State *s = stretch->state;
-  s->innermost = NULL;
+  atomic_store_explicit(&s->innermost, NULL, memory_order_relaxed);
   mts_interrupt_leave(s, &stretch->link, stretch->outer);
   mts_memory_settle(s);
 }

@@ -8,13 +8,34 @@
 #include "core/thread.h"
 
 #include "async_util.h"
+#include "core/usage.h"
 
 MTS_THREAD_LOCAL mts_Thread mts_self;
 
+/* With a second thread, times are measured. */
+static void count_thread(void)
+{
+  static atomic_bool has_first;
+  if (atomic_exchange(&has_first, true))
+    mts_usage_open();
+}
+
 void mts_thread_make_ready(void)
 {
+  count_thread();
   mts_signal_init_target(&mts_self.signal);
   mts_self.is_ready = true;
+}
+
+void mts_thread_await_readers(void)
+{
+  int waits;
+  do {
+    mts_clock_pause();
+    waits = MTS_THREAD_WAITS;
+  } while (!atomic_compare_exchange_weak(&mts_self.wait_state, &waits,
+                                         MTS_THREAD_RUNS) &&
+           waits != MTS_THREAD_RUNS);
 }
 
 void mts_thread_find_stack(void)

@@ -44,7 +44,8 @@ typedef struct mts_Thread {
   bool has_host;             /* it has run tasks of a host; see sched/host.c */
   struct mts_Task *task;     /* whose coroutine it runs, the innermost */
   struct mts_TraceBuffer *trace; /* or NULL; see core/trace.c */
-  void *_Atomic served; /* the lock that it takes, or has, to run requests */
+  void *_Atomic served;  /* the lock that it takes, or has, to run requests */
+  atomic_int wait_state; /* see mts_thread_begin_wait */
 } mts_Thread;
 
 extern MTS_THREAD_LOCAL mts_Thread mts_self;
@@ -65,18 +66,37 @@ static inline uintptr_t mts_thread_id(void)
 }
 
 /*
+** What a thread says of its waits: that it does, so that others can read the
+** stacks of its states, if they have changed that to IS_READ; see traceback.c.
+*/
+#define MTS_THREAD_RUNS 0
+#define MTS_THREAD_WAITS 1
+#define MTS_THREAD_IS_READ 2
+
+/* Part of mts_thread_end_wait. */
+void mts_thread_await_readers(void);
+
+/*
 ** To be called around each wait inside the module: if the thread is a worker,
-** another one takes its place meanwhile.
+** another one takes its place meanwhile.  It calls nothing of Lua in between
+** that changes anything.
 ** Locks: no mutex but that of the registry may be held.
 ** Returns: false if there can be no other one; then the thread must not wait.
 */
 static inline bool mts_thread_begin_wait(void)
 {
-  return !mts_self.worker || mts_upcalls.begin_wait();
+  if (mts_self.worker && !mts_upcalls.begin_wait())
+    return false;
+  atomic_store(&mts_self.wait_state, MTS_THREAD_WAITS);
+  return true;
 }
 
 static inline void mts_thread_end_wait(void)
 {
+  int waits = MTS_THREAD_WAITS;
+  if (!atomic_compare_exchange_strong(&mts_self.wait_state, &waits,
+                                      MTS_THREAD_RUNS))
+    mts_thread_await_readers();
   if (mts_self.worker)
     mts_upcalls.end_wait();
 }

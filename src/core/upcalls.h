@@ -13,10 +13,11 @@ MTS_BEGIN_HIDDEN
 
 typedef struct mts_State mts_State;
 struct mts_Blocker;
+struct mts_Traceback;
 
 /*
-** The first six are called for states that have a queue of requests only, the
-** last two in workers only.
+** The first six, and those about suspended tasks, are called for states that
+** have a queue of requests only, the last two in workers only.
 ** Locks: no mutex is held, but that of the registry in begin_wait, end_wait
 ** and owners_gone.
 */
@@ -82,6 +83,15 @@ typedef struct mts_Upcalls {
 
   /* An error of s that nobody sees. */
   void (*report)(mts_State *s, const char *text, size_t length);
+
+  /*
+  ** Whether tasks of s are suspended; a worker, or the thread of s, holds it
+  ** soon, even if there is nothing to run; and where each of these tasks waits
+  ** is written: the state is held, and its holder stays where it is.
+  */
+  bool (*has_suspended)(mts_State *s);
+  void (*serve)(mts_State *s);
+  void (*write_tasks)(mts_State *s, struct mts_Traceback *request);
 
   /* See mts_thread_begin_wait. */
   bool (*begin_wait)(void);

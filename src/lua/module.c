@@ -17,6 +17,7 @@
 #include "lua/futurehandle.h"
 #include "lua/futureobject.h"
 #include "lua/here.h"
+#include "lua/looking.h"
 #include "lua/lookup.h"
 #include "lua/map.h"
 #include "lua/modulework.h"
@@ -83,7 +84,8 @@ static const luaL_Reg module_functions[] = {
     {"logger", mts_modulework_logger},
     {"sleep", mts_modulework_sleep},
     {"now", mts_modulework_now},
-    {"stats", mts_modulework_stats},
+    {"stats", mts_looking_module_stats},
+    {"states", mts_looking_states},
     {"promise", mts_promiseobject_promise},
     {"each", mts_each_each},
     {"thread", mts_creation_thread},

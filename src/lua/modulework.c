@@ -27,7 +27,6 @@
 #include "sched/host.h"
 #include "sched/log.h"
 #include "sched/monitor.h"
-#include "sched/queuelist.h"
 #include "sched/task.h"
 #include "sched/worker.h"
 
@@ -169,22 +168,4 @@ int mts_modulework_trace(lua_State *L)
     luaL_argerror(L, 1, lua_tostring(L, -1));
   }
   return 0;
-}
-
-static void set_count(lua_State *L, const char *name, size_t count)
-{
-  lua_pushinteger(L, (lua_Integer)count);
-  lua_setfield(L, -2, name);
-}
-
-int mts_modulework_stats(lua_State *L)
-{
-  const mts_WorkerStats stats = mts_worker_stats();
-  lua_createtable(L, 0, 5);
-  set_count(L, "workers", stats.workers);
-  set_count(L, "replacements", stats.replacements);
-  set_count(L, "idle", stats.idle);
-  set_count(L, "requests", mts_queuelist_count());
-  set_count(L, "timers", mts_timer_count());
-  return 1;
 }

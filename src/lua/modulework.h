@@ -21,9 +21,6 @@ int mts_modulework_sleep(lua_State *L);
 /* mtstates.now() */
 int mts_modulework_now(lua_State *L);
 
-/* mtstates.stats() */
-int mts_modulework_stats(lua_State *L);
-
 /* mtstates.trace(path or nil) */
 int mts_modulework_trace(lua_State *L);
 

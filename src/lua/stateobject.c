@@ -17,6 +17,7 @@
 #include "core/registry.h"
 #include "error.h"
 #include "lua/here.h"
+#include "lua/looking.h"
 #include "lua/map.h"
 #include "lua/numbers.h"
 #include "lua/statecall.h"
@@ -213,7 +214,8 @@ static const luaL_Reg state_methods[] = {{"id", state_id},
                                          {"interrupt", state_interrupt},
                                          {"close", state_close},
                                          {"own", state_own},
-                                         {"stats", mts_staterequest_stats},
+                                         {"stats", mts_looking_stats},
+                                         {"traceback", mts_looking_traceback},
                                          {"run", mts_here_run},
                                          {"fd", mts_here_fd},
                                          {NULL, NULL}};

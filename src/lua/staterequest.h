@@ -28,9 +28,6 @@ int mts_staterequest_tawait(lua_State *L);
 */
 int mts_staterequest_call(lua_State *L, int first, double timeout);
 
-/* state:stats() */
-int mts_staterequest_stats(lua_State *L);
-
 MTS_END_HIDDEN
 
 #endif

@@ -24,7 +24,7 @@
 /* How many requests wait or are under way, but for that of this thread. */
 static size_t count_lost(void)
 {
-  size_t count = mts_queuelist_count();
+  size_t count = mts_queuelist_stats().requests;
   return atomic_load(&mts_self.served) && count > 0 ? count - 1 : count;
 }
 

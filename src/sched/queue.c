@@ -458,11 +458,12 @@ mts_Request *mts_queue_take_log(mts_Queue *queue)
 mts_QueueStats mts_queue_stats(mts_State *s)
 {
   mts_Queue *queue = atomic_load(&s->queue);
-  mts_QueueStats stats = {0, 0, 0, 0};
+  mts_QueueStats stats = {0};
   if (!queue || mts_worker_is_forked())
     return stats;
   mts_mutex_lock(&queue->mutex);
   stats.waiting = queue->waiting + mts_queue_notices(queue);
+  stats.calls = queue->calls;
   stats.under_way = atomic_load(&queue->tasks.under_way);
   stats.deferred = queue->tasks.deferred;
   stats.forks = atomic_load(&queue->tasks.forks);

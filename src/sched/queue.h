@@ -68,7 +68,8 @@ typedef struct mts_Queue {
   mts_Sender *first_sender, *last_sender; /* that are not woken yet */
   mts_Sender *first_waiting;              /* of these, without room yet */
   size_t waiting;                         /* requests */
-  size_t counted;                         /* of these, that take room */
+  size_t counted;                         /* of these, that take room, */
+  size_t calls;                           /* and that are calls */
   int closers;          /* threads that are going to close the state */
   mts_WaitList closing; /* those of them that wait until it is idle */
   bool is_shut;         /* the turn that makes it idle closes the state */
@@ -143,6 +144,7 @@ static inline void mts_queue_append(mts_Queue *queue, mts_Request *request)
   if (queue->heap)
     mts_heap_set_waiting(queue->heap, mts_heap_waiting(queue->heap) +
                                           mts_request_size(request));
+  queue->calls += request->is_call;
   mts_trace_count(queue->state, queue->waiting);
   mts_queue_note_more(queue, true);
 }
@@ -164,6 +166,7 @@ static inline void mts_queue_remove(mts_Queue *queue, mts_Request *request)
   if (queue->heap)
     mts_heap_set_waiting(queue->heap, mts_heap_waiting(queue->heap) -
                                           mts_request_size(request));
+  queue->calls -= request->is_call;
   mts_trace_count(queue->state, queue->waiting);
 }
 
@@ -463,11 +466,12 @@ bool mts_queue_close_by_turn(mts_Queue *queue);
 mts_Request *mts_queue_take_log(mts_Queue *queue);
 
 /*
-** How many requests wait, and are under way; forks that have not ended; and
-** requests that are answered later.
+** How many requests wait, and of these calls for an own thread, and are under
+** way; forks that have not ended; and requests that are answered later.
 */
 typedef struct mts_QueueStats {
   size_t waiting;
+  size_t calls;
   size_t under_way;
   size_t forks;
   size_t deferred;

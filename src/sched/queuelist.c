@@ -115,17 +115,19 @@ mts_Status mts_queuelist_add_closing(mts_State ***states, size_t *count)
   return longer ? MTS_OK : MTS_NO_MEMORY;
 }
 
-size_t mts_queuelist_count(void)
+mts_RequestStats mts_queuelist_stats(void)
 {
-  size_t count = 0;
+  mts_RequestStats sum = {0, 0};
   mts_Queue *queue;
   if (mts_worker_is_forked())
-    return 0;
+    return sum;
   mts_mutex_lock(&list_mutex);
   for (queue = first_known; queue; queue = queue->next_known) {
     const mts_QueueStats stats = mts_queue_stats(queue->state);
-    count += stats.waiting + stats.under_way + stats.forks + stats.deferred;
+    sum.messages += stats.waiting;
+    sum.requests +=
+        stats.waiting + stats.under_way + stats.forks + stats.deferred;
   }
   mts_mutex_unlock(&list_mutex);
-  return count;
+  return sum;
 }

@@ -36,8 +36,11 @@ bool mts_queuelist_has_closing(void);
 */
 mts_Status mts_queuelist_add_closing(mts_State ***states, size_t *count);
 
-/* Returns: how many requests wait or are under way. */
-size_t mts_queuelist_count(void);
+/* How many requests wait or are under way, and how many of them wait. */
+typedef struct mts_RequestStats {
+  size_t requests, messages;
+} mts_RequestStats;
+mts_RequestStats mts_queuelist_stats(void);
 
 MTS_END_HIDDEN
 

@@ -26,14 +26,17 @@
 */
 #include "sched/serve.h"
 
+#include "core/interrupt.h"
 #include "core/registry.h"
 #include "core/thread.h"
+#include "core/traceback.h"
 #include "sched/blocker.h"
 #include "sched/closing.h"
 #include "sched/log.h"
 #include "sched/monitor.h"
 #include "sched/notices.h"
 #include "sched/taskrun.h"
+#include "sched/tasktrace.h"
 #include "sched/team.h"
 #include "sched/teamcall.h"
 #include "sched/teamclose.h"
@@ -263,6 +266,8 @@ static bool serve_state(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
   atomic_store_explicit(&mts_self.served, &s->lock, memory_order_relaxed);
   status = enter_to_serve(s, queue);
   if (status == MTS_OK) {
+    if (mts_interrupt_is_looked_at(s))
+      mts_traceback_answer();
     *count += run_requests(s, queue, steps, limit);
     if (mts_worker_is_forked())
       return false;
@@ -391,5 +396,8 @@ const mts_Upcalls mts_upcalls = {.state_left = state_left,
                                  .find_blocker = mts_blocker_find,
                                  .find_member = mts_blocker_find_member,
                                  .report = report,
+                                 .has_suspended = mts_tasktrace_has_suspended,
+                                 .serve = mts_tasktrace_serve,
+                                 .write_tasks = mts_tasktrace_write,
                                  .begin_wait = mts_worker_begin_wait,
                                  .end_wait = mts_worker_end_wait};

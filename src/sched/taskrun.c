@@ -116,6 +116,9 @@ static void end_task(mts_Queue *queue, mts_Task *task, mts_Request *request,
                      Ending *ending)
 {
   if (task) {
+    if (!task->is_fork &&
+        (ending->status == MTS_RAISED || ending->status == MTS_NO_MEMORY))
+      mts_usage_note_error(&queue->state->usage);
     if (task->quits)
       mts_lock_quit(&queue->state->lock);
     if (task->has_woken) /* an error was raised before it could go on */
@@ -139,12 +142,15 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
   mts_State *s = task->queue->state;
   const void *aim = task->request ? (void *)task->request : task->queue;
   mts_trace_begin(MTS_TRACE_TASK, s);
+  mts_usage_end(&s->usage); /* of what the thread has run before */
+  mts_usage_begin(&s->usage);
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
 }
 
 static void end_stretch(mts_Stretch *stretch)
 {
+  mts_usage_end(&stretch->state->usage); /* who gets the answer can see it */
   if (atomic_load_explicit(&stretch->state->interrupt.task,
                            memory_order_relaxed)) /* it is not suspended */
     mts_interrupt_end_task(stretch->state);
@@ -231,9 +237,11 @@ static void begin_task(mts_Task *task, mts_Message *message, Ending *ending)
   begin_stretch(&stretch, task);
   if (take_cancel(task) || was_cancelled(task))
     ending->status = MTS_CANCELLED;
-  else if (!task->is_fork)
+  else if (!task->is_fork) {
+    mts_usage_note_call(&queue->state->usage);
     ending->status = mts_taskcall_prepare(&stretch, &opening, message,
                                           &ending->failure, &task->count);
+  }
   if (ending->status == MTS_OK) {
     run_task(task, &stretch, ending);
     return;

@@ -341,6 +341,18 @@ static void give_back(mts_Caller *caller)
     (void)mts_queue_schedule(queue);
 }
 
+size_t mts_teamcall_count(const mts_State *pool)
+{
+  mts_Team *team = pool->team;
+  const mts_Caller *caller;
+  size_t count = 0;
+  mts_mutex_lock(&team->queue->mutex);
+  for (caller = team->first_caller; caller; caller = caller->next)
+    count++;
+  mts_mutex_unlock(&team->queue->mutex);
+  return count;
+}
+
 /* What a call is given, and where its results go. */
 typedef struct CallData {
   lua_State *L;

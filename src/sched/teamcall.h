@@ -36,6 +36,9 @@ bool mts_teamcall_runs_elsewhere(const mts_State *pool);
 */
 bool mts_teamcall_offer(mts_State *s);
 
+/* How many callers wait for a member.  Locks: as mts_teamcall_offer. */
+size_t mts_teamcall_count(const mts_State *pool);
+
 /* The pool is closed: nobody waits any more.  Locks: as mts_teamcall_offer. */
 void mts_teamcall_dismiss(mts_State *pool);
 

@@ -302,6 +302,7 @@ static void add_stats(mts_QueueStats *sum, mts_State *s)
 {
   const mts_QueueStats stats = mts_queue_stats(s);
   sum->waiting += stats.waiting;
+  sum->calls += stats.calls;
   sum->under_way += stats.under_way;
   sum->forks += stats.forks;
   sum->deferred += stats.deferred;

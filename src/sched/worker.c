@@ -25,6 +25,7 @@
 #include "base/process.h"
 #include "core/thread.h"
 #include "core/trace.h"
+#include "core/usage.h"
 #include "core/watch.h"
 #include "sched/ending.h"
 #include "sched/monitor.h"
@@ -92,6 +93,7 @@ mts_Status mts_worker_start_all(void)
     return MTS_OK;
   if (!mts_watch_open(mts_notices_schedule))
     return MTS_NO_MEMORY;
+  mts_usage_open();
   mts_mutex_lock(&mts_pool.mutex);
   start_missing();
   if (mts_pool.threads == 0)
