@@ -1790,10 +1790,6 @@ step("stats of a state", function()
     stats.queue, stats.tasks
 end, gives(true, "first", 1, 0, 0))
 
-step("traceback of a state that is idle", function()
-  return states["first echo"]:traceback()
-end, gives(nil))
-
 step("all states", function()
   local found = 0
   for _, stats in ipairs(mtstates.states()) do
