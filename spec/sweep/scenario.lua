@@ -1251,7 +1251,10 @@ everywhere("traceback of a request that waits", function()
   local where, late
   repeat
     where = relay:traceback(60)
-  until where
+  until where or future:ready()
+  if not where then
+    return future:await()
+  end
   late = mtstates.newstate("later", false, ECHO)
   future:tawait(3)
   late:close()

@@ -6,9 +6,9 @@
 **
 ** - It is 0 if nobody knows.  Who begins to use a state and finds 0 looks at
 **   the clock, and stores what that says.
-** - While it is not 0 the watcher (watch.c) makes it 0 again, every PERIOD.  If
-**   it has been 0 all the time there is nothing to do: the watcher sleeps, and
-**   who finds 0 wakes it.
+** - While it is not 0 the watcher (watch.c) makes it 0 again, every PERIOD.
+**   If it has been 0 all the time there is nothing to do: the watcher sleeps,
+**   and who finds 0 wakes it.
 **
 ** A use begins at the tick, which is PERIOD too early at most.  If the tick is
 ** the same at the end of the use, nothing is added to the sum.  If it is not,
