@@ -14,7 +14,8 @@ DEV_PACKAGES += spin
 # Timers: one worker, that ends or does not; two.  Closing: by the thread of the
 # state; by a worker, with two closers, or an owner, too; and without a last
 # function.  Notices: of one state; of two.  Pools: a call; a line, with calls
-# of a member, or with requests; requests alone.  Tracebacks: two askers.
+# of a member, or with requests; requests alone.  Tracebacks: one
+# asker; two.
 MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-requests-,room close workers alone progress) \
          $(addprefix model-park-,two one out compute stuck count cycles) \
@@ -26,7 +27,8 @@ MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-here-,polls waits both) \
          $(addprefix model-notices-,one two) \
          $(addprefix model-pool-,call line requests shared) \
-         model-traceback-all model-waitgraph-all
+         $(addprefix model-traceback-,one two) \
+         model-waitgraph-all
 .PHONY: model model-new $(MODELS)
 
 model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
@@ -120,6 +122,7 @@ model-pool-requests:
 model-pool-shared:
 	$(call CHECK_ALL,-DCALLERS=0 -DSENDERS=2 -DREQUESTS=1 -DOWN=1,-DSAFETY)
 
-model-traceback-all: ; $(call CHECK_ALL,,-DSAFETY)
+model-traceback-one: ; $(call CHECK_ALL,-DASKERS=1 -DSTEPS=4,-DSAFETY)
+model-traceback-two: ; $(call CHECK_ALL,-DSTEPS=1,-DSAFETY)
 
 model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)

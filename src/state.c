@@ -61,6 +61,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->usage.calls, 0);
   atomic_init(&s->usage.errors, 0);
   atomic_init(&s->usage.used, 0);
+  atomic_init(&s->usage.told, 0);
   atomic_init(&s->interrupt.running, NULL);
   atomic_init(&s->interrupt.level, MTS_INTERRUPT_NONE);
   atomic_init(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);

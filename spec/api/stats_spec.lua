@@ -21,9 +21,9 @@ describe("stats of a state", function()
 
   it("tell what waits and what is under way", function()
     local s = mtstates.newstate("queue stats", {queue = 5}, helpers.gated)
-    local function look(queue, tasks)
+    local function look(queue, under_way)
       local stats = s:stats()
-      assert.same({s:id(), "queue stats", 1, queue, tasks}, {stats.id,
+      assert.same({s:id(), "queue stats", 1, queue, under_way}, {stats.id,
         stats.name, stats.owners, stats.queue, stats.tasks})
     end
     look(0, 0)

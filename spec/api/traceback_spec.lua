@@ -262,7 +262,8 @@ describe("state:traceback", function()
       return s:stats().tasks == 1 and not s:stats().busy
     end)
     local text = has(s:traceback(60), "code:2: in")
-    assert.truthy(text:find("resumed by:\n\t%[C%]: in .*\n\tcode:%d: in"), text)
+    assert.truthy(
+      text:find("resumed by:\n\t%[C%]: in .*\n\tcode:%d: in"), text)
     future:cancel()
     s:close()
   end)

@@ -164,7 +164,7 @@ proctype Holder() {
      wait_state = WAITS;
      end_wait();
      holder_uses = true
-  :: steps < STEPS -> /* others come in between */
+  :: steps < STEPS -> /* others get in between */
      steps++;
      leave();
      if

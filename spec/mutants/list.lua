@@ -1026,8 +1026,8 @@ add {
   name = "states-list-members",
   says = "Members of pools are listed beside their pools, too.",
   file = "src/lua/looking.c",
-  old = "if ((!s->team || mts_state_is_pool(s)) && push_state(L, view, s))",
-  new = "if (push_state(L, view, s))",
+  old = "if ((!s->team || mts_state_is_pool(s)) && push_stats(L, view, s))",
+  new = "if (push_stats(L, view, s))",
   specs = "stats_spec", filter = "members with their pools",
 }
 

@@ -173,6 +173,22 @@ describe("the examples", function()
     assert.equal(1, status)
   end)
 
+  it("show states and workers in top", function()
+    local out, err, status = run("examples/top.lua", { "8", "plain" })
+    assert.same({ "", 0 }, { err, status })
+    local _, frames = out:gsub("STATE        USED   BUSY   CALLS", "")
+    assert.equals(8, frames)
+    for _, row in ipairs {
+      "%d+ workers, %d+ idle, %d+ beyond; %d+ requests, %d+ of them in queues",
+      "\nlog ", "\npages +%d+% +%S+ +%d+ +0 +%d+ +%d+ +0\n",
+      "\nmail +0% +%- +1 +0 +0 +1 +0\n", "\nvisitors ",
+      "\nreport [^\n]+\n  examples/top.lua:%d+: in upvalue 'add_up'\n",
+      "\nreport +%d+% +%- +1 +1 +0 +0 +0\n",
+    } do
+      assert.matches(row:gsub("%% ", "%%%% "), out)
+    end
+  end)
+
   describe("timeline", function()
     local function event(text)
       return ',\n{"ph":' .. text:gsub("'", '"') .. "}"

@@ -23,6 +23,12 @@ offer("mtstates.state:", getmetatable(state).__index, "state:%s")
 offer("mtstates.future:", getmetatable(state:async()).__index, "future:%s")
 offer("mtstates.promise:", getmetatable(promise).__index, "promise:%s")
 offer("mtstates.statestats.", state:stats(), "%s")
+offer("mtstates.statestats.", mtstates.newstate({}, function()
+  local module = require "mtstates"
+  return function()
+    return module.state(module.id()):stats() -- of a busy state
+  end
+end):call(), "%s")
 offer("mtstates.statestats.", mtstates.pool(1, "return print"):stats(), "%s")
 offer("mtstates.modulestats.", mtstates.stats(), "%s")
 offer("mtstates.errors.", mtstates.error, "| `%s` |")

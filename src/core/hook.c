@@ -20,8 +20,8 @@
 **    finalizer.  (In LuaJIT hooks are a matter of the whole state, and
 **    finalizers run without.)
 ** 4. Who wants a traceback gets it first, without an error being raised; if
-**    there is no level then, the code goes on with the hook that was set before
-**    (traceback.c).
+**    there is no level then, the code goes on with the hook that was set
+**    before (traceback.c).
 ** 5. A host has its own coroutine library and hooks of its own.  So only the
 **    coroutine of a task is hit there, and its state is found among those that
 **    the thread holds.
@@ -135,7 +135,7 @@ static int raise_hit(lua_State *L, const mts_State *s, mts_Error error)
 ** The state of which the calling thread runs code in L itself; or NULL.  Of a
 ** host, that is a task.
 */
-static mts_State *find_held(const lua_State *L)
+static mts_State *find_running(const lua_State *L)
 {
   mts_State *s = atomic_load(&mts_self.held);
   while (s && atomic_load(&s->interrupt.running) != L)
@@ -146,7 +146,7 @@ static mts_State *find_held(const lua_State *L)
 /* Code can have cleared the Lua registry; then there is none, perhaps. */
 static mts_State *find_hit_state(lua_State *L)
 {
-  mts_State *s = find_held(L);
+  mts_State *s = find_running(L);
   return s ? s : mts_anchor_find_state(L);
 }
 

@@ -174,7 +174,7 @@ static void write_all(mts_Traceback *request, lua_State *L)
 /* The thread that holds the state                                         */
 /* ======================================================================= */
 
-static void answer(mts_State *s)
+static void answer_all(mts_State *s)
 {
   mts_Traceback *request;
   mts_Traceback *taken;
@@ -199,14 +199,14 @@ void mts_traceback_answer(void)
   mts_State *s;
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
     if (mts_interrupt_is_looked_at(s))
-      answer(s);
+      answer_all(s);
 }
 
 /* ======================================================================= */
 /* Who asks                                                                */
 /* ======================================================================= */
 
-static mts_TracebackProgress progress_of(const mts_Traceback *request)
+static mts_TracebackProgress stage_of(const mts_Traceback *request)
 {
   return (mts_TracebackProgress)atomic_load(&request->progress);
 }
@@ -215,7 +215,7 @@ static void enlist(mts_Traceback *request)
     MTS_REQUIRES(request->state->lock.mutex)
 {
   mts_State *s = request->state;
-  if (progress_of(request) == MTS_TRACEBACK_NOWHERE) {
+  if (stage_of(request) == MTS_TRACEBACK_NOWHERE) {
     atomic_store(&request->progress, MTS_TRACEBACK_PENDING);
     request->next = s->interrupt.tracebacks;
     s->interrupt.tracebacks = request;
@@ -228,7 +228,7 @@ static void delist(mts_Traceback *request)
 {
   mts_State *s = request->state;
   mts_Traceback **link = &s->interrupt.tracebacks;
-  if (progress_of(request) != MTS_TRACEBACK_PENDING)
+  if (stage_of(request) != MTS_TRACEBACK_PENDING)
     return;
   while (*link != request)
     link = &(*link)->next;
@@ -244,9 +244,9 @@ void mts_traceback_open(mts_Traceback *request, mts_State *s)
   atomic_init(&request->progress, MTS_TRACEBACK_NOWHERE);
 }
 
-static void await_answer(const mts_Traceback *request)
+static void await_writer(const mts_Traceback *request)
 {
-  while (progress_of(request) == MTS_TRACEBACK_TAKEN)
+  while (stage_of(request) == MTS_TRACEBACK_TAKEN)
     mts_clock_pause();
 }
 
@@ -255,7 +255,7 @@ void mts_traceback_close(mts_Traceback *request)
   mts_mutex_lock(&request->state->lock.mutex);
   delist(request);
   mts_mutex_unlock(&request->state->lock.mutex);
-  await_answer(request);
+  await_writer(request);
 }
 
 /* The way in which a request is answered. */
@@ -278,7 +278,7 @@ static Way find_way(mts_Traceback *request, uintptr_t *holder)
     MTS_REQUIRES(request->state->lock.mutex)
 {
   mts_State *s = request->state;
-  if (progress_of(request) > MTS_TRACEBACK_PENDING)
+  if (stage_of(request) > MTS_TRACEBACK_PENDING)
     return WAS_ANSWERED;
   *holder = mts_lock_pin(&s->lock);
   if (*holder == 0 || *holder == mts_lock_parker(&s->lock))
@@ -325,7 +325,7 @@ static mts_Status go_way(mts_Traceback *request, Way way, uintptr_t holder,
     atomic_store(&((mts_Thread *)holder)->wait_state, MTS_THREAD_WAITS);
     return MTS_OK;
   case WAS_ANSWERED:
-    await_answer(request);
+    await_writer(request);
     return MTS_OK;
   default:
     return MTS_BUSY;
@@ -343,7 +343,7 @@ mts_Status mts_traceback_try(mts_Traceback *request, lua_State *L)
   Way way = BY_NOBODY;
   mts_mutex_lock(&s->lock.mutex);
   if (mts_lock_is_closed(&s->lock) &&
-      progress_of(request) <= MTS_TRACEBACK_PENDING)
+      stage_of(request) <= MTS_TRACEBACK_PENDING)
     status = MTS_CLOSED;
   else {
     way = find_way(request, &holder);

@@ -6,9 +6,9 @@
 **
 ** - It is 0 if nobody knows.  Who begins to use a state and finds 0 looks at
 **   the clock, and stores what that says.
-** - While it is not 0 the watcher (watch.c) makes it 0 again, every PERIOD.  If
-**   it has been 0 all the time there is nothing to do: the watcher sleeps, and
-**   who finds 0 wakes it.
+** - While it is not 0 the watcher (watch.c) makes it 0 again, every PERIOD.
+**   If it has been 0 all the time there is nothing to do: the watcher sleeps,
+**   and who finds 0 wakes it.
 **
 ** A use begins at the tick, which is PERIOD too early at most.  If the tick is
 ** the same at the end of the use, nothing is added to the sum.  If it is not,
@@ -124,25 +124,31 @@ void mts_usage_note_error(mts_Usage *usage)
   atomic_store(&usage->errors, atomic_load(&usage->errors) + 1);
 }
 
-static double since(unsigned long long began)
+static unsigned long long since(unsigned long long began)
 {
   const unsigned long long now = read_clock();
-  return now > began ? (double)(now - began) * 1e-9 : 0;
+  return now > began ? now - began : 0;
 }
 
 double mts_usage_present(const mts_Usage *usage)
 {
-  return since(begin_of(usage));
+  return (double)since(begin_of(usage)) * 1e-9;
 }
 
-double mts_usage_total(const mts_Usage *usage, bool is_used)
+/* The present use can end with less than it was before, by the tick. */
+double mts_usage_total(mts_Usage *usage, bool is_used)
 {
-  unsigned long long used, began;
+  unsigned long long used, began, told, total;
   do { /* what ends meanwhile is added first */
     used = atomic_load(&usage->used);
     began = begin_of(usage);
   } while (used != atomic_load(&usage->used));
-  return (double)used * 1e-9 + (is_used ? since(began) : 0);
+  total = used + (is_used ? since(began) : 0);
+  told = atomic_load(&usage->told);
+  while (told < total &&
+         !atomic_compare_exchange_weak(&usage->told, &told, total))
+    ;
+  return (double)(told < total ? total : told) * 1e-9;
 }
 
 void mts_usage_after_fork_in_child(void)

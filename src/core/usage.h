@@ -22,6 +22,8 @@ typedef struct mts_Usage {
                         ** a point of the clock */
   atomic_size_t errors; /* calls that have failed */
   atomic_ullong used;   /* what has been noted of all uses */
+  atomic_ullong told;   /* the most that others were told of that; written by
+                        ** anybody */
 } mts_Usage;
 
 /* About what the clock says, 0: nobody knows, or 1: nobody has to. */
@@ -74,7 +76,7 @@ void mts_usage_note_error(mts_Usage *usage);
 ** have taken, the present one included if is_used is true.
 */
 double mts_usage_present(const mts_Usage *usage);
-double mts_usage_total(const mts_Usage *usage, bool is_used);
+double mts_usage_total(mts_Usage *usage, bool is_used);
 
 /* To be called in the child after fork. */
 void mts_usage_after_fork_in_child(void);

@@ -42,8 +42,8 @@ static void set_seconds(lua_State *L, const char *name, double seconds)
 }
 
 /* Pushes the table of s.  Stack: [-0, +1, m] */
-static void push_table(lua_State *L, const mts_State *s,
-                       const mts_StateStats *stats)
+static void push_figures(lua_State *L, const mts_State *s,
+                         const mts_StateStats *stats)
 {
   lua_createtable(L, 0, 14);
   set_count(L, "id", (size_t)s->id);
@@ -81,7 +81,7 @@ static void set_members(lua_State *L, View *view, const mts_State *pool)
   lua_newtable(L);
   for (i = 0; (view->member = mts_team_keep_member(pool, i)) != NULL; i++) {
     (void)mts_statestats_read(view->member, &stats);
-    push_table(L, view->member, &stats);
+    push_figures(L, view->member, &stats);
     lua_rawseti(L, -2, (int)i + 1);
     mts_state_release(view->member);
   }
@@ -89,12 +89,12 @@ static void set_members(lua_State *L, View *view, const mts_State *pool)
 }
 
 /* Pushes the table of s, unless it is closed.  Returns: whether it is not. */
-static bool push_state(lua_State *L, View *view, mts_State *s)
+static bool push_stats(lua_State *L, View *view, mts_State *s)
 {
   mts_StateStats stats;
   if (mts_statestats_read(s, &stats) != MTS_OK)
     return false;
-  push_table(L, s, &stats);
+  push_figures(L, s, &stats);
   if (mts_state_is_pool(s))
     set_members(L, view, s);
   return true;
@@ -118,7 +118,7 @@ static bool show(lua_State *L, View *view, mts_Function function)
 static int show_state(lua_State *L, void *data)
 {
   View *view = data;
-  return push_state(L, view, view->states[0]);
+  return push_stats(L, view, view->states[0]);
 }
 
 int mts_looking_stats(lua_State *L)
@@ -151,7 +151,7 @@ static int show_all(lua_State *L, void *data)
   lua_newtable(L);
   for (i = 0; i < view->count; i++) {
     mts_State *s = view->states[i];
-    if ((!s->team || mts_state_is_pool(s)) && push_state(L, view, s))
+    if ((!s->team || mts_state_is_pool(s)) && push_stats(L, view, s))
       lua_rawseti(L, -2, ++shown);
   }
   return 1;
@@ -296,7 +296,7 @@ static mts_Status append_members(Asking *asking, const mts_State *pool,
   return status;
 }
 
-static int push_text(lua_State *L, void *data)
+static int push_traceback_text(lua_State *L, void *data)
 {
   const mts_Buffer *text = data;
   lua_pushlstring(L, text->data, text->length);
@@ -311,7 +311,7 @@ static int push_traceback(lua_State *L, mts_Buffer *text)
     lua_pushnil(L);
   else {
     mts_protect_push(L);
-    result = mts_protect(L, push_text, text, 0, 1, 0);
+    result = mts_protect(L, push_traceback_text, text, 0, 1, 0);
   }
   mts_buffer_free(text);
   return result == LUA_OK ? 1 : lua_error(L);
