@@ -9,10 +9,10 @@
 ** 1. Of code that runs, by the hook of interrupts, which the allocator sets.
 **    It acts at the next operation, unless there is a hook of users.
 ** 2. In 5.1 and LuaJIT the allocator makes the collection due, and has it done
-**    in one step, at the next of the points where Lua looks whether it is: for
-**    this it only stores numbers, and there are such points in compiled code,
-**    too.  The collector gets its step back in the end.  The hook is set when
-**    a block was refused only.  Code that catches the error would fail again
+**    in one step, at the next of the points where Lua looks whether it is,
+**    which are in C libraries, too; for this it only stores numbers.  The
+**    collector gets its step back in the end.  The hook is set when a block
+**    was refused only.  Code that catches the error would fail again
 **    otherwise, since most operations allocate first and look then.  A reserve
 **    is for the stack of the hook.
 ** 3. When code has ended.
@@ -28,9 +28,9 @@
 #include "luaapi/protect.h"
 
 /*
-** A reserve for need: 8 KB, or less if the limit is low.  Once it was needed it
-** is at hand until much has been given back: garbage that a stale slot of the
-** stack names is only collected when code has gone on.
+** A reserve for need: 8 KB, or less if the limit is low.  Once it was needed
+** it is at hand until much has been given back: garbage that a stale slot of
+** the stack names is only collected when code has gone on.
 */
 static void keep_reserve(mts_Heap *heap)
 {
