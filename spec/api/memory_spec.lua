@@ -192,6 +192,8 @@ describe("a limit of memory", function()
     local s = open()
     assert.is_true(s:call([[
       require "interruptible"
+      collectgarbage("setpause", 1000) -- so that the limit is near at times
+      collectgarbage()
       local count = 0
       local function hook() count = count + 1 end
       debug.sethook(hook, "", 1000)
@@ -199,6 +201,16 @@ describe("a limit of memory", function()
       local found, mask, steps = debug.gethook()
       debug.sethook()
       return found == hook and steps == 1000 and count > 10]]))
+  end)
+
+  it("keeps away garbage that C functions have made", function()
+    local s = mtstates.newstate({memory = LIMIT}, [[
+      collectgarbage("stop")
+      return string.rep]])
+    for i = 1, 20 do
+      assert.equals(30000, #s:call(("%03d"):format(i), 10000))
+      assert.is_true(s:stats().memory < 0.7 * LIMIT)
+    end
   end)
 
   it("lets code be interrupted that lives near it", function()

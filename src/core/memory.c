@@ -72,7 +72,9 @@ static int collect_all(lua_State *L, void *data)
 void mts_memory_make_room(mts_State *s)
 {
   lua_State *L = s->L;
-  if (s->depth > 1 ||
+  if (s->depth > 1)
+    return;
+  if (!s->wants_collection &&
       !mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap)))
     return;
   mts_protect_push(L);
@@ -111,10 +113,9 @@ static void press_collector(mts_Heap *heap, bool is_refused)
   keep_reserve(heap);
   if (is_refused)
     heap->reserve = 0;
-  if (MTS_COLLECTS_IN_NEED || is_refused) {
-    s->wants_collection = true;
+  s->wants_collection = true;
+  if (MTS_COLLECTS_IN_NEED || is_refused)
     mts_hook_set_everywhere(s);
-  }
 }
 
 void mts_memory_open(mts_State *s, size_t limit)
