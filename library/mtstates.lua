@@ -32,6 +32,7 @@
 ---values that are no strings arrive as they are.
 ---@class mtstates.options
 ---@field libs boolean? # false: most standard libraries wait for `require`
+---@field memory number? # bytes that the state and its queue may take
 ---@field own_thread boolean? # true: an OS thread of its own runs it (false)
 ---@field queue number? # requests that may wait (1000); math.huge: no limit
 ---@field tasks number? # requests that may be under way (math.huge); 1: one is
@@ -58,6 +59,8 @@
 ---@field busy number? # seconds that the present call has been running
 ---@field thread integer? # that runs it, as the system numbers it
 ---@field time number # seconds that the state has been in use
+---@field memory integer # bytes that the Lua state uses
+---@field peak integer # the most that it was
 ---@field members mtstates.statestats[]? # of a pool
 
 ---What `mtstates.stats` gives.

@@ -192,6 +192,8 @@ describe("a limit of memory", function()
     local s = open()
     assert.is_true(s:call([[
       require "interruptible"
+      collectgarbage("setpause", 1000) -- so that the limit is near at times
+      collectgarbage()
       local count = 0
       local function hook() count = count + 1 end
       debug.sethook(hook, "", 1000)
@@ -199,6 +201,16 @@ describe("a limit of memory", function()
       local found, mask, steps = debug.gethook()
       debug.sethook()
       return found == hook and steps == 1000 and count > 10]]))
+  end)
+
+  it("keeps away garbage that C functions have made", function()
+    local s = mtstates.newstate({memory = LIMIT}, [[
+      collectgarbage("stop")
+      return string.rep]])
+    for i = 1, 20 do
+      assert.equals(30000, #s:call(("%03d"):format(i), 10000))
+      assert.is_true(s:stats().memory < 0.7 * LIMIT)
+    end
   end)
 
   it("lets code be interrupted that lives near it", function()
@@ -292,6 +304,12 @@ describe("a limit of memory and the queue", function()
     return s, requests.hold(s)
   end
 
+  -- The request ends, and those that wait begin.
+  local function drain(s, release)
+    release()
+    helpers.wait_until(function() return s:stats().queue == 0 end)
+  end
+
   -- Sends until there is no more memory; gives how often it went well.
   local function fill(s)
     local count = 0
@@ -319,12 +337,12 @@ describe("a limit of memory and the queue", function()
       helpers.raises_error("out_of_memory", s.tsend, s, 1, nil, nil, BIG)
       helpers.raises_error("out_of_memory", s.tawait, s, 1, nil, nil, BIG)
       helpers.raises_error("out_of_memory", s:map({BIG}))
-      release()
+      drain(s, release)
       assert.equals(5, s:await(nil, nil, 5))
       for _ = 1, 3 do
         release = requests.hold(s)
         assert.is_true(fill(s) > count / 2)
-        release()
+        drain(s, release)
       end
       assert.equals(BIG, s:await(nil, nil, BIG))
       assert.equals(BIG, s:call(nil, nil, BIG))
@@ -334,15 +352,14 @@ describe("a limit of memory and the queue", function()
   it("is given back by what never begins", function()
     local s, release = held({})
     local count = fill(s)
-    release()
-    s:await()
+    drain(s, release)
     release = requests.hold(s)
     for _ = 1, 3 * count do
       assert.is_false(s:tawait(0.0001, nil, nil, BIG))
       assert.is_true(s:async(nil, nil, BIG):cancel())
     end
     fill(s)
-    release()
+    drain(s, release)
     assert.equals(5, s:await(nil, nil, 5))
   end)
 
@@ -383,7 +400,7 @@ describe("a limit of memory and the queue", function()
       count = count + 1
     end
     assert.is_true(count > 100 and count < LIMIT / 100)
-    release()
+    drain(s, release)
     assert.equals(5, s:await(nil, nil, 5))
   end)
 
@@ -404,6 +421,7 @@ describe("a limit of memory and the queue", function()
     end
     gates.set(done, 1)
     assert.is_false((future:await()))
+    helpers.wait_until(function() return s:stats().queue == 0 end)
     assert.is_true(s:await("return pcall(string.rep, 'x', 100000)"))
   end)
 
@@ -461,8 +479,7 @@ describe("a limit of memory and the queue", function()
     assert.equals(6, code)
     assert.is_true(count > 5)
     assert.equals(6, (r:send(w)))
-    release()
-    s:await()
+    drain(s, release)
     assert.equals(0, (r:send(w)))
   end)
 
@@ -471,10 +488,10 @@ describe("a limit of memory and the queue", function()
     local release = requests.hold(pool)
     local count = fill(pool)
     assert.is_true(count > 10 and count <= LIMIT / #BIG)
-    release()
+    drain(pool, release)
     release = requests.hold(pool)
     assert.equals(count, fill(pool))
-    release()
+    drain(pool, release)
     assert.equals(5, pool:await(nil, nil, 5))
   end)
 end)

@@ -1031,4 +1031,66 @@ add {
   specs = "stats_spec", filter = "members with their pools",
 }
 
+-------------------------------------------------------------------------------
+-- Limits of memory
+-------------------------------------------------------------------------------
+
+add {
+  name = "memory-queue-keeps",
+  says = "What a request that begins has taken is not given back.",
+  file = "src/sched/queue.h",
+  old = "mts_heap_set_waiting(queue->heap, mts_heap_waiting(queue->heap) -",
+  new = "mts_heap_set_waiting(queue->heap, mts_heap_waiting(queue->heap) - " ..
+    "0 *",
+  specs = "^memory_spec", filter = "stops all senders",
+}
+add {
+  name = "memory-queue-is-free",
+  says = "Code that runs may take what is taken by requests that wait.",
+  file = "src/base/heap.c",
+  old = "mts_heap_allows(heap, used + heap->reserve);",
+  new = "used + heap->reserve <= heap->limit;",
+  specs = "^memory_spec", filter = "holds for the code that runs",
+}
+add {
+  name = "memory-granted-blindly",
+  says = "A sender that gets room does not need memory.",
+  file = "src/sched/room.c",
+  old = "mts_queue_has_memory(queue, sender->request);",
+  new = "true;",
+  specs = "^memory_spec", filter = "a sender that waits for room",
+}
+add {
+  name = "memory-refused-untold",
+  says = "A sender that gets room, but no memory, is not told.",
+  file = "src/sched/room.c",
+  old = "sender->is_refused = !has_memory;",
+  new = "sender->is_refused = false;",
+  specs = "^memory_spec", filter = "a sender that waits for room",
+}
+add {
+  name = "memory-full-of-garbage",
+  says = "Nothing is collected when code has ended.",
+  file = "src/core/memory.c",
+  old = "if (s->depth > 1)",
+  new = "if (s->depth > 0)",
+  specs = "^memory_spec", filter = "that C functions have made",
+}
+add {
+  name = "memory-finalizers-wait",
+  says = "The allocator does not have garbage collected near the limit.",
+  file = "src/core/memory.c",
+  old = "    mts_hook_set_everywhere(s);",
+  new = "    (void)s;",
+  specs = "^memory_spec", filter = "garbage: finalized values",
+}
+add {
+  name = "memory-hooks-of-users",
+  says = "The hook of interrupts takes the place of one of the user.",
+  file = "src/core/hook.c",
+  old = "  if (!mts_hook_is_foreign(L))\n    lua_sethook(",
+  new = "  if (L)\n    lua_sethook(",
+  specs = "^memory_spec", filter = "hook of users",
+}
+
 return list

@@ -12,6 +12,8 @@ local helpers = require "helpers"
 -- runs in a fresh interpreter, as busted adds functions to this one.
 local FEATURES = {
   ["package.searchpath"] = "assert(package.searchpath)",
+  ["allocator"] =
+    [[require "mtstates".newstate({memory = 1e8}, "return print")]],
   ["to-be-closed variables"] = "local x <close> = nil",
 }
 

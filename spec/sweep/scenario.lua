@@ -281,6 +281,33 @@ step("newstate, options", function()
     text)
 end, opens("service echo", nil, text))
 
+-- A state that meets its limit, and works again. LuaJIT can have none.
+step("newstate, limit of memory", function()
+  local ok, s = pcall(mtstates.newstate, {libs = false, memory = 200000}, [[
+    return function(n)
+      local s = "x"
+      for _ = 1, n do s = s .. s end
+      return #s
+    end]])
+  if not ok and s:find("without GC64", 1, true) then
+    return false, false, 8
+  elseif not ok then
+    error(s, 0)
+  end
+  local function finish(...)
+    s:close()
+    if not ... then
+      error(select(2, ...), 0)
+    end
+    return select(2, ...)
+  end
+  return finish(pcall(function()
+    local has_memory = pcall(s.call, s, 30)
+    local has_room = pcall(s.send, s, ("x"):rep(200000))
+    return has_memory, has_room, s:call(3)
+  end))
+end, gives(false, false, 8))
+
 step("newstate, wrong option", function()
   return pcall(mtstates.newstate, {queue = -1.5}, ECHO)
 end, raises("bad argument #1 to ",

@@ -2,9 +2,9 @@
 ** heap.c - the memory of a Lua state: counted, and limited
 **
 ** Lua tells its allocator the sizes of the blocks that it gives back, so the
-** bytes in use are known without looking at any block.  A heap has a limit or
-** not for the whole life of the Lua state, so there are two allocators; the one
-** without limit is as short as can be.
+** bytes in use are known without looking at any block.  A heap has a limit, or
+** none, for the whole life of the Lua state, so there are two allocators; the
+** one without limit is as short as can be.
 **
 ** The blocks are of a slab.  Tools that look for blocks that are used after
 ** they were freed, or beyond their end, would not find them there: with

@@ -9,10 +9,10 @@
 ** 1. Of code that runs, by the hook of interrupts, which the allocator sets.
 **    It acts at the next operation, unless there is a hook of users.
 ** 2. In 5.1 and LuaJIT the allocator makes the collection due, and has it done
-**    in one step, at the next of the points where Lua looks whether it is: for
-**    this it only stores numbers, and there are such points in compiled code,
-**    too.  The collector gets its step back in the end.  The hook is set when
-**    a block was refused only.  Code that catches the error would fail again
+**    in one step, at the next of the points where Lua looks whether it is,
+**    which are in C libraries, too; for this it only stores numbers.  The
+**    collector gets its step back in the end.  The hook is set when a block
+**    was refused only.  Code that catches the error would fail again
 **    otherwise, since most operations allocate first and look then.  A reserve
 **    is for the stack of the hook.
 ** 3. When code has ended.
@@ -28,9 +28,9 @@
 #include "luaapi/protect.h"
 
 /*
-** A reserve for need: 8 KB, or less if the limit is low.  Once it was needed it
-** is at hand until much has been given back: garbage that a stale slot of the
-** stack names is only collected when code has gone on.
+** A reserve for need: 8 KB, or less if the limit is low.  Once it was needed
+** it is at hand until much has been given back: garbage that a stale slot of
+** the stack names is only collected when code has gone on.
 */
 static void keep_reserve(mts_Heap *heap)
 {
@@ -72,7 +72,9 @@ static int collect_all(lua_State *L, void *data)
 void mts_memory_make_room(mts_State *s)
 {
   lua_State *L = s->L;
-  if (s->depth > 1 ||
+  if (s->depth > 1)
+    return;
+  if (!s->wants_collection &&
       !mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap)))
     return;
   mts_protect_push(L);
@@ -111,10 +113,9 @@ static void press_collector(mts_Heap *heap, bool is_refused)
   keep_reserve(heap);
   if (is_refused)
     heap->reserve = 0;
-  if (MTS_COLLECTS_IN_NEED || is_refused) {
-    s->wants_collection = true;
+  s->wants_collection = true;
+  if (MTS_COLLECTS_IN_NEED || is_refused)
     mts_hook_set_everywhere(s);
-  }
 }
 
 bool mts_memory_open(mts_State *s, size_t limit)

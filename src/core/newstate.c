@@ -88,11 +88,16 @@ static void set_package_field(lua_State *L, const char *field,
   lua_settop(L, top);
 }
 
-/* As after a collection: the next begins when the state is twice as large. */
-static void resume_collector(lua_State *L)
+/*
+** Classic states: as after a collection, the next begins when the state is
+** twice as large.  Services begin as programs do.
+*/
+static void resume_collector(lua_State *L, bool is_service)
 {
   lua_gc(L, LUA_GCRESTART, 0);
   mts_compat_gcpressure(L, -lua_gc(L, LUA_GCCOUNT, 0));
+  if (is_service)
+    mts_compat_usual_gc(L);
 }
 
 /* Pushes the setup function; nil if it will be decoded. */
@@ -132,7 +137,7 @@ static int prepare(lua_State *L, void *data)
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
-  resume_collector(L);
+  resume_collector(L, setup->is_service);
   return 2;
 }
 

@@ -31,7 +31,6 @@
 #include "core/exchange.h"
 #include "core/hook.h"
 #include "core/interrupt.h"
-#include "core/memory.h"
 #include "luaapi/protect.h"
 #include "value/decode.h"
 
@@ -84,7 +83,6 @@ void mts_taskcall_leave(mts_Stretch *stretch)
   mts_State *s = stretch->state;
   atomic_store_explicit(&s->innermost, NULL, memory_order_relaxed);
   mts_interrupt_leave(s, &stretch->link, stretch->outer);
-  mts_memory_settle(s);
 }
 
 /* ======================================================================= */

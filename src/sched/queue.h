@@ -200,8 +200,8 @@ static inline bool mts_queue_keeps_state(const mts_Queue *queue)
 
 /*
 ** Appends the request if there is room, or it takes none.
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_NO_MEMORY: that of the state has a
-** limit; *is_runnable: whether the queue is to be scheduled.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_NO_MEMORY: the state has a limit;
+** *is_runnable: whether the queue is to be scheduled.
 */
 mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
                                     bool *is_runnable)

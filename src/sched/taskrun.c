@@ -17,6 +17,7 @@
 
 #include "core/call.h"
 #include "core/interrupt.h"
+#include "core/memory.h"
 #include "core/registry.h"
 #include "core/taskcall.h"
 #include "core/thread.h"
@@ -126,6 +127,7 @@ static void end_task(mts_Queue *queue, mts_Task *task, mts_Request *request,
     mts_taskcall_clear_hook(task->co);
     mts_task_retire(task, ending->is_idle, queue->state->L);
   }
+  mts_memory_settle(queue->state); /* its coroutine keeps nothing any more */
   if (request)
     answer(queue, request, ending);
   else
@@ -207,7 +209,9 @@ static void run_task(mts_Task *task, mts_Stretch *stretch, Ending *ending)
   if (waits)
     mts_suspend_task(task);
   end_stretch(stretch);
-  if (!waits && !mts_worker_is_forked()) /* else the parent answers */
+  if (waits)
+    mts_memory_settle(queue->state);
+  else if (!mts_worker_is_forked()) /* else the parent answers */
     end_task(queue, task, task->request, ending);
 }
 
