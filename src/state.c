@@ -25,6 +25,7 @@
 
 #include "core/call.h"
 #include "core/interrupt.h"
+#include "core/memory.h"
 #include "core/registry.h"
 #include "core/trace.h"
 #include "core/waitgraph.h"
@@ -314,6 +315,7 @@ void mts_state_finish_close(mts_State *s)
     /* Closing ends interrupts. */
     atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
     mts_trace_begin(MTS_TRACE_CLOSE, s);
+    mts_memory_begin_close(s);
     if (s->L && !s->is_host)
       lua_close(s->L);
     mts_heap_close(&s->heap);

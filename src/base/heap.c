@@ -51,6 +51,9 @@ static bool runs_in_memcheck(void)
 
 #endif
 
+/* More are in no block, so sums of sizes are numbers; Lua may ask for any. */
+#define MOST_BYTES ((size_t)PTRDIFF_MAX / 2)
+
 /*
 ** The parts of an allocator: get, resize and put back a block.  They note how
 ** many bytes are in use then.
@@ -91,7 +94,7 @@ static inline MTS_ALWAYS_INLINE void *get(mts_Heap *heap, size_t size,
 {
   const size_t used = mts_heap_used(heap);
   void *block;
-  if (has_limit && !may_grow(heap, used + size))
+  if (size > MOST_BYTES || (has_limit && !may_grow(heap, used + size)))
     return NULL;
   block = is_plain ? malloc(size) : mts_slab_get(heap->slab, size, used);
   if (block)
@@ -121,7 +124,8 @@ static inline MTS_ALWAYS_INLINE void *resize(mts_Heap *heap, void *block,
 {
   const size_t used = mts_heap_used(heap), others = used - old_size;
   void *moved;
-  if (has_limit && size > old_size && !may_grow(heap, others + size))
+  if (size > MOST_BYTES ||
+      (has_limit && size > old_size && !may_grow(heap, others + size)))
     return NULL;
   moved = is_plain
               ? realloc(block, size)
@@ -197,9 +201,16 @@ void mts_heap_init(mts_Heap *heap)
   heap->slab = NULL;
 }
 
-bool mts_heap_open(mts_Heap *heap, size_t limit)
+void mts_heap_end_limit(mts_Heap *heap)
 {
-  heap->limit = limit;
+  if (heap->limit != MTS_HEAP_NO_LIMIT)
+    heap->limit = MOST_BYTES;
+  heap->near_limit = NULL;
+}
+
+bool mts_heap_open(mts_Heap *heap, bool is_limited)
+{
+  heap->limit = is_limited ? MOST_BYTES : MTS_HEAP_NO_LIMIT;
   heap->is_counted = true;
   if (MUST_BE_PLAIN)
     return true;

@@ -30,8 +30,7 @@ struct mts_Heap {
   atomic_size_t peak;
   atomic_size_t waiting;
 
-  /* Constant once it is open. */
-  size_t limit;
+  size_t limit;    /* constant once the Lua state is open */
   bool is_counted; /* by the allocator of mts_heap_function */
 
   /*
@@ -59,10 +58,14 @@ typedef void *(*mts_HeapFunction)(void *heap, void *block, size_t old_size,
 void mts_heap_init(mts_Heap *heap);
 
 /*
-** Has to be called before a Lua state that the heap counts is opened.
+** Has to be called before a Lua state that the heap counts is opened.  If it is
+** limited, the limit can be set afterwards; it is high at first.
 ** Returns: false if there is no memory.
 */
-bool mts_heap_open(mts_Heap *heap, size_t limit);
+bool mts_heap_open(mts_Heap *heap, bool is_limited);
+
+/* From now on a heap with a limit takes what it is asked for. */
+void mts_heap_end_limit(mts_Heap *heap);
 
 /* Frees what the Lua state, which is closed or was not opened, has left. */
 void mts_heap_close(mts_Heap *heap);

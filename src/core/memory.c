@@ -124,9 +124,21 @@ bool mts_memory_open(mts_State *s, size_t limit)
   if (!mts_interpreter_takes_allocator() ||
       (!is_limited && MTS_HAS_FAST_ALLOCATOR))
     return true;
-  if (!mts_heap_open(&s->heap, limit))
-    return false;
+  return mts_heap_open(&s->heap, is_limited);
+}
+
+bool mts_memory_limit(mts_State *s, size_t limit)
+{
+  if (limit == MTS_HEAP_NO_LIMIT)
+    return true;
+  s->heap.limit = limit;
   s->heap.near_limit = press_collector;
   keep_reserve(&s->heap);
-  return true;
+  return mts_heap_allows(&s->heap, mts_heap_used(&s->heap));
+}
+
+void mts_memory_begin_close(mts_State *s)
+{
+  if (MTS_CLOSING_NEEDS_MEMORY)
+    mts_heap_end_limit(&s->heap);
 }

@@ -12,10 +12,24 @@ MTS_BEGIN_HIDDEN
 
 /*
 ** Opens the heap of a new state, whose Lua state is not open yet, if it is to
-** have one.  limit: none, if the interpreter does not take an allocator.
+** have one.  limit: none, if the interpreter does not take an allocator.  It
+** holds from mts_memory_limit on: without memory LuaJIT crashes when it opens a
+** state, and 5.1 closes stdin when it opens the libraries.
 ** Returns: false if there is no memory.
 */
 bool mts_memory_open(mts_State *s, size_t limit);
+
+/*
+** From now on the Lua state, which is open, is kept to the limit.
+** Returns: false if it takes more already.
+*/
+bool mts_memory_limit(mts_State *s, size_t limit);
+
+/*
+** To be called before the Lua state is closed: in 5.2 and 5.3 Lua crashes if there
+** is no memory for its stack then, so these have no limit any more.
+*/
+void mts_memory_begin_close(mts_State *s);
 
 /* Parts of what follows. */
 void mts_memory_collect(mts_State *s, lua_State *L);

@@ -125,6 +125,7 @@ static int prepare(lua_State *L, void *data)
   lua_gc(L, LUA_GCSTOP, 0); /* there is no garbage yet */
   mts_protect_keep(L, MTS_HANDLER_KEY, mts_call_handler(s->is_service));
   lua_pushcfunction(L, mts_call_handler(s->is_service));
+  mts_compat_prepare_refs(L);
   lua_pushvalue(L, -1); /* a place for the callback */
   s->callback_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mts_anchor_set(L, s);
@@ -180,6 +181,8 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   result = mts_protect(L, prepare, &preparation, 0, 2, 0);
   if (result != LUA_OK)
     return preparation_error(&preparation, result, L, failure);
+  if (!mts_memory_limit(s, setup->memory_limit))
+    return MTS_NO_MEMORY;
   return mts_call_setup(s, setup, failure);
 }
 

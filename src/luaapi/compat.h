@@ -91,6 +91,35 @@ MTS_BEGIN_HIDDEN
 #define mts_compat_usual_gc(L) ((void)(L))
 #endif
 
+/*
+** To be called before references into the Lua registry are made: from then on
+** luaL_unref needs no memory.  Its list of free references begins at index 0,
+** which must not be nil, or its place would be lost.  Later versions see to
+** that themselves.
+** Stack: [-0, +0, m]
+*/
+static inline void mts_compat_prepare_refs(lua_State *L)
+{
+#if LUA_VERSION_NUM < 504 ||                                                  \
+    (LUA_VERSION_NUM == 504 && LUA_VERSION_RELEASE_NUM < 50403)
+  lua_rawgeti(L, LUA_REGISTRYINDEX, 0);
+  if (lua_isnil(L, -1)) {
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, 0);
+  }
+  lua_pop(L, 1);
+#else
+  (void)L;
+#endif
+}
+
+/*
+** Whether finalizers that fail while a Lua state is closed leave their errors
+** on the stack, which is overrun if it cannot grow.
+*/
+#define MTS_CLOSING_NEEDS_MEMORY                                              \
+  (LUA_VERSION_NUM == 502 || LUA_VERSION_NUM == 503)
+
 /* Whether Lua collects garbage before an allocation fails. */
 #define MTS_COLLECTS_IN_NEED (LUA_VERSION_NUM >= 502)
 

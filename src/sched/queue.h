@@ -47,7 +47,6 @@ typedef struct mts_Tasks {
                            ** just before it is answered, or its wait known */
   mts_Task *idle;          /* ended ones, to be used again */
   unsigned idle_count;
-  bool has_free_list;  /* references to coroutines can be given back */
   bool is_kept;        /* the state was told that tasks have to be closed */
   bool was_task_taken; /* and not a request, the last time, */
   unsigned streak;     /* and as many times before */

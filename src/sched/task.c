@@ -36,20 +36,12 @@
 /* Tasks that run nothing                                                  */
 /* ======================================================================= */
 
-/*
-** Runs in the state: data is the task that gets a coroutine.  What keeps the
-** list of free references needs memory when the first one is given back, and
-** none later.
-*/
+/* Runs in the state: data is the task that gets a coroutine. */
 static int make_coroutine(lua_State *L, void *data)
 {
   mts_Task *task = data;
   task->co = lua_newthread(L);
-  if (!task->queue->tasks.has_free_list) {
-    lua_pushvalue(L, -1);
-    luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
-    task->queue->tasks.has_free_list = true;
-  }
+  mts_compat_prepare_refs(L);
   task->reference = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
