@@ -77,9 +77,9 @@ static void *allocate_limited(void *heap, void *block, size_t old_size,
   return allocate(heap, block, old_size, size, true);
 }
 
-mts_HeapFunction mts_heap_function(const mts_Heap *heap)
+mts_HeapFunction mts_heap_function(bool has_limit)
 {
-  return heap->limit == MTS_HEAP_NO_LIMIT ? allocate_freely : allocate_limited;
+  return has_limit ? allocate_limited : allocate_freely;
 }
 
 void mts_heap_init(mts_Heap *heap)

@@ -28,7 +28,7 @@ struct mts_Heap {
   atomic_size_t peak;
   atomic_size_t waiting;
 
-  /* Constant once the Lua state is open. */
+  /* Set when the Lua state is open, and before. */
   size_t limit;
   bool is_counted; /* its allocator is one of the two below */
 
@@ -55,10 +55,10 @@ typedef void *(*mts_HeapFunction)(void *heap, void *block, size_t old_size,
 void mts_heap_init(mts_Heap *heap);
 
 /*
-** The allocator for a Lua state with that heap, whose limit is set already.
-** It may be used by one thread at a time.
+** The allocator for Lua states with an mts_Heap that has, or will have, a
+** limit, or has none.  It may be used by one thread at a time.
 */
-mts_HeapFunction mts_heap_function(const mts_Heap *heap);
+mts_HeapFunction mts_heap_function(bool has_limit);
 
 /* Of a heap that is not counted: Lua says how many bytes it uses now. */
 void mts_heap_note(mts_Heap *heap, size_t used);

@@ -118,10 +118,32 @@ static void press_collector(mts_Heap *heap, bool is_refused)
     mts_hook_set_everywhere(s);
 }
 
-void mts_memory_open(mts_State *s, size_t limit)
+/*
+** LuaJIT has its own allocator where there is no limit: ours can give it a
+** part of the memory for a new state, and then it crashes.
+*/
+lua_State *mts_memory_open(mts_State *s, bool has_limit)
 {
-  s->heap.limit = limit;
-  s->heap.is_counted = mts_interpreter_takes_allocator();
-  s->heap.near_limit = press_collector;
-  keep_reserve(&s->heap);
+  s->heap.is_counted = MTS_LUAJIT ? has_limit : true;
+  if (!s->heap.is_counted)
+    return luaL_newstate();
+  return mts_interpreter_open(mts_heap_function(has_limit), &s->heap);
+}
+
+/*
+** The limit holds from here on only, for that reason, and since 5.1 closes
+** stdout if it gets a part of the memory for the library io.
+*/
+bool mts_memory_limit(mts_State *s, size_t limit)
+{
+  mts_Heap *heap = &s->heap;
+  if (limit == MTS_HEAP_NO_LIMIT)
+    return true;
+  if (mts_heap_used(heap) > limit)
+    lua_gc(s->L, LUA_GCCOLLECT, 0); /* there are no finalizers of users */
+  heap->limit = limit;
+  heap->near_limit = press_collector;
+  mts_heap_begin_anew(heap);
+  keep_reserve(heap);
+  return mts_heap_used(heap) <= limit;
 }

@@ -10,8 +10,19 @@
 
 MTS_BEGIN_HIDDEN
 
-/* Sets the limit for a new state, whose Lua state is not open yet. */
-void mts_memory_open(mts_State *s, size_t limit);
+/*
+** Opens the Lua state of s, whose memory is going to have a limit or not.
+** Returns: NULL if there is no memory.
+*/
+lua_State *mts_memory_open(mts_State *s, bool has_limit);
+
+/*
+** Sets the limit, which can be MTS_HEAP_NO_LIMIT.  To be called when all that
+** is the module's is in the state, and before the setup runs.
+** Returns: false if more is in use.
+** Stack of s->L: [-0, +0, -]
+*/
+bool mts_memory_limit(mts_State *s, size_t limit);
 
 /* Parts of what follows. */
 void mts_memory_collect(mts_State *s, lua_State *L);

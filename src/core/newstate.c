@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-#include "base/heap.h"
 #include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
@@ -20,7 +19,6 @@
 #include "core/preload.h"
 #include "core/trace.h"
 #include "error.h"
-#include "luaapi/interpreter.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
 #include "luaapi/yield.h"
@@ -130,7 +128,7 @@ static int prepare(lua_State *L, void *data)
     lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
   mts_yield_open(L);
-  if (s->heap.limit != MTS_HEAP_NO_LIMIT)
+  if (setup->memory_limit != MTS_HEAP_NO_LIMIT)
     mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
@@ -163,10 +161,9 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  mts_memory_open(s, setup->memory_limit);
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
-  L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);
+  L = mts_memory_open(s, setup->memory_limit != MTS_HEAP_NO_LIMIT);
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;
@@ -177,6 +174,8 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   result = mts_protect(L, prepare, &preparation, 0, 2, 0);
   if (result != LUA_OK)
     return preparation_error(&preparation, result, L, failure);
+  if (!mts_memory_limit(s, setup->memory_limit))
+    return MTS_NO_MEMORY;
   return mts_call_setup(s, setup, failure);
 }
 
