@@ -28,9 +28,8 @@ struct mts_Heap {
   atomic_size_t peak;
   atomic_size_t waiting;
 
-  /* Set when the Lua state is open, and before. */
-  size_t limit;
-  bool is_counted; /* its allocator is one of the two below */
+  size_t limit;    /* set before the setup runs, */
+  bool is_counted; /* and this before: its allocator is one of the two below */
 
   /*
   ** Called by the allocator when the limit is near, or a block is refused.  It

@@ -122,8 +122,9 @@ static void press_collector(mts_Heap *heap, bool is_refused)
 ** LuaJIT has its own allocator where there is no limit: ours can give it a
 ** part of the memory for a new state, and then it crashes.
 */
-lua_State *mts_memory_open(mts_State *s, bool has_limit)
+lua_State *mts_memory_open(mts_State *s)
 {
+  const bool has_limit = s->has_memory_limit;
   s->heap.is_counted = MTS_LUAJIT ? has_limit : true;
   if (!s->heap.is_counted)
     return luaL_newstate();

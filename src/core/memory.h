@@ -11,10 +11,10 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Opens the Lua state of s, whose memory is going to have a limit or not.
+** Opens the Lua state of s; has_memory_limit is set already.
 ** Returns: NULL if there is no memory.
 */
-lua_State *mts_memory_open(mts_State *s, bool has_limit);
+lua_State *mts_memory_open(mts_State *s);
 
 /*
 ** Sets the limit, which can be MTS_HEAP_NO_LIMIT.  To be called when all that

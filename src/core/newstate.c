@@ -128,7 +128,7 @@ static int prepare(lua_State *L, void *data)
     lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
   mts_yield_open(L);
-  if (setup->memory_limit != MTS_HEAP_NO_LIMIT)
+  if (s->has_memory_limit)
     mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
@@ -163,7 +163,7 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   s->is_service = setup->is_service;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
-  L = mts_memory_open(s, setup->memory_limit != MTS_HEAP_NO_LIMIT);
+  L = mts_memory_open(s);
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;
