@@ -179,11 +179,8 @@ static void *allocate_plain_limited(void *heap, void *block, size_t old_size,
   return allocate(heap, block, old_size, size, true, true);
 }
 
-mts_HeapFunction mts_heap_function(const mts_Heap *heap)
+mts_HeapFunction mts_heap_function(const mts_Heap *heap, bool has_limit)
 {
-  const bool has_limit = heap->limit != MTS_HEAP_NO_LIMIT;
-  if (!heap->is_counted)
-    return NULL;
   if (!heap->slab)
     return has_limit ? allocate_plain_limited : allocate_plain;
   return has_limit ? allocate_limited : allocate_freely;
@@ -203,14 +200,12 @@ void mts_heap_init(mts_Heap *heap)
 
 void mts_heap_end_limit(mts_Heap *heap)
 {
-  if (heap->limit != MTS_HEAP_NO_LIMIT)
-    heap->limit = MOST_BYTES;
+  heap->limit = MTS_HEAP_NO_LIMIT;
   heap->near_limit = NULL;
 }
 
-bool mts_heap_open(mts_Heap *heap, bool is_limited)
+bool mts_heap_open(mts_Heap *heap)
 {
-  heap->limit = is_limited ? MOST_BYTES : MTS_HEAP_NO_LIMIT;
   heap->is_counted = true;
   if (MUST_BE_PLAIN)
     return true;

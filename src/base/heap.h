@@ -30,8 +30,8 @@ struct mts_Heap {
   atomic_size_t peak;
   atomic_size_t waiting;
 
-  size_t limit;    /* constant once the Lua state is open */
-  bool is_counted; /* by the allocator of mts_heap_function */
+  size_t limit;    /* set before the setup runs, */
+  bool is_counted; /* and this before: by the allocator of mts_heap_function */
 
   /*
   ** Called by the allocator when the limit is near, or a block is refused.  It
@@ -58,11 +58,10 @@ typedef void *(*mts_HeapFunction)(void *heap, void *block, size_t old_size,
 void mts_heap_init(mts_Heap *heap);
 
 /*
-** Has to be called before a Lua state that the heap counts is opened.  If it is
-** limited, the limit can be set afterwards; it is high at first.
+** Has to be called before a Lua state that the heap counts is opened.
 ** Returns: false if there is no memory.
 */
-bool mts_heap_open(mts_Heap *heap, bool is_limited);
+bool mts_heap_open(mts_Heap *heap);
 
 /* From now on a heap with a limit takes what it is asked for. */
 void mts_heap_end_limit(mts_Heap *heap);
@@ -71,10 +70,10 @@ void mts_heap_end_limit(mts_Heap *heap);
 void mts_heap_close(mts_Heap *heap);
 
 /*
-** The allocator for a Lua state with that heap; NULL if that is not open.
-** It may be used by one thread at a time.
+** The allocator for a Lua state with that heap, which is open and has, or will
+** have, a limit, or has none.  It may be used by one thread at a time.
 */
-mts_HeapFunction mts_heap_function(const mts_Heap *heap);
+mts_HeapFunction mts_heap_function(const mts_Heap *heap, bool has_limit);
 
 /* Of a heap that is not counted: Lua says how many bytes it uses now. */
 void mts_heap_note(mts_Heap *heap, size_t used);

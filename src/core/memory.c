@@ -118,23 +118,34 @@ static void press_collector(mts_Heap *heap, bool is_refused)
     mts_hook_set_everywhere(s);
 }
 
-bool mts_memory_open(mts_State *s, size_t limit)
+lua_State *mts_memory_open(mts_State *s)
 {
-  const bool is_limited = limit != MTS_HEAP_NO_LIMIT;
-  if (!mts_interpreter_takes_allocator() ||
-      (!is_limited && MTS_HAS_FAST_ALLOCATOR))
-    return true;
-  return mts_heap_open(&s->heap, is_limited);
+  const bool has_limit = s->has_memory_limit;
+  if (MTS_HAS_FAST_ALLOCATOR && !has_limit)
+    return luaL_newstate();
+  if (!mts_heap_open(&s->heap))
+    return NULL;
+  return mts_interpreter_open(mts_heap_function(&s->heap, has_limit),
+                              &s->heap);
 }
 
+/*
+** The limit holds from here on only: LuaJIT crashes if it gets a part of the
+** memory for a new state, and 5.1 closes stdout if it gets a part of that for
+** the library io.
+*/
 bool mts_memory_limit(mts_State *s, size_t limit)
 {
+  mts_Heap *heap = &s->heap;
   if (limit == MTS_HEAP_NO_LIMIT)
     return true;
-  s->heap.limit = limit;
-  s->heap.near_limit = press_collector;
-  keep_reserve(&s->heap);
-  return mts_heap_allows(&s->heap, mts_heap_used(&s->heap));
+  if (mts_heap_used(heap) > limit)
+    lua_gc(s->L, LUA_GCCOLLECT, 0); /* there are no finalizers of users */
+  heap->limit = limit;
+  heap->near_limit = press_collector;
+  mts_heap_begin_anew(heap);
+  keep_reserve(heap);
+  return mts_heap_used(heap) <= limit;
 }
 
 void mts_memory_begin_close(mts_State *s)

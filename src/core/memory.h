@@ -11,23 +11,22 @@
 MTS_BEGIN_HIDDEN
 
 /*
-** Opens the heap of a new state, whose Lua state is not open yet, if it is to
-** have one.  limit: none, if the interpreter does not take an allocator.  It
-** holds from mts_memory_limit on: without memory LuaJIT crashes when it opens a
-** state, and 5.1 closes stdin when it opens the libraries.
-** Returns: false if there is no memory.
+** Opens the Lua state of s; has_memory_limit is set already.
+** Returns: NULL if there is no memory.
 */
-bool mts_memory_open(mts_State *s, size_t limit);
+lua_State *mts_memory_open(mts_State *s);
 
 /*
-** From now on the Lua state, which is open, is kept to the limit.
-** Returns: false if it takes more already.
+** Sets the limit, which can be MTS_HEAP_NO_LIMIT.  To be called when all that
+** is the module's is in the state, and before the setup runs.
+** Returns: false if more is in use.
+** Stack of s->L: [-0, +0, -]
 */
 bool mts_memory_limit(mts_State *s, size_t limit);
 
 /*
-** To be called before the Lua state is closed: in 5.2 and 5.3 Lua crashes if there
-** is no memory for its stack then, so these have no limit any more.
+** To be called before the Lua state is closed: in 5.2 and 5.3 Lua crashes if
+** there is no memory for its stack then, so these have no limit any more.
 */
 void mts_memory_begin_close(mts_State *s);
 

@@ -12,7 +12,6 @@
 
 #include <string.h>
 
-#include "base/heap.h"
 #include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
@@ -20,7 +19,6 @@
 #include "core/preload.h"
 #include "core/trace.h"
 #include "error.h"
-#include "luaapi/interpreter.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
 #include "luaapi/yield.h"
@@ -88,16 +86,11 @@ static void set_package_field(lua_State *L, const char *field,
   lua_settop(L, top);
 }
 
-/*
-** Classic states: as after a collection, the next begins when the state is
-** twice as large.  Services begin as programs do.
-*/
-static void resume_collector(lua_State *L, bool is_service)
+/* As after a collection: the next begins when the state is twice as large. */
+static void resume_collector(lua_State *L)
 {
   lua_gc(L, LUA_GCRESTART, 0);
   mts_compat_gcpressure(L, -lua_gc(L, LUA_GCCOUNT, 0));
-  if (is_service)
-    mts_compat_usual_gc(L);
 }
 
 /* Pushes the setup function; nil if it will be decoded. */
@@ -133,12 +126,12 @@ static int prepare(lua_State *L, void *data)
   push_setup(L, preparation);
   open_libs(L, setup);
   mts_yield_open(L);
-  if (s->heap.limit != MTS_HEAP_NO_LIMIT)
+  if (s->has_memory_limit)
     mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
-  resume_collector(L, setup->is_service);
+  resume_collector(L);
   return 2;
 }
 
@@ -166,11 +159,9 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
-  if (!mts_memory_open(s, setup->memory_limit))
-    return MTS_NO_MEMORY;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
-  L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);
+  L = mts_memory_open(s);
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;

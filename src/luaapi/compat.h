@@ -83,14 +83,6 @@ MTS_BEGIN_HIDDEN
 /* Whether the interpreter's own allocator is the best one for its code. */
 #define MTS_HAS_FAST_ALLOCATOR MTS_LUAJIT
 
-/* Puts the collector into the mode in which the standalone interpreter has it.
-*/
-#if LUA_VERSION_NUM >= 504
-#define mts_compat_usual_gc(L) ((void)lua_gc(L, LUA_GCGEN, 0, 0))
-#else
-#define mts_compat_usual_gc(L) ((void)(L))
-#endif
-
 /*
 ** To be called before references into the Lua registry are made: from then on
 ** luaL_unref needs no memory.  Its list of free references begins at index 0,

@@ -157,8 +157,6 @@ static int panic(lua_State *L)
 lua_State *mts_interpreter_open(lua_Alloc allocator, void *data)
 {
   lua_State *L;
-  if (!allocator)
-    return luaL_newstate();
 #if LUA_VERSION_NUM >= 505
   L = lua_newstate(allocator, data, luaL_makeseed(NULL));
 #else

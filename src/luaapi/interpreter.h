@@ -24,7 +24,7 @@ bool mts_interpreter_takes_allocator(void);
 
 /*
 ** A Lua state as that of luaL_newstate, which is given back with lua_close,
-** that gets all its memory from the allocator; NULL: the interpreter's own.
+** that gets all its memory from the allocator; the interpreter takes one.
 ** Returns: NULL if there is no memory.
 */
 lua_State *mts_interpreter_open(lua_Alloc allocator, void *data);
