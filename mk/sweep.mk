@@ -17,10 +17,14 @@ run-sweep: $(MODULE) $(SWEEP)
 	  "$$(command -v $(LUA))" spec/sweep/sweep.lua \
 	  $(if $(STEP),'$(STEP)' $(MODE) $(N))
 
-# What a thread has in malloc's cache would count as leaked.
+# What a thread has in malloc's cache would count as leaked.  The second time
+# threads dawdle when they have released a mutex.
 stress: all $(SUPPORT) ## run random programs for SECONDS=60 each from SEED on
-	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
-	  $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED)
+	@for preloaded in '' '$(CURDIR)/$(BUILD)/support/jitter.so'; do \
+	  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 LD_PRELOAD=$$preloaded \
+	    $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED) || \
+	    exit; \
+	done
 	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
 	  $(RUN) $(LUA) spec/stress/tasks.lua $(or $(SECONDS),60) $(SEED)
 

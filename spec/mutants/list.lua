@@ -36,9 +36,36 @@ add {
   specs = "requests_spec", filter = "waits while a call runs",
 }
 
+add {
+  name = "lock-forgets-successor",
+  says = "Who gives up waiting does not look after the next in the queue.",
+  file = "src/core/lockqueue.c",
+  old = "    if (lock->first)\n      start_first(lock);\n",
+  new = "",
+  specs = "lock_bursts",
+}
+add {
+  name = "lock-forgets-successor-stress",
+  says = "The same, which the stress has to find, too.",
+  file = "src/core/lockqueue.c",
+  old = "    if (lock->first)\n      start_first(lock);\n",
+  new = "",
+  specs = "^stress_spec", seconds = 25,
+}
+
 -------------------------------------------------------------------------------
 -- The registry
 -------------------------------------------------------------------------------
+
+add {
+  name = "lookup-retains-late",
+  says = "A state that was found gets its reference without the mutex.",
+  file = "src/core/registry.c",
+  old = "  mts_state_retain(s);\n  *found = s;\n  return MTS_OK;",
+  new = "  mts_mutex_unlock(&registry_mutex);\n  mts_state_retain(s);\n" ..
+    "  mts_mutex_lock(&registry_mutex);\n  *found = s;\n  return MTS_OK;",
+  specs = "lookup_dying",
+}
 
 add {
   name = "lookup-holds",
@@ -323,6 +350,22 @@ add {
 -- Waits, cancel, deadlocks
 -------------------------------------------------------------------------------
 
+add {
+  name = "interrupt-stays",
+  says = "An interrupt that has hit is not taken back.",
+  file = "src/core/hook.c",
+  old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
+  new = "",
+  specs = "^stress_spec", seconds = 25,
+}
+add {
+  name = "interrupt-stays-on",
+  says = "An interrupt that has hit becomes one that hits always.",
+  file = "src/core/hook.c",
+  old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
+  new = "    atomic_store(level, MTS_INTERRUPT_ALWAYS);\n",
+  specs = "^interrupt_spec", filter = "nothing runs, once",
+}
 add {
   name = "aim-at-any-task",
   says = "Who cancels a request hits whatever the state runs.",
@@ -976,6 +1019,19 @@ add {
   old = "shared->closing.first && !has_requests",
   new = "shared->closing.first && !has_requests && !is_runnable",
   specs = "pool_end_spec", filter = "a timeout is not kept off by forks",
+}
+
+-------------------------------------------------------------------------------
+-- Values
+-------------------------------------------------------------------------------
+
+add {
+  name = "string-unprotected",
+  says = "A string is copied without a protected call of its new state.",
+  file = "src/value/kinds.h",
+  old = "X(STRING, LUA_TSTRING, true, MTS_NEED_MEMORY)",
+  new = "X(STRING, LUA_TSTRING, true, MTS_NEED_NOTHING)",
+  specs = "^memory_spec", seconds = 20,
 }
 
 return list
