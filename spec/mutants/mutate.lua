@@ -4,15 +4,16 @@
 -- lua spec/mutants/mutate.lua TREE N SEED SECONDS FILE ...
 --
 -- TREE is a copy of the sources. Of all mistakes that can be made in the
--- files N are drawn, by the seed; N = 0: all are made. After SECONDS no further
--- one begins. A mistake is one of:
+-- files, or with FILE:LINE in that line, N are drawn, by the seed; N = 0: all
+-- are made. After SECONDS no further one begins. A mistake is one of:
 --
 -- negate   the condition of an if or while
 -- drop     a statement
 -- swap     < and <=, > and >=, == and !=, && and ||, true and false
 -- weaken   a memory order, or a store without one
 --
--- It is found if the specs fail, or take four times as long as without it.
+-- It is found if clang sees that a mutex is lacking (make analyze-locks), or
+-- the specs fail or take much longer than without it.
 -- What survives is listed; docs/mutants.md judges it.
 
 package.path = "spec/?.lua;" .. package.path
@@ -148,14 +149,33 @@ function Mutations:weaken(first, last)
   end
 end
 
-local function mutations_of(file, list)
-  list.file, list.text = file, tree.read(file)
+local function line_of(text, position)
+  return select(2, text:sub(1, position):gsub("\n", "")) + 1
+end
+
+-- Leaves only those of one line.
+local function keep_line(list, from, line)
+  for i = #list, from, -1 do
+    if line_of(list.text, list[i].first) ~= line then
+      table.remove(list, i)
+    end
+  end
+end
+
+local function mutations_of(place, list)
+  local file, line = place:match("^(.-):(%d+)$")
+  local from = #list + 1
+  list.file = file or place
+  list.text = tree.read(list.file)
   list.code = strip(list.text)
   each_body(list.code, function(first, last)
     for _, kind in ipairs {"negate", "drop", "swap", "weaken"} do
       list[kind](list, first, last)
     end
   end)
+  if line then
+    keep_line(list, from, tonumber(line))
+  end
 end
 
 -- N of the list in an order that the seed decides.
@@ -174,8 +194,7 @@ end
 -------------------------------------------------------------------------------
 
 local function command_of(file)
-  local specs = CONCERNS[file] or CONCERNS[file:gsub("%.h$", ".c")] or
-    CONCERNS.default
+  local specs = CONCERNS[(file:gsub("%.h$", ".c"))] or CONCERNS.default
   return ("make -s test LUA_VERSION=5.4 SPECS='--no-keep-going " ..
     "--exclude-tags=numbers -p %s'"):format(specs:gsub("%s+", " -p "))
 end
@@ -189,17 +208,21 @@ local function limit_of(folder, command)
     local start = os.time()
     local status, output = tree.run(folder, command, 300)
     assert(status == 0, output)
-    limits[command] = 4 * (os.time() - start + 1) + 5
+    limits[command] = 2 * (os.time() - start + 1) + 10
   end
   return limits[command]
 end
 
-local function line_of(text, position)
-  return select(2, text:sub(1, position):gsub("\n", "")) + 1
-end
-
 local function shown(text)
   return (text:gsub("%s+", " "))
+end
+
+-- Whether the analysis of locks finds it; there may be no clang.
+local function is_analysed(folder, file)
+  local sources = file:find("%.c$") and " C_SOURCES=" .. file or ""
+  local status, output = tree.run(folder, "make -s analyze-locks" .. sources,
+                                  60)
+  return status ~= 0 and output:find("-Wthread-safety", 1, true) ~= nil
 end
 
 -- Gives "found", "survived" or "does not build".
@@ -211,7 +234,9 @@ local function try(folder, mutation)
   tree.write(path, text:sub(1, mutation.first - 1) .. mutation.new ..
              text:sub(mutation.last + 1))
   local outcome = "does not build"
-  if tree.build(folder) then
+  if is_analysed(folder, mutation.file) then
+    outcome = "found by clang"
+  elseif tree.build(folder) then
     outcome = tree.run(folder, command, limit) ~= 0 and "found" or "survived"
   end
   tree.write(path, text)
@@ -236,8 +261,8 @@ local function main(folder, n, seed, seconds, ...)
     count[outcome] = (count[outcome] or 0) + 1
   end
   tree.say(("of %d mutations %d were found, %d survived, %d did not build\n")
-    :format(all, count.found or 0, count.survived or 0,
-    count["does not build"] or 0))
+    :format(all, (count.found or 0) + (count["found by clang"] or 0),
+    count.survived or 0, count["does not build"] or 0))
 end
 
 main(arg[1], tonumber(arg[2]), tonumber(arg[3]), tonumber(arg[4]),

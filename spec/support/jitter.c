@@ -2,7 +2,8 @@
 ** jitter: a pthread_mutex_unlock after which threads dawdle, each now and
 ** then. It is preloaded (LD_PRELOAD), so it stands before the one of the C
 ** library. What has to be done before a mutex is released, and is done a
-** moment later, goes wrong soon then.
+** moment later, goes wrong soon then. And a thread that releases a mutex
+** without having it ends the process; glibc notes which one has it.
 */
 #define _GNU_SOURCE
 
@@ -10,7 +11,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -37,6 +41,12 @@ EXPORT int pthread_mutex_unlock(pthread_mutex_t *mutex)
   int result;
   if (!unlock) /* before the constructor there is one thread */
     return 0;
+#ifdef __GLIBC__
+  if (mutex->__data.__owner != gettid()) {
+    fprintf(stderr, "a mutex was released that the thread did not have\n");
+    abort();
+  }
+#endif
   result = unlock(mutex);
   if (chance == 0)
     chance = (uintptr_t)&chance;
