@@ -66,6 +66,9 @@ describe("a future", function()
     assert.is_false(rawequal(a, copy))
     assert.is_true(a == copy)
     assert.is_false(b == copy)
+    local equal = getmetatable(a).__eq
+    assert.is_false(equal(1, a))
+    assert.is_false((pcall(equal, 1, 2)))
   end)
 
   it("gives a new copy each time", function()

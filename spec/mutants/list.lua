@@ -37,6 +37,14 @@ add {
 }
 
 add {
+  name = "lock-request-unheard",
+  says = "The thread that holds a state is not asked to report that it leaves.",
+  file = "src/core/lock.c",
+  old = "is_held = mts_lock_pin(lock) != 0 &&",
+  new = "is_held = mts_lock_pin(lock) == 0 &&",
+  specs = "lock_idle",
+}
+add {
   name = "lock-forgets-successor",
   says = "Who gives up waiting does not look after the next in the queue.",
   file = "src/core/lockqueue.c",
@@ -57,6 +65,14 @@ add {
 -- The registry
 -------------------------------------------------------------------------------
 
+add {
+  name = "publish-wakes-some",
+  says = "Not all threads are woken that wait for a state of that name.",
+  file = "src/core/registry.c",
+  old = "  while (wakes.count == MTS_WAKES) {\n    wakes",
+  new = "  while (wakes.count > MTS_WAKES) {\n    wakes",
+  specs = "lookup_wait", filter = "however many",
+}
 add {
   name = "lookup-retains-late",
   says = "A state that was found gets its reference without the mutex.",
@@ -671,6 +687,14 @@ add {
 -- Tasks
 -------------------------------------------------------------------------------
 
+add {
+  name = "task-without-hook",
+  says = "Debug hooks of users do not see requests.",
+  file = "src/sched/taskrun.c",
+  old = "  mts_taskcall_copy_hook(queue->state, task->co);\n",
+  new = "",
+  specs = "task_hook",
+}
 add {
   name = "task-aim-stays",
   says = "Cancel of a suspended task does not end its wait.",
