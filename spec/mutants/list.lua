@@ -38,7 +38,7 @@ add {
 
 add {
   name = "lock-request-unheard",
-  says = "The thread that holds a state is not asked to report that it leaves.",
+  says = "Who holds a state is not asked to report that it leaves.",
   file = "src/core/lock.c",
   old = "is_held = mts_lock_pin(lock) != 0 &&",
   new = "is_held = mts_lock_pin(lock) == 0 &&",
