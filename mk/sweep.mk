@@ -21,12 +21,12 @@ run-sweep: $(MODULE) $(SWEEP)
 # threads dawdle when they have released a mutex.
 stress: all $(SUPPORT) ## run random programs for SECONDS=60 each from SEED on
 	@for preloaded in '' '$(CURDIR)/$(BUILD)/support/jitter.so'; do \
-	  GLIBC_TUNABLES=glibc.malloc.tcache_count=0 LD_PRELOAD=$$preloaded \
-	    $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED) || \
-	    exit; \
+	  for program in stress tasks; do \
+	    GLIBC_TUNABLES=glibc.malloc.tcache_count=0 LD_PRELOAD=$$preloaded \
+	      $(RUN) $(LUA) spec/stress/$$program.lua $(or $(SECONDS),60) \
+	      $(SEED) || exit; \
+	  done; \
 	done
-	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
-	  $(RUN) $(LUA) spec/stress/tasks.lua $(or $(SECONDS),60) $(SEED)
 
 # Errors that are C++ exceptions, other number types, programs without some of
 # the libraries and more, with Luas built from Debian's source.
