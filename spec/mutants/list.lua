@@ -58,7 +58,7 @@ add {
   file = "src/core/lockqueue.c",
   old = "    if (lock->first)\n      start_first(lock);\n",
   new = "",
-  specs = "^stress_spec", seconds = 25,
+  specs = "^stress_spec", seconds = 40,
 }
 
 -------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ add {
   file = "src/core/hook.c",
   old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
   new = "",
-  specs = "^stress_spec", seconds = 25,
+  specs = "^stress_spec", seconds = 40,
 }
 add {
   name = "interrupt-stays-on",
@@ -551,6 +551,14 @@ add {
   file = "src/core/call.c",
   old = "  s->last_ref = LUA_NOREF;\n",
   new = "  mts_lock_keep_for_closing(&s->lock);\n",
+  specs = "close_function",
+}
+add {
+  name = "last-of-nobody",
+  says = "A table without __close has one that is nil.",
+  file = "src/core/call.c",
+  old = "result != LUA_OK || lua_isnil(callee, -1)",
+  new = "result != LUA_OK && lua_isnil(callee, -1)",
   specs = "close_function",
 }
 add {
@@ -1049,6 +1057,23 @@ add {
 -- Values
 -------------------------------------------------------------------------------
 
+add {
+  name = "transfer-without-handler",
+  says = "Where __transfer fails in a result nobody learns.",
+  file = "src/core/call.c",
+  old = "  call->handler = handler;\n",
+  new = "",
+  specs = "deep_own_types",
+}
+add {
+  name = "failure-kept",
+  says = "The text of an error that native code has got is not freed.",
+  file = "src/core/call.c",
+  old = "    mts_call_tell(s, status, &failure, handler, data);\n" ..
+    "  mts_failure_close(&failure);\n  return",
+  new = "    mts_call_tell(s, status, &failure, handler, data);\n  return",
+  specs = "^stress_spec", seconds = 40,
+}
 add {
   name = "string-unprotected",
   says = "A string is copied without a protected call of its new state.",

@@ -213,8 +213,14 @@ local function limit_of(folder, command)
   return limits[command]
 end
 
-local function shown(text)
-  return (text:gsub("%s+", " "))
+-- What stands there, with the rest of its lines.
+local function shown(text, mutation)
+  local before = text:sub(1, mutation.first - 1):match("[^\n]*$")
+  local after = text:sub(mutation.last + 1):match("^[^\n]*")
+  local old = text:sub(mutation.first, mutation.last)
+  local mark = mutation.kind == "drop" and "" or "*"
+  return (before:match("^%s*(.*)") .. mark .. old .. mark .. after)
+    :gsub("%s+", " ")
 end
 
 -- Whether the analysis of locks finds it; there may be no clang.
@@ -240,9 +246,9 @@ local function try(folder, mutation)
     outcome = tree.run(folder, command, limit) ~= 0 and "found" or "survived"
   end
   tree.write(path, text)
-  tree.say(("%s: %s:%d: %s `%s` -> `%s`\n"):format(outcome, mutation.file,
-    line_of(text, mutation.first), mutation.kind,
-    shown(text:sub(mutation.first, mutation.last)), shown(mutation.new)))
+  tree.say(("%s: %s:%d: %s `%s`%s\n"):format(outcome, mutation.file,
+    line_of(text, mutation.first), mutation.kind, shown(text, mutation),
+    mutation.new == ";" and "" or " as `" .. mutation.new .. "`"))
   return outcome
 end
 

@@ -104,7 +104,7 @@ local function new_order(id, errors, action)
     order.args[3] = any {1, 1, 1, 12}
   elseif action == "boom" then
     order.proof = ("boom %d;"):format(order.step)
-    order.args[3] = order.proof
+    order.args[3] = order.proof .. (chance(30) and ("x"):rep(20000) or "")
     order.args[4], order.args.n = chance(30), 4
   elseif action == "bad" then
     order.proof = "mtstates.error.state_result"
