@@ -16,16 +16,51 @@ local REGISTRY = "^lookup_ ^singleton ^named_states ^ownership ^newstate " ..
   "^threads_spec ^close_spec ^close_function ^stats ^here_spec " ..
   "^deadlock_spec ^pool_end ^requests_close ^task_unowned"
 
-return {
-  ["src/core/lock.c"] = LOCK,
-  ["src/core/lockqueue.c"] = LOCK,
-  ["src/core/lockword.c"] = LOCK,
-  ["src/core/registry.c"] = REGISTRY,
-  ["src/core/statetable.c"] = REGISTRY,
-  ["src/core/call.c"] = CALL,
-  ["src/core/exchange.c"] = CALL,
-  ["src/core/interrupt.c"] = INTERRUPT,
-  ["src/core/hook.c"] = INTERRUPT,
-  ["src/state.c"] = STATE,
-  default = "^call ^close_ ^requests_ ^task ^future ^timer ^deep_ ^pool",
+local QUEUE = "^requests_ ^queue ^room ^logger ^stats ^notify"
+local FUTURE = "^futures ^promise ^each ^deferred ^requests_timeout " ..
+  "^cancel_several"
+local TASK = "^task_ ^tasks_ ^sleep ^deferred ^stress_spec"
+local WORKER = "^workers ^replacements ^03[23] ^fairness ^requests_spec " ..
+  "^lock_idle"
+local CLOSING = "^close_ ^own_thread ^requests_close ^requests_exit ^exit_ " ..
+  "^task_close"
+local WAIT = "^deadlock ^task_deadlock ^cancel_waits ^cancel_calls ^room " ..
+  "^futures_spec"
+local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class ^carray"
+
+local concerns = {
+  [LOCK] = "core/lock core/lockqueue core/lockword",
+  [REGISTRY] = "core/registry core/statetable",
+  [CALL] = "core/call core/exchange core/failure core/deep core/dispatch",
+  [INTERRUPT] = "core/interrupt core/hook core/signal core/watch",
+  [STATE] = "state core/thread core/anchor",
+  [QUEUE] = "sched/queue sched/room sched/queuelist sched/request " ..
+    "sched/serve sched/notices sched/log",
+  [FUTURE] = "sched/future sched/promise sched/arrivals",
+  [TASK] = "sched/task sched/suspend sched/taskrun sched/blocker " ..
+    "sched/deferral core/taskcall",
+  [WORKER] = "sched/worker sched/pool sched/workerthread sched/monitor",
+  [CLOSING] = "sched/closing sched/queueclose sched/ownthread sched/ending",
+  [WAIT] = "core/wait core/waitgraph",
+  [VALUE] = "value/codec value/format value/encode value/encoder " ..
+    "value/encodecode value/encodemodule value/encodeobject value/identity " ..
+    "value/decode value/decoder value/decodeobject value/walk value/way " ..
+    "value/classes value/handle value/kinds value/transfer value/carray",
+  ["^pool"] = "sched/team sched/teamcall sched/teamclose",
+  ["^here"] = "sched/host",
+  ["^timer ^sleep ^requests_timeout ^close_timeout"] = "sched/timer",
+  ["^trace"] = "core/trace core/tracefile",
+  ["^task_coroutine ^task_library ^interrupt_spec ^0%d%d_interrupt"] =
+    "core/coroutine",
+  ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
 }
+
+local by_file = {
+  default = "^call ^close_ ^requests_ ^task_spec ^futures ^deep_spec ^pool",
+}
+for specs, files in pairs(concerns) do
+  for file in files:gmatch("%S+") do
+    by_file["src/" .. file .. ".c"] = specs
+  end
+end
+return by_file
