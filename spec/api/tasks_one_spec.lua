@@ -232,7 +232,7 @@ for _, kind in ipairs(runs.services) do
 
     it("closes if its task is about to wait", function()
       local leave = handoff.unique()
-      local future = begin([[
+      local future, go = begin([[
         gates.wait(select(3, ...), 1)
         go:await()
       ]], leave)
@@ -242,6 +242,7 @@ for _, kind in ipairs(runs.services) do
       local err = helpers.raises_error("invoking_state", future.await, future)
       assert.truthy(err:find("is being closed cannot wait", 1, true), err)
       helpers.raises_error("object_closed", after.await, after)
+      go()
     end)
 
     it("closes if its task has quit and is about to wait", function()

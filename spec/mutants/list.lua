@@ -768,6 +768,22 @@ add {
   specs = "timer_spec", seconds = 60,
 }
 add {
+  name = "timer-heap-broken",
+  says = "What takes the place of a timer that is stopped moves the wrong way.",
+  file = "src/sched/timer.c",
+  old = "if (i > 0 && last.deadline <",
+  new = "if (i > 0 && last.deadline >",
+  specs = "timer_spec", filter = "when others are stopped",
+}
+add {
+  name = "timer-ended-is-next",
+  says = "A timer that has ended counts as the next one: workers never sleep.",
+  file = "src/sched/timer.c",
+  old = "      sink(i, last);\n  }\n  note_next();",
+  new = "      sink(i, last);\n  }",
+  specs = "timer_spec", filter = "workers sleep",
+}
+add {
   name = "deferral-not-cancelled",
   says = "Cancel does not reach a request whose answer is deferred.",
   file = "src/sched/deferral.c",
