@@ -769,7 +769,7 @@ add {
 }
 add {
   name = "timer-heap-broken",
-  says = "What takes the place of a timer that is stopped moves the wrong way.",
+  says = "What takes the place of a stopped timer moves the wrong way.",
   file = "src/sched/timer.c",
   old = "if (i > 0 && last.deadline <",
   new = "if (i > 0 && last.deadline >",
