@@ -834,6 +834,14 @@ add {
   specs = "here_close", seconds = 60,
 }
 add {
+  name = "here-hook-innermost",
+  says = "The hook looks for a main program among the innermost state only.",
+  file = "src/core/hook.c",
+  old = "    s = s->outer_held;\n  return s;",
+  new = "    ;\n  return s;",
+  specs = "here_close", filter = "cancelled and interrupted",
+}
+add {
   name = "here-nests-on-suspended",
   says = "Nobody notes which coroutine of a main program calls others.",
   file = "src/lua/stateobject.h",
