@@ -176,6 +176,27 @@ describe("mtstates.state", function()
       unknown(long)
     end)
 
+    it("finds each of many states when others of their name go", function()
+      local states, twins = {}, {}
+      for i = 1, 300 do
+        local name = "lookup twin " .. i
+        states[i] = mtstates.newstate(name, false, helpers.echo)
+        twins[i] = mtstates.newstate(name, false, helpers.echo)
+      end
+      for i = 1, 300 do
+        local gone = i % 2 == 0 and states or twins
+        gone[i]:close()
+        gone[i] = nil
+      end
+      for i = 1, 300 do
+        local name = "lookup twin " .. i
+        local left = states[i] or twins[i]
+        assert.equals(left:id(), mtstates.state(name):id())
+        left:close()
+        unknown(name)
+      end
+    end)
+
     it("finds each of many states", function()
       local states = {}
       for i = 1, 300 do

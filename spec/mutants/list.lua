@@ -74,6 +74,14 @@ add {
   specs = "lookup_wait", filter = "however many",
 }
 add {
+  name = "twin-heir-alone",
+  says = "Who follows a closed state of its name loses the bucket.",
+  file = "src/core/statetable.c",
+  old = "      heir->registry.next_by_name = node->next_by_name;\n",
+  new = "",
+  specs = "lookup_spec", filter = "others of their name",
+}
+add {
   name = "lookup-retains-late",
   says = "A state that was found gets its reference without the mutex.",
   file = "src/core/registry.c",
@@ -161,6 +169,18 @@ add {
   old = "has_send |= request->is_send;",
   new = "has_send &= request->is_send;",
   specs = "logger_spec", filter = "gets a warning",
+}
+add {
+  name = "room-dismisses-some",
+  says = "Closing tells the first ones only of many that wait for room.",
+  file = "src/sched/room.c",
+  old = "      tell_sender(queue, MTS_CLOSED, &wakes);\n" ..
+    "    mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (wakes.count == MTS_WAKES);",
+  new = "      tell_sender(queue, MTS_CLOSED, &wakes);\n" ..
+    "    mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (false);",
+  specs = "room_spec", filter = "however many",
 }
 add {
   name = "room-first-waiting",
@@ -319,6 +339,14 @@ add {
     "    mts_event_wake(wakes->events[i]);",
   new = "for (i = 0; i < wakes->count; i++)\n    (void)wakes->events[i];",
   specs = "futures_spec",
+}
+add {
+  name = "future-wakes-some",
+  says = "Of many threads that await a future only the first ones are woken.",
+  file = "src/sched/future.c",
+  old = "  } while (wakes.count == MTS_WAKES);",
+  new = "  } while (false);",
+  specs = "futures_spec", filter = "any number of threads",
 }
 add {
   name = "future-hides-error",
