@@ -74,6 +74,14 @@ add {
   specs = "lookup_wait", filter = "however many",
 }
 add {
+  name = "id-loses-bucket",
+  says = "A state that is added by its id loses others of its bucket.",
+  file = "src/core/statetable.c",
+  old = "  s->registry.next_by_id = *bucket;\n",
+  new = "",
+  specs = "lookup_spec", filter = "between whose ids",
+}
+add {
   name = "twin-heir-alone",
   says = "Who follows a closed state of its name loses the bucket.",
   file = "src/core/statetable.c",
