@@ -96,7 +96,7 @@ valgrind: has-valgrind $(LUA_SOURCE)/lua.h ## run most specs: memory, locks
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 
 VALGRIND_FLAGS = -g -O1 -include spec/sanitize/atomics.h
-VALGRIND_SPECS = $(addprefix --exclude-tags=,rlimit race fork) \
+VALGRIND_SPECS = $(addprefix --exclude-tags=,rlimit race fork preload) \
                  $(addprefix -p ,call_ capi carray close deadlock interrupt \
                    libs lookup memory nesting notify ownership receiver \
                    singleton threads)

@@ -11,7 +11,7 @@ describe("bursts of short calls", function()
   before_each(helpers.watch("bursts", 20))
   after_each(helpers.unwatch)
 
-  local ROUNDS = 100
+  local ROUNDS = math.floor(100 / (tonumber(os.getenv("SLOWNESS")) or 1))
 
   -- In each round one calls, and the others try to until it falls silent; so
   -- nobody calls any more who could wake one that was forgotten.

@@ -18,7 +18,7 @@ local PROGRAM = [[
     makers[i] = threads.start(function()
       local gates, mtstates = require "handoff", require "mtstates"
       gates.wait("users", 4)
-      for _ = 1, 5000 do
+      for _ = 1, 5000 / (tonumber(os.getenv("SLOWNESS")) or 1) do
         mtstates.newstate("dying", false, "return function() return 7 end")
         collectgarbage() -- closes it and frees its memory
       end
