@@ -1132,7 +1132,7 @@ add {
   old = "    mts_call_tell(s, status, &failure, handler, data);\n" ..
     "  mts_failure_close(&failure);\n  return",
   new = "    mts_call_tell(s, status, &failure, handler, data);\n  return",
-  specs = "^stress_spec", seconds = 40,
+  specs = "^notify_spec", filter = "frees the text",
 }
 add {
   name = "string-unprotected",
