@@ -142,4 +142,4 @@ help: ## list the targets
 	@echo '  SPECS (options of busted)'
 
 include mk/test.mk mk/sanitizers.mk mk/checks.mk mk/model.mk mk/mutants.mk \
-  mk/sweep.mk mk/bench.mk
+  mk/coverage.mk mk/sweep.mk mk/bench.mk

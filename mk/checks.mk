@@ -10,7 +10,7 @@ C_FILES   = $(C_SOURCES) $(wildcard src/*.h src/*/*.h include/*/*.h \
               examples/native/*.h bench/*.h)
 LUA_FILES = $(shell find spec examples bench library mk -name '*.lua')
 CHECKS    = check-format check-lists check-layers check-names check-links \
-            check-lua check-api check-compile
+            check-lua check-api check-steps check-mutants check-compile
 ANALYSERS = analyze-locks analyze-paths analyze-cppcheck analyze-tidy
 EACH_FILE = printf '%s\n' $(C_SOURCES) | xargs -P $$(nproc) -n 1
 .PHONY: lint analyze format cross-check $(CHECKS) $(ANALYSERS) compile \
@@ -69,6 +69,10 @@ check-lua: has-luacheck
 	@found=$$(luacheck --quiet --codes --no-color $(LUA_FILES) \
 	  $(ROCKSPEC) .luacheckrc) || { echo "$$found"; exit 1; }
 	@found=$$(luarocks lint $(ROCKSPEC) 2>&1) || { echo "$$found"; exit 1; }
+
+# The models are those of the code.
+check-steps:
+	@$(LUA) spec/model/steps.lua
 
 check-api:
 	@$(MAKE) --silent $(MODULE)

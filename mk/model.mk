@@ -29,7 +29,7 @@ MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-pool-,call line requests shared) \
          $(addprefix model-traceback-,one two) \
          model-waitgraph-all
-.PHONY: model model-new $(MODELS)
+.PHONY: model model-new renew-steps $(MODELS)
 
 model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
 	@$(MAKE) --no-print-directory -j2 $(MODELS)
@@ -37,6 +37,10 @@ model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
 model-new: has-spin ## the same of what has changed since it was proven
 	@NEW=1 $(MAKE) --no-print-directory -j2 $(MODELS)
 	@echo "$(words $(MODELS)) runs are proven"
+
+# For who has compared model and code.
+renew-steps: ## note the functions of the models as they are (STEPS="...")
+	@$(LUA) spec/model/steps.lua renew $(STEPS)
 
 # The model is named by the target.
 # $(call CHECK_ALL,options of spin,options of gcc,options of pan)

@@ -67,9 +67,10 @@ tsan: $(LUA_SOURCE)/lua.h ## run specs of threads: data races, order of locks
 TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
              -D_longjmp=longjmp
 TSAN_SPECS = $(patsubst %,-p %.*_spec,cancel_ capi close deadlock deferred \
-  each fork_ futures here_ interrupt lookup_wait luv map_ named_states nesting \
-  notify own_thread ownership pool promise queue quit receiver requests_ \
-  room services signals singleton sleep task thread timer trace watch workers)
+  each fork_ futures here_ interrupt lock_ lookup_wait luv map_ named_states \
+  nesting notify own_thread ownership pool promise queue quit receiver \
+  requests_ room services signals singleton sleep task thread timer trace \
+  watch workers)
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
   suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 
@@ -95,7 +96,7 @@ valgrind: has-valgrind $(LUA_SOURCE)/lua.h ## run most specs: memory, locks
 	$(call SANITIZE,$(VALGRIND_FLAGS),$(HELGRIND),$(VALGRIND_SPECS))
 
 VALGRIND_FLAGS = -g -O1 -include spec/sanitize/atomics.h
-VALGRIND_SPECS = $(addprefix --exclude-tags=,rlimit race fork) \
+VALGRIND_SPECS = $(addprefix --exclude-tags=,rlimit race fork preload) \
                  $(addprefix -p ,call_ capi carray close deadlock interrupt \
                    libs lookup memory nesting notify ownership receiver \
                    singleton threads)

@@ -17,12 +17,16 @@ run-sweep: $(MODULE) $(SWEEP)
 	  "$$(command -v $(LUA))" spec/sweep/sweep.lua \
 	  $(if $(STEP),'$(STEP)' $(MODE) $(N))
 
-# What a thread has in malloc's cache would count as leaked.
+# What a thread has in malloc's cache would count as leaked.  The second time
+# threads dawdle when they have released a mutex.
 stress: all $(SUPPORT) ## run random programs for SECONDS=60 each from SEED on
-	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
-	  $(RUN) $(LUA) spec/stress/stress.lua $(or $(SECONDS),60) $(SEED)
-	@GLIBC_TUNABLES=glibc.malloc.tcache_count=0 \
-	  $(RUN) $(LUA) spec/stress/tasks.lua $(or $(SECONDS),60) $(SEED)
+	@for preloaded in '' '$(CURDIR)/$(BUILD)/support/jitter.so'; do \
+	  for program in stress tasks; do \
+	    GLIBC_TUNABLES=glibc.malloc.tcache_count=0 LD_PRELOAD=$$preloaded \
+	      $(RUN) $(LUA) spec/stress/$$program.lua $(or $(SECONDS),60) \
+	      $(SEED) || exit; \
+	  done; \
+	done
 
 # Errors that are C++ exceptions, other number types, programs without some of
 # the libraries and more, with Luas built from Debian's source.

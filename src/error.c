@@ -101,12 +101,6 @@ int mts_error_raise_about(lua_State *L, mts_Status status, const mts_State *s)
   return mts_error_raise_status(L, status, description);
 }
 
-int mts_error_raise_message(lua_State *L, mts_Buffer *message)
-{
-  mts_error_push_message(L, message);
-  return lua_error(L);
-}
-
 /* ======================================================================= */
 /* Messages                                                                */
 /* ======================================================================= */

@@ -67,13 +67,6 @@ int mts_error_raise_status(lua_State *L, mts_Status status, const char *what);
 int mts_error_raise_about(lua_State *L, mts_Status status, const mts_State *s);
 
 /*
-** Raises the message of MTS_RAISED, and frees it.
-** Returns: never.
-** Stack: [-0, +1, v]
-*/
-int mts_error_raise_message(lua_State *L, mts_Buffer *message);
-
-/*
 ** Pushes the message.
 ** Returns: false if there is no memory; the error that says so is pushed then.
 ** Stack: [-0, +1, -]

@@ -78,8 +78,6 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
     note_name(s, name, length);
   atomic_init(&s->queue, NULL);
   atomic_init(&s->own_thread, 0);
-  s->queue_limit = MTS_STATE_QUEUE_LIMIT;
-  s->task_limit = MTS_STATE_NO_LIMIT;
   atomic_init(&s->has_last, false);
   s->last_ref = LUA_NOREF;
   mts_state_hold(s);

@@ -229,6 +229,21 @@ describe("carray values", function()
       assert.same({true, 1}, {s:tcall(0, "count", 1)})
     end)
 
+    it("raise an error that tells what the module lacks", function()
+      local s = mtstates.newstate(function()
+        return function(what)
+          if what == "spoil" then
+            package.loaded.carray = {}
+          end
+          return what
+        end
+      end)
+      s:call("spoil")
+      local err = helpers.raises(function() s:call(filled("int", 1)) end)
+      assert.truthy(err:find("module 'carray' has no C API", 1, true), err)
+      assert.equals(1, s:call(1))
+    end)
+
     it("raise an error as arguments of setup", function()
       local s = mtstates.newstate(function()
         local mt = require "mtstates"

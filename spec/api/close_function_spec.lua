@@ -132,6 +132,15 @@ for kind, own_thread in pairs({service = false,
       running:await()
     end)
 
+    it("need not be there", function()
+      local s = mtstates.newstate({own_thread = own_thread}, function()
+        return {name = function() return "nobody" end}
+      end)
+      assert.equals("nobody", s:call("name"))
+      s:close()
+      assert.equals(0, log.count())
+    end)
+
     it("does not keep the finalizer waiting", function()
       local leave = handoff.unique()
       local s = new("gates.wait(a, 1)", leave)

@@ -212,6 +212,20 @@ describe("own types", function()
     assert.equals(1, s:call("return 1"))
   end)
 
+  it("show where __transfer has failed in the state", function()
+    local err = helpers.raises_error("invoking_state", function()
+      s:call([[
+        local class = require "mtstates".class("deep.Own")
+        class.__transfer = function() error("by __transfer") end
+        return setmetatable({}, class)
+      ]])
+    end)
+    local trace = mtstates.error(err):traceback()
+    assert.truthy(trace and trace:find("stack traceback:", 1, true), err)
+    assert.truthy(trace:find("__transfer", 1, true) or
+                  trace:find("in function <", 1, true), trace)
+  end)
+
   it("raise the errors of __receive as those inside the state", function()
     function class.__transfer() return 1 end
     s:call([[

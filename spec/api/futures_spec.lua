@@ -66,6 +66,34 @@ describe("a future", function()
     assert.is_false(rawequal(a, copy))
     assert.is_true(a == copy)
     assert.is_false(b == copy)
+    local equal = getmetatable(a).__eq
+    assert.is_false(equal(1, a))
+    assert.is_false((pcall(equal, 1, 2)))
+  end)
+
+  -- More than are woken at once.
+  it("is awaited by any number of threads", function()
+    local keeper = service(function()
+      local kept
+      return function(future)
+        kept = future or kept
+        return true, kept
+      end
+    end)
+    local future, promise = mtstates.promise()
+    keeper:call(future)
+    local gate, waiting = handoff.unique(), {}
+    for i = 1, 40 do
+      waiting[i] = threads.waiting(gate, function(g, id)
+        local _, awaited = require "mtstates".state(id):call()
+        require "handoff".add(g)
+        return awaited:await()
+      end, gate, keeper:id())
+    end
+    promise:set("answer")
+    for i = 1, #waiting do
+      assert.equals("answer", (waiting[i]:results()))
+    end
   end)
 
   it("gives a new copy each time", function()

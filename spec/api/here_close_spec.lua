@@ -296,6 +296,7 @@ describe("a state of here", function()
         helpers.hold(mtstates.sleep, 1000)
       end,
       loop = loop,
+      nest = function(id) mtstates.state(id):call() end,
     })
     local future = here:async("sleep")
     here:run()
@@ -317,17 +318,24 @@ describe("a state of here", function()
       assert.equals(1, helpers.count(err, "mtstates.error.cancelled"))
       handoff.set(gate, 0)
     end
-    local thread = threads.start(function(g, of)
-      local mt, gates = require "mtstates", require "handoff"
-      local asked = mt.state(of):async("loop")
-      gates.wait(g, 1)
-      mt.state(of):interrupt()
-      return pcall(asked.await, asked)
-    end, gate, name)
-    here:run(60)
-    local ok, err = thread:results()
-    assert.is_false(ok)
-    assert.equals(1, helpers.count(err, "mtstates.error.interrupted"))
+    local other = mtstates.newstate(function(of)
+      local mt = require "mtstates"
+      return function() mt.state(of):call("loop") end
+    end, name)
+    for _, what in ipairs({"loop", "nest"}) do -- nested in a call of other
+      local thread = threads.start(function(g, of, choice, id)
+        local mt, gates = require "mtstates", require "handoff"
+        local asked = mt.state(of):async(choice, id)
+        gates.wait(g, 1)
+        mt.state(of):interrupt()
+        return pcall(asked.await, asked)
+      end, gate, name, what, other:id())
+      here:run(60)
+      local ok, err = thread:results()
+      assert.is_false(ok)
+      assert.equals(1, helpers.count(err, "mtstates.error.interrupted"))
+      handoff.set(gate, 0)
+    end
     -- code that is no task's is not hit, nor is it slower afterwards
     here:interrupt(true)
     for _ = 1, 1000 do end

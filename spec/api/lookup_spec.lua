@@ -176,6 +176,51 @@ describe("mtstates.state", function()
       unknown(long)
     end)
 
+    -- Ids that are that far apart can have one place in a table.
+    it("finds states between whose ids there were many", function()
+      local kept = {}
+      for i = 1, 2048 do
+        local s = mtstates.newstate(false, "return function() end")
+        if i % 128 == 0 then
+          kept[#kept + 1] = s
+        else
+          s:close()
+        end
+      end
+      for i = 1, #kept do
+        assert.equals(kept[i], mtstates.state(kept[i]:id()))
+      end
+      for i = 1, #kept, 2 do
+        kept[i]:close()
+        unknown(kept[i]:id())
+      end
+      for i = 2, #kept, 2 do
+        assert.equals(kept[i], mtstates.state(kept[i]:id()))
+        kept[i]:close()
+      end
+    end)
+
+    it("finds each of many states when others of their name go", function()
+      local states, twins = {}, {}
+      for i = 1, 300 do
+        local name = "lookup twin " .. i
+        states[i] = mtstates.newstate(name, false, helpers.echo)
+        twins[i] = mtstates.newstate(name, false, helpers.echo)
+      end
+      for i = 1, 300 do
+        local gone = i % 2 == 0 and states or twins
+        gone[i]:close()
+        gone[i] = nil
+      end
+      for i = 1, 300 do
+        local name = "lookup twin " .. i
+        local left = states[i] or twins[i]
+        assert.equals(left:id(), mtstates.state(name):id())
+        left:close()
+        unknown(name)
+      end
+    end)
+
     it("finds each of many states", function()
       local states = {}
       for i = 1, 300 do

@@ -309,4 +309,21 @@ describe("the Notify C API", function()
     worker:results()
     assert.same({900, 300}, {s:call("get")})
   end)
+
+  it("frees the text of an error when it has been told", function()
+    local s = mtstates.newstate([[
+      local text = ("x"):rep(50000)
+      return function() error(text, 0) end
+    ]])
+    local function fail(times)
+      for _ = 1, times do
+        local code, message = capidriver.notifier(s):start():join()
+        assert.is_true(code ~= 0 and #message > 50000)
+      end
+      helpers.collect()
+      return handoff.heap_bytes()
+    end
+    local before = fail(10)
+    assert.is_true(fail(100) - before < 2000000)
+  end)
 end)

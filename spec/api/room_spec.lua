@@ -37,6 +37,30 @@ describe("a sender that waits for room", function()
     sender:results()
   end)
 
+  -- More than are woken at once.
+  it("is told that the state is closed, however many there are", function()
+    local s = mtstates.newstate({queue = 1}, helpers.gated)
+    local release = requests.hold(s)
+    s:send()
+    local gate, waiting = handoff.unique(), {}
+    for i = 1, 40 do
+      waiting[i] = threads.waiting(gate, function(g, id)
+        local r = require "mtstates".state(id)
+        require "handoff".add(g)
+        return pcall(r.send, r)
+      end, gate, s:id())
+    end
+    local reset = requests.log_to_mailbox().reset -- of the request that fails
+    s:close()
+    for i = 1, #waiting do
+      local ok, err = waiting[i]:results()
+      assert.is_false(ok)
+      assert.truthy(err:find("mtstates.error.object_closed", 1, true), err)
+    end
+    release()
+    reset()
+  end)
+
   it("is told, though the queue is nearly full", function()
     local s = mtstates.newstate({queue = 4}, helpers.gated)
     local release = requests.hold(s)

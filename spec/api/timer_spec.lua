@@ -7,6 +7,8 @@ local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
 local runs = require "runs"
+local suspended = require "suspended"
+local tasks = require "tasks"
 
 -- What the stats say of timers when nothing of a spec waits any more.
 local function wait_no_timers(before)
@@ -94,6 +96,39 @@ for _, kind in ipairs(runs.kinds) do
         return marks()
       ]])
       assert.equals("", (text:gsub(" ", "")))
+    end)
+
+    it("end in their order when others are stopped", function()
+      local text = s:await([[
+        local last = 0
+        local futures, promises = {}, {}
+        for i = 1, 200 do
+          local go
+          go, promises[i] = mt.promise()
+          futures[i] = mt.fork(function()
+            local deadline = mt.now() + 0.1 + i * 37 % 200 / 500
+            if not go:tawait(deadline - mt.now()) then
+              mark(deadline - last < -0.05 and "too late" or "")
+              last = deadline
+            end
+          end)
+        end
+        mt.sleep(0.001)
+        for i = 1, 200 do
+          if i % 3 > 0 then
+            promises[i]:set()
+          end
+        end
+        for i = 1, 200 do
+          futures[i]:await()
+          if i % 3 == 0 then
+            promises[i]:set()
+          end
+        end
+        return marks()
+      ]])
+      assert.equals("", (text:gsub(" ", "")))
+      wait_no_timers(timers)
     end)
 
     it("that are nearer than others are not kept waiting", function()
@@ -286,6 +321,26 @@ describe("timers of a state with an own thread", function()
     for i = 1, 50 do
       assert.equals(tid, futures[i]:await())
     end
+    s:close()
+  end)
+end)
+
+describe("where timers have ended", function()
+  before_each(helpers.watch("timers have ended"))
+  suspended.one_worker(before_each, after_each)
+  after_each(helpers.unwatch)
+
+  it("workers sleep, whether others are left or not", function()
+    local s = mtstates.newstate({}, tasks.setup)
+    local future, worker = tasks.begin(s, "enter() mt.sleep(0.001)")
+    future:await()
+    handoff.wait_asleep(worker)
+    local left = suspended.begin(s, 1, "enter() mt.sleep(1000)")
+    s:await("mt.sleep(0.001)")
+    handoff.wait_asleep(worker)
+    left:cancel()
+    helpers.raises_error("cancelled", left.await, left)
+    handoff.wait_asleep(worker)
     s:close()
   end)
 end)

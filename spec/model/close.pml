@@ -96,12 +96,14 @@ bool has_last_run, is_lua_closed, must_close, has_quit, is_refused;
 #define IS_ENDING ((word & (CLOSING | CLOSED)) != 0)
 #define CLOSER (OWN -> SERVER : self)
 
+/* C: mts_queue_end_request */
 inline end_request(set)
 {
   assert((ended & (set)) == 0);
   ended = ended | (set)
 }
 
+/* C: mts_worker_schedule */
 inline worker_schedule()
 {
   if
@@ -120,6 +122,7 @@ inline get_inside()
   assert(inside == 1 && !is_lua_closed)
 }
 
+/* C: mts_lock_enter mts_lock_enter_slow */
 inline lock_enter(may_wait, has_deadline)
 {
   atomic {
@@ -135,6 +138,7 @@ inline lock_enter(may_wait, has_deadline)
   }
 }
 
+/* C: mts_lock_leave mts_lock_leave_slow leave_closing */
 inline lock_leave()
 {
   atomic {
@@ -167,6 +171,7 @@ inline lock_leave()
   fi
 }
 
+/* C: mts_lock_request */
 inline lock_request()
 {
   atomic {
@@ -179,6 +184,7 @@ inline lock_request()
 }
 
 /* Leaves its result in close. */
+/* C: close_lock */
 inline close_lock(has_to_be_served)
 {
   if
@@ -205,6 +211,7 @@ inline close_lock(has_to_be_served)
   fi
 }
 
+/* C: mts_lock_quit */
 inline lock_quit()
 {
   atomic {
@@ -224,6 +231,7 @@ inline lock_quit()
 /* The queue: queue.c, queueclose.c                                        */
 /* ======================================================================= */
 
+/* C: mts_queue_make_runnable */
 inline make_runnable()
 {
   is_runnable = queue_status == IDLE;
@@ -243,6 +251,7 @@ inline schedule_if_runnable()
   }
 }
 
+/* C: mts_request_put */
 inline request_put(request)
 {
   atomic {
@@ -257,11 +266,13 @@ inline request_put(request)
   schedule_if_runnable()
 }
 
+/* C: mts_queue_tell_closers */
 inline queue_tell_closers()
 {
   d_step { told = told | closing; closing = 0 }
 }
 
+/* C: mts_queue_close */
 inline queue_close()
 {
   d_step {
@@ -284,6 +295,7 @@ inline queue_close()
   fi
 }
 
+/* C: mts_queue_close_by_turn */
 inline queue_close_by_turn()
 {
   atomic {
@@ -296,6 +308,7 @@ inline queue_close_by_turn()
 }
 
 /* Leaves its result in turn_end: 0 for once more. */
+/* C: mts_queue_end_turn */
 inline queue_end_turn()
 {
   d_step {
@@ -323,6 +336,7 @@ inline queue_end_turn()
 /* The state: state.c, registry.c                                          */
 /* ======================================================================= */
 
+/* C: mts_call_last */
 inline call_last()
 {
   d_step {
@@ -333,6 +347,7 @@ inline call_last()
 }
 
 /* The lock is left in the end, which can have it kept once more. */
+/* C: mts_state_close_taken */
 inline state_close_taken()
 {
   is_registered = false;
@@ -350,6 +365,7 @@ inline state_close_taken()
   lock_leave()
 }
 
+/* C: mts_state_finish_close */
 inline state_finish_close()
 {
   queue_close();
@@ -361,6 +377,7 @@ inline state_finish_close()
 }
 
 /* What follows lock_leave. */
+/* C: mts_state_end_leave */
 inline state_end_leave()
 {
   do
@@ -372,6 +389,7 @@ inline state_end_leave()
   left = 0
 }
 
+/* C: state_left */
 inline state_left()
 {
   atomic {
@@ -384,12 +402,14 @@ inline state_left()
   schedule_if_runnable()
 }
 
+/* C: mts_state_leave */
 inline state_leave()
 {
   lock_leave();
   state_end_leave()
 }
 
+/* C: mts_state_follow_close */
 inline state_follow_close()
 {
   left = LEFT;
@@ -402,6 +422,7 @@ inline state_follow_close()
   state_end_leave()
 }
 
+/* C: mts_registry_close */
 inline registry_close()
 {
   atomic {
@@ -415,12 +436,14 @@ inline registry_close()
 }
 
 /* Of a state that has lost its last owner. */
+/* C: mts_state_close_when_free */
 inline state_close_when_free()
 {
   atomic { close_lock(false); must_close = true };
   state_follow_close()
 }
 
+/* C: mts_registry_close_unowned */
 inline registry_close_unowned()
 {
   atomic {
@@ -465,6 +488,7 @@ inline run_request()
   fi
 }
 
+/* C: run_requests */
 inline run_requests()
 {
   do
@@ -477,6 +501,7 @@ inline run_requests()
   request = 0
 }
 
+/* C: enter_to_serve */
 inline enter_to_serve()
 {
   do
@@ -500,6 +525,7 @@ inline enter_to_serve()
   od
 }
 
+/* C: mts_serve_turn */
 inline serve_turn()
 {
   serves = true;
@@ -605,11 +631,13 @@ active proctype caller()
 
 /* closing.c */
 /* The deadline is for what is to be done before. */
+/* C: await_end */
 inline await_end()
 {
   is_lua_closed
 }
 
+/* C: mts_queue_await_idle */
 inline queue_await_idle()
 {
   atomic {
@@ -632,6 +660,7 @@ inline queue_await_idle()
   told = told & ~(1 << self)
 }
 
+/* C: mts_closing_close */
 inline closing_close()
 {
   registry_close();
@@ -641,6 +670,7 @@ inline closing_close()
   fi
 }
 
+/* C: close_when_left */
 inline close_when_left()
 {
   closing_close();
@@ -673,6 +703,7 @@ inline finish()
   assert(status != OK || is_lua_closed || !OWN)
 }
 
+/* C: mts_closing_finish */
 inline closing_finish()
 {
   closers++;

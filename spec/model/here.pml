@@ -65,11 +65,13 @@ byte put, done, failed;
 /* host.c                                                                  */
 /* ======================================================================= */
 
+/* C: update_descriptor */
 inline update_descriptor()
 {
   is_raised = !host_runs && has_something_to_do
 }
 
+/* C: mts_host_wake */
 inline host_wake()
 {
   d_step {
@@ -81,6 +83,7 @@ inline host_wake()
   }
 }
 
+/* C: mts_host_attach */
 inline host_attach()
 {
   d_step {
@@ -92,6 +95,7 @@ inline host_attach()
   }
 }
 
+/* C: close_if_due */
 inline close_if_due()
 {
   d_step {
@@ -103,6 +107,7 @@ inline close_if_due()
 }
 
 /* queue.c: takes requests, as many as it likes, and ends the turn. */
+/* C: mts_serve_some */
 inline serve_some()
 {
   do
@@ -118,6 +123,7 @@ inline serve_some()
   }
 }
 
+/* C: mts_host_run */
 inline host_run()
 {
   d_step { host_runs = true; update_descriptor() }

@@ -177,6 +177,7 @@ inline cond_wait_until(for_back_off)
 /* The word: lockword.h                                                    */
 /* ======================================================================= */
 
+/* C: mts_lockword_take */
 inline lockword_take()
 {
   old = word;
@@ -196,6 +197,7 @@ inline lockword_take()
 }
 
 /* Leaves its result in pinned. */
+/* C: mts_lockword_pin */
 inline lockword_pin()
 {
   old = word;
@@ -217,6 +219,7 @@ inline lockword_pin()
 /* ======================================================================= */
 
 /* Once it is due it remains so until there is another first. */
+/* C: is_starving */
 inline is_starving()
 {
   if
@@ -230,6 +233,7 @@ inline wake(thread)
   is_asleep[thread] = false
 }
 
+/* C: start_first */
 inline start_first()
 {
   if
@@ -246,11 +250,13 @@ inline start_first()
   }
 }
 
+/* C: enqueue */
 inline enqueue()
 {
   queue!self
 }
 
+/* C: dequeue */
 inline dequeue()
 {
   d_step {
@@ -265,6 +271,7 @@ inline dequeue()
   is_first = false
 }
 
+/* C: mts_lockqueue_wake_all */
 inline lockqueue_wake_all()
 {
   d_step {
@@ -282,6 +289,7 @@ inline lockqueue_wake_all()
   }
 }
 
+/* C: mts_lockqueue_release */
 inline lockqueue_release()
 {
   atomic {
@@ -309,12 +317,14 @@ inline lockqueue_release()
   }
 }
 
+/* C: spin_for_handoff */
 inline spin_for_handoff()
 {
   mutex_unlock();
   mutex_lock()
 }
 
+/* C: back_off */
 inline back_off()
 {
   word = word & ~CONTENDED;
@@ -330,6 +340,7 @@ inline back_off()
   fi
 }
 
+/* C: sleep_until_retry */
 inline sleep_until_retry()
 {
   atomic {
@@ -358,6 +369,7 @@ inline sleep_until_retry()
   is_first = false
 }
 
+/* C: mts_lockqueue_wait */
 inline lockqueue_wait()
 {
   is_in_time = true;
@@ -385,6 +397,7 @@ inline lockqueue_wait()
 /* Enter and leave: lock.c                                                 */
 /* ======================================================================= */
 
+/* C: wait_to_enter */
 inline wait_to_enter()
 {
   mutex_lock();
@@ -392,6 +405,7 @@ inline wait_to_enter()
   mutex_unlock()
 }
 
+/* C: mts_lock_enter mts_lock_enter_slow */
 inline lock_enter()
 {
   old = 0;
@@ -411,6 +425,7 @@ inline lock_enter()
 }
 
 /* state_left in serve.c or, if the lock is closed, state_closed. */
+/* C: state_left */
 inline report()
 {
   d_step {
@@ -420,6 +435,7 @@ inline report()
   }
 }
 
+/* C: mts_lock_acquire_mutex */
 inline lock_acquire_mutex()
 {
   holder_wants_mutex = true;
@@ -427,6 +443,7 @@ inline lock_acquire_mutex()
   holder_wants_mutex = false
 }
 
+/* C: mts_lock_leave mts_lock_leave_slow leave_closing */
 inline lock_leave()
 {
   old = self;
@@ -459,6 +476,7 @@ inline lock_leave()
 }
 
 /* Of a thread that has found the lock held, as a rule. */
+/* C: mts_lock_request */
 inline lock_request()
 {
   mutex_lock();
@@ -480,6 +498,7 @@ inline lock_request()
 /* Close: lock.c                                                           */
 /* ======================================================================= */
 
+/* C: close_if_free */
 inline close_if_free()
 {
   old = word;
@@ -498,6 +517,7 @@ inline close_if_free()
   old = 0
 }
 
+/* C: mts_lock_close close_lock close_or_pin */
 inline lock_close()
 {
   mutex_lock();
@@ -509,6 +529,7 @@ inline lock_close()
   fi
 }
 
+/* C: mts_lock_close_deferred defer_close */
 inline lock_close_deferred()
 {
   mutex_lock();
@@ -537,6 +558,7 @@ inline lock_close_deferred()
   fi
 }
 
+/* C: mts_lock_close_held */
 inline lock_close_held()
 {
   mutex_lock();
@@ -557,6 +579,7 @@ inline lock_close_held()
 /* ======================================================================= */
 
 /* mts_state_finish_close */
+/* C: mts_state_finish_close */
 inline finish_close()
 {
   assert(inside == 0 && !is_lua_closed);
@@ -565,6 +588,7 @@ inline finish_close()
 }
 
 /* Leaves in pinned the thread that it has sent a signal. */
+/* C: reach_holder */
 inline reach_holder()
 {
   lockword_pin();
@@ -581,6 +605,7 @@ inline reach_holder()
 }
 
 /* Whether the hook is awaited makes no difference. */
+/* C: mts_interrupt_request send_level watch_state */
 inline interrupt_request()
 {
   mutex_lock();
@@ -604,6 +629,7 @@ inline interrupt_request()
 }
 
 /* mts_interrupt_check */
+/* C: mts_interrupt_check */
 inline interrupt_check()
 {
   if
@@ -615,6 +641,7 @@ inline interrupt_check()
   fi
 }
 
+/* C: interrupt_hook take_hit */
 inline interrupt_hook()
 {
   lock_acquire_mutex();
@@ -713,6 +740,7 @@ next: skip
 /* ======================================================================= */
 
 /* The handler, in whatever its thread is doing. */
+/* C: set_hooks_of_thread */
 inline handle_signal(t)
 {
   is_signalled[t] = false;
@@ -734,6 +762,7 @@ end:
 }
 
 /* request_again */
+/* C: request_again */
 active proctype watcher()
 {
   byte self = WATCHER;

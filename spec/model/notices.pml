@@ -55,6 +55,7 @@ byte served[3];
 /* notices.c                                                               */
 /* ======================================================================= */
 
+/* C: enlist_noticed */
 inline enlist_noticed()
 {
   first = first_noticed;
@@ -77,6 +78,7 @@ inline enlist_noticed()
   was_noticed = false
 }
 
+/* C: mts_notices_add */
 inline notices_add()
 {
   d_step {
@@ -91,6 +93,7 @@ inline notices_add()
   is_first = false
 }
 
+/* C: mts_notices_take */
 inline notices_take()
 {
   if
@@ -100,6 +103,7 @@ inline notices_take()
   fi
 }
 
+/* C: mts_notices_schedule */
 inline notices_schedule()
 {
   atomic { queue = first_noticed; first_noticed = 0 };
@@ -122,6 +126,7 @@ inline notices_schedule()
 /* queue.c, serve.c                                                        */
 /* ======================================================================= */
 
+/* C: mts_queue_schedule */
 inline queue_schedule()
 {
   atomic {
@@ -134,6 +139,7 @@ inline queue_schedule()
 scheduled: skip
 }
 
+/* C: mts_worker_schedule */
 inline worker_schedule()
 {
   d_step {
@@ -143,6 +149,7 @@ inline worker_schedule()
 }
 
 /* One notice, then one request; as often as it likes. */
+/* C: run_requests */
 inline run_requests()
 {
   do
@@ -160,6 +167,7 @@ inline run_requests()
   od
 }
 
+/* C: mts_queue_end_turn */
 inline queue_end_turn()
 {
   d_step {

@@ -133,6 +133,7 @@ inline unlock()
 /* pool.c                                                                  */
 /* ======================================================================= */
 
+/* C: mts_pool_flush */
 inline flush(t)
 {
   if
@@ -141,12 +142,14 @@ inline flush(t)
   fi
 }
 
+/* C: mts_pool_give_token */
 inline give_token(t)
 {
   idle = idle + has_token[t];
   has_token[t] = false
 }
 
+/* C: mts_pool_take_token */
 inline take_token(t)
 {
   assert(!has_token[t]);
@@ -155,6 +158,7 @@ inline take_token(t)
 }
 
 /* workerthread_start.  Leaves the thread, or nobody, in thread. */
+/* C: mts_workerthread_start */
 inline start_thread()
 {
   thread = 1;
@@ -174,12 +178,14 @@ inline start_thread()
   fi
 }
 
+/* C: mts_pool_unpark */
 inline unpark(t)
 {
   doing[t] = LOOKING;
   take_token(t)
 }
 
+/* C: wake_searcher */
 inline wake_searcher()
 {
   if
@@ -197,6 +203,7 @@ inline wake_searcher()
   thread = NOBODY
 }
 
+/* C: mts_pool_balance */
 inline balance()
 {
   if
@@ -210,6 +217,7 @@ inline balance()
 }
 
 /* After unlocking. */
+/* C: mts_pool_settle */
 inline settle()
 {
   if
@@ -229,6 +237,7 @@ inline push_new_item()
 }
 
 /* By a worker; together with making the item. */
+/* C: mts_worker_schedule */
 inline schedule()
 {
   if
@@ -245,6 +254,7 @@ inline schedule()
 #define HAS_WORKER_LEFT \
   (4 - NUMBER(ABSENT) > NUMBER(WAITING) + REPLACED)
 
+/* C: mts_worker_begin_wait has_worker_left */
 inline begin_wait()
 {
   atomic {
@@ -275,6 +285,7 @@ inline begin_wait()
   settle()
 }
 
+/* C: mts_worker_end_wait */
 inline end_wait()
 {
   atomic { lock(); doing[self] = SERVING; take_token(self); unlock() }
@@ -285,6 +296,7 @@ inline end_wait()
 /* ======================================================================= */
 
 /* monitor_forget */
+/* C: mts_monitor_forget */
 inline forget()
 {
   if
@@ -293,6 +305,7 @@ inline forget()
   fi
 }
 
+/* C: end_search */
 inline end_search()
 {
   if
@@ -329,6 +342,7 @@ end_stuck:
   od
 }
 
+/* C: run_worker find_work search pop_or_search park */
 active [THREADS] proctype worker()
 {
   byte self = _pid + 1;
@@ -444,6 +458,7 @@ next:
 #define HAS_SOMETHING_DUE (run_queue > 0 || SLOTS > 0)
 #define IS_TICK (is_on && mutex == NOBODY)
 
+/* C: tick look_at_all replace_blocked replace_computing replace */
 active proctype monitor()
 {
   byte self = OTHER;
@@ -508,6 +523,7 @@ active [2] proctype producer()
 
 #if CHANGES
 /* worker_set_count */
+/* C: mts_worker_set_count */
 active proctype user()
 {
   byte self = OTHER;

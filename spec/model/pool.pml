@@ -75,6 +75,7 @@ byte done, calls;
 /* ======================================================================= */
 
 /* *is_made: whether it was idle */
+/* C: mts_queue_schedule */
 inline queue_schedule(i, is_made)
 {
   d_step {
@@ -86,6 +87,7 @@ inline queue_schedule(i, is_made)
   }
 }
 
+/* C: mts_queue_unblock */
 inline queue_unblock(i)
 {
   d_step {
@@ -101,6 +103,7 @@ inline queue_unblock(i)
 /* ======================================================================= */
 
 /* Takes an idle member out of the list, or none: i */
+/* C: pop_idle */
 inline pop_idle(i)
 {
   i = 0;
@@ -115,6 +118,7 @@ inline pop_idle(i)
 }
 
 /* Schedules an idle member, if there is one, and requests. */
+/* C: mts_team_wake */
 inline team_wake(i, is_made)
 {
   is_made = false;
@@ -136,6 +140,7 @@ inline team_wake(i, is_made)
 }
 
 /* The queue of the member has become idle. */
+/* C: mts_team_settle */
 inline team_settle(self, i, is_made, is_again)
 {
   d_step {
@@ -156,6 +161,7 @@ inline team_settle(self, i, is_made, is_again)
 /* ======================================================================= */
 
 /* The member goes to the first in line. */
+/* C: give */
 inline give(i)
 {
   assert(given[line[0]] == NONE);
@@ -168,6 +174,7 @@ inline give(i)
 }
 
 /* A thread that was asked has left the member. */
+/* C: mts_teamcall_offer */
 inline teamcall_offer(i)
 {
   d_step {
@@ -179,6 +186,7 @@ inline teamcall_offer(i)
 }
 
 /* The call has been made, or not: others can have the member. */
+/* C: give_back */
 inline teamcall_give_back(self, i, is_made, has_callers, has_requests)
 {
   d_step {
@@ -210,6 +218,7 @@ inline teamcall_give_back(self, i, is_made, has_callers, has_requests)
 /* lock.c                                                                  */
 /* ======================================================================= */
 
+/* C: mts_lock_enter mts_lock_enter_slow */
 inline lock_enter(i, is_in)
 {
   d_step {
@@ -221,6 +230,7 @@ inline lock_enter(i, is_in)
   }
 }
 
+/* C: mts_lock_request */
 inline lock_request(i, is_held_now)
 {
   d_step {
@@ -229,6 +239,7 @@ inline lock_request(i, is_held_now)
   }
 }
 
+/* C: mts_state_leave */
 inline state_leave(i, was_requested)
 {
   d_step {
@@ -364,6 +375,7 @@ active [DIRECT] proctype direct_caller()
 }
 
 /* Takes a member that is free and not kept: it is kept, given[me]. */
+/* C: find_free take_free keep_for */
 inline pick(me)
 {
   i = 0;
@@ -381,6 +393,7 @@ inline pick(me)
 }
 
 /* Has a look at the members, standing in line. */
+/* C: stand_in_line request_all find_held */
 inline look(me)
 {
   is_free = true;

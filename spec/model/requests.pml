@@ -137,6 +137,7 @@ inline check_queue()
   assert(!queue_is_closed || empty(queue))
 }
 
+/* C: mts_queue_end_request */
 inline end_request(request)
 {
   d_step {
@@ -145,6 +146,7 @@ inline end_request(request)
   }
 }
 
+/* C: mts_room_grant */
 inline room_grant()
 {
   do
@@ -157,6 +159,7 @@ inline room_grant()
   r = 0
 }
 
+/* C: mts_room_tell */
 inline room_tell()
 {
   told = told | granted;
@@ -167,12 +170,14 @@ inline room_tell()
 /* References                                                              */
 /* ======================================================================= */
 
+/* C: mts_state_retain */
 inline state_retain()
 {
   assert(!is_freed);
   references++
 }
 
+/* C: mts_state_release */
 inline state_release()
 {
   d_step {
@@ -188,6 +193,7 @@ inline state_release()
   }
 }
 
+/* C: mts_future_release */
 inline future_release()
 {
   d_step {
@@ -205,6 +211,7 @@ inline future_release()
 /* ======================================================================= */
 
 /* Waits if status is BUSY when it begins. */
+/* C: mts_lock_enter mts_lock_enter_slow */
 inline lock_enter(may_wait)
 {
   atomic {
@@ -220,6 +227,7 @@ inline lock_enter(may_wait)
   }
 }
 
+/* C: mts_lock_leave mts_lock_leave_slow leave_closing */
 inline lock_leave()
 {
   atomic {
@@ -245,6 +253,7 @@ inline lock_leave()
 }
 
 /* Leaves its result in is_held. */
+/* C: mts_lock_request */
 inline lock_request()
 {
   atomic {
@@ -267,6 +276,7 @@ inline lock_request()
 }
 
 /* Of a thread that does not hold the lock. */
+/* C: mts_lock_close close_lock close_or_pin */
 inline lock_close()
 {
   atomic {
@@ -288,6 +298,7 @@ inline lock_close()
 }
 
 /* status: OK if the lock has been closed by this call. */
+/* C: mts_lock_close_deferred */
 inline lock_close_deferred()
 {
   atomic {
@@ -306,6 +317,7 @@ inline lock_close_deferred()
 /* Put and take: queue.c, room.c                                           */
 /* ======================================================================= */
 
+/* C: mts_worker_schedule */
 inline worker_schedule()
 {
   d_step {
@@ -315,6 +327,7 @@ inline worker_schedule()
   }
 }
 
+/* C: make_queue */
 inline make_queue()
 {
   if
@@ -355,6 +368,7 @@ inline append_or_enlist(request)
 
 #define IS_TOLD(request) ((told | dismissed) & (1 << request))
 
+/* C: mts_room_begin mts_room_end */
 inline room_wait(request)
 {
   if
@@ -382,6 +396,7 @@ inline room_wait(request)
   }
 }
 
+/* C: mts_request_put */
 inline request_put(request)
 {
   make_queue();
@@ -401,6 +416,7 @@ inline request_put(request)
 }
 
 /* Leaves its result in request, 0 if there is none. */
+/* C: mts_queue_take */
 inline queue_take()
 {
   d_step {
@@ -423,6 +439,7 @@ inline queue_take()
   fi
 }
 
+/* C: mts_room_tell_all */
 inline room_tell_all()
 {
   d_step {
@@ -432,6 +449,7 @@ inline room_tell_all()
 }
 
 /* Leaves its result in is_queued. */
+/* C: mts_queue_withdraw */
 inline queue_withdraw(request)
 {
   d_step {
@@ -464,6 +482,7 @@ inline queue_begin_turn()
 }
 
 /* Leaves its result in turn_end. */
+/* C: mts_queue_end_turn */
 inline queue_end_turn()
 {
   d_step {
@@ -491,6 +510,7 @@ inline queue_end_turn()
   has_granted = false
 }
 
+/* C: mts_queue_block */
 inline queue_block()
 {
   d_step {
@@ -502,6 +522,7 @@ inline queue_block()
   }
 }
 
+/* C: mts_queue_unblock */
 inline queue_unblock()
 {
   d_step {
@@ -530,6 +551,7 @@ inline queue_resume()
 /* Close: queue.c, state.c, registry.c                                     */
 /* ======================================================================= */
 
+/* C: mts_room_dismiss */
 inline room_dismiss()
 {
   d_step {
@@ -543,6 +565,7 @@ inline room_dismiss()
   }
 }
 
+/* C: fail_all */
 inline fail_all()
 {
   do
@@ -560,6 +583,7 @@ inline fail_all()
   od
 }
 
+/* C: mts_queue_close */
 inline queue_close()
 {
   d_step {
@@ -585,6 +609,7 @@ inline queue_close()
   fi
 }
 
+/* C: mts_state_fail_requests */
 inline state_fail_requests()
 {
   if
@@ -593,6 +618,7 @@ inline state_fail_requests()
   fi
 }
 
+/* C: mts_state_finish_close */
 inline state_finish_close()
 {
   state_fail_requests();
@@ -602,6 +628,7 @@ inline state_finish_close()
   }
 }
 
+/* C: mts_state_close_when_free */
 inline state_close_when_free()
 {
   lock_close_deferred();
@@ -612,6 +639,7 @@ inline state_close_when_free()
 }
 
 /* Leaves its result in is_busy. */
+/* C: mts_queue_close_when_idle */
 inline queue_close_when_idle()
 {
   d_step {
@@ -636,6 +664,7 @@ inline state_close_when_idle()
   fi
 }
 
+/* C: mts_registry_close */
 inline registry_close()
 {
   lock_close();
@@ -647,6 +676,7 @@ inline registry_close()
 }
 
 /* state_left in serve.c */
+/* C: state_left */
 inline state_left()
 {
   queue_unblock();
@@ -656,6 +686,7 @@ inline state_left()
   fi
 }
 
+/* C: mts_state_leave */
 inline state_leave()
 {
   lock_leave();
@@ -693,6 +724,7 @@ inline run_request()
   request = 0
 }
 
+/* C: run_requests */
 inline run_requests()
 {
   do
@@ -719,6 +751,7 @@ inline wait_until_left()
   fi
 }
 
+/* C: enter_to_serve */
 inline enter_to_serve()
 {
   status = BUSY;
@@ -742,6 +775,7 @@ inline enter_to_serve()
   od
 }
 
+/* C: end_turn */
 inline end_turn()
 {
   queue_end_turn();
@@ -761,6 +795,7 @@ inline begin_to_serve()
   serves[self] = true
 }
 
+/* C: mts_serve_turn */
 inline serve_turn()
 {
   enter_to_serve();

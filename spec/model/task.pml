@@ -187,6 +187,7 @@ inline touch(t)
 /* The queue                                                               */
 /* ======================================================================= */
 
+/* C: mts_state_release */
 inline state_release()
 {
   d_step {
@@ -201,12 +202,14 @@ inline state_release()
   }
 }
 
+/* C: mts_worker_schedule */
 inline worker_schedule()
 {
   d_step { assert(!is_freed); scheduled++ }
 }
 
 /* Leaves in is_runnable whether the caller has to schedule the queue. */
+/* C: mts_queue_make_runnable */
 inline make_runnable()
 {
   is_runnable = queue_status == IDLE && (!refuses || PLANT == 12);
@@ -235,12 +238,14 @@ inline make_ready(t)
 }
 
 /* The last touch of the task by who has ended its wait. */
+/* C: go_on */
 inline go_on(t)
 {
   d_step { make_ready(t) };
   schedule_if_runnable()
 }
 
+/* C: mts_request_put */
 inline request_put(t)
 {
   d_step {
@@ -261,6 +266,7 @@ inline take_out(t)
 }
 
 /* Leaves the task in t, or 0. */
+/* C: mts_queue_take */
 inline queue_take()
 {
   atomic {
@@ -282,6 +288,7 @@ inline queue_take()
   }
 }
 
+/* C: mts_queue_tell_closers */
 inline tell_finishers()
 {
   if
@@ -292,6 +299,7 @@ inline tell_finishers()
 
 /* Leaves its result in turn_end. */
 mtype = {AGAIN, IS_IDLE, UNOWNED, WAS_CLOSED};
+/* C: mts_queue_end_turn */
 inline queue_end_turn()
 {
   d_step {
@@ -317,6 +325,7 @@ inline queue_end_turn()
   }
 }
 
+/* C: fail_all */
 inline fail_queued(r)
 {
   if
@@ -329,6 +338,7 @@ inline fail_queued(r)
 }
 
 /* Fails what has not begun. */
+/* C: mts_queue_close */
 inline queue_close()
 {
   d_step {
@@ -357,6 +367,7 @@ inline queue_close()
 /* ======================================================================= */
 
 /* Leaves in is_decided whether the caller has ended it. */
+/* C: mts_wait_decide */
 inline wait_decide(t, reason)
 {
   atomic {
@@ -370,6 +381,7 @@ inline wait_decide(t, reason)
 }
 
 /* By a thread that has no mutex, and for which the task is kept. */
+/* C: end_wait */
 inline end_wait(t, reason)
 {
   wait_decide(t, reason);
@@ -409,6 +421,7 @@ inline wake_if_won(t)
   fi
 }
 
+/* C: mts_future_answer */
 inline future_answer()
 {
   lock(is_future_locked[f]);
@@ -449,6 +462,7 @@ inline note_raised(t)
   has_to = false
 }
 
+/* C: mts_future_enlist */
 inline enlist()
 {
   atomic { !is_future_locked[operation[t]] ->
@@ -465,6 +479,7 @@ inline enlist()
 }
 
 /* Leaves in is_there whether the code was not hit. */
+/* C: mts_interrupt_suspend_task */
 inline interrupt_suspend_task()
 {
   if
@@ -481,6 +496,7 @@ inline interrupt_suspend_task()
   fi
 }
 
+/* C: take_untold */
 inline take_untold()
 {
   d_step {
@@ -489,6 +505,7 @@ inline take_untold()
   }
 }
 
+/* C: link_suspended */
 inline note_suspended()
 {
   d_step {
@@ -500,6 +517,7 @@ inline note_suspended()
 #define IS_OVER (outcome[t] != OPEN)
 
 /* After the yield. */
+/* C: mts_suspend_task */
 inline task_suspend()
 {
   running = 0;
@@ -534,6 +552,7 @@ inline task_suspend()
 }
 
 /* The wait is over. */
+/* C: mts_suspend_settle */
 inline task_settle(t)
 {
   if
@@ -552,6 +571,7 @@ inline task_settle(t)
 }
 
 /* Leaves in is_there whether the task is told that it is cancelled. */
+/* C: begin_stretch */
 inline begin_stretch()
 {
   d_step { task = t; has_to = must_raise[t] };
@@ -616,6 +636,7 @@ inline hook()
   fi
 }
 
+/* C: end_task */
 inline end_task()
 {
   d_step { running = 0; task = 0 };
@@ -635,6 +656,7 @@ inline end_task()
 }
 
 /* Until the task is suspended, or has ended: then t is 0. */
+/* C: run_task */
 inline run_task()
 {
   do
@@ -679,6 +701,7 @@ inline end_wait_of(r)
   fi
 }
 
+/* C: mts_task_take_ready */
 inline take_ready(r)
 {
   if
@@ -690,6 +713,7 @@ inline take_ready(r)
   fi
 }
 
+/* C: mts_task_take_all */
 inline task_take_all()
 {
   assert(!is_ended);
@@ -699,6 +723,7 @@ inline task_take_all()
   take_ready(2)
 }
 
+/* C: close_task */
 inline close_task(r)
 {
   if
@@ -723,6 +748,7 @@ inline close_task(r)
 
 /* As long as there are tasks whose wait somebody has ended, and who is going
 ** to make them ready. */
+/* C: close_tasks */
 inline close_tasks()
 {
   do
@@ -735,6 +761,7 @@ inline close_tasks()
   od
 }
 
+/* C: mts_state_finish_close */
 inline finish_close()
 {
   queue_close();
@@ -788,6 +815,7 @@ inline run_tasks()
   od
 }
 
+/* C: mts_state_leave */
 inline state_leave()
 {
   atomic {
@@ -804,6 +832,7 @@ inline state_leave()
   fi
 }
 
+/* C: mts_serve_turn */
 inline serve_turn()
 {
   atomic {
@@ -869,6 +898,7 @@ end:
 }
 
 /* Leaves in is_running whether the state runs the task. */
+/* C: mts_interrupt_cancel */
 inline interrupt_cancel(r)
 {
   atomic { !is_locked && !is_closed ->
@@ -888,6 +918,7 @@ inline interrupt_cancel(r)
 }
 
 /* If it is queued. */
+/* C: mts_queue_withdraw */
 inline queue_withdraw(r)
 {
   d_step {
@@ -903,6 +934,7 @@ inline queue_withdraw(r)
 #define IS_KNOWN(r) (place[r] == SUSPENDED || place[r] == READY)
 
 /* If it is suspended, or ready, and nobody else has told it. */
+/* C: mts_task_cancel */
 inline task_cancel(r)
 {
   d_step {
@@ -920,6 +952,7 @@ inline task_cancel(r)
   schedule_if_runnable()
 }
 
+/* C: mts_future_cancel */
 inline future_cancel(r)
 {
   if

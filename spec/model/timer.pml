@@ -82,6 +82,7 @@ bool is_on, is_watched;
 /* The monitor                                                             */
 /* ======================================================================= */
 
+/* C: mts_monitor_start */
 inline monitor_start()
 {
   if
@@ -94,6 +95,7 @@ inline monitor_start()
 #define LACKS_KEEPER (NEXT < KEEPER_UNTIL)
 
 /* Each read is a step. */
+/* C: lacks_keeper */
 inline look_for_keeper()
 {
   next = NEXT;
@@ -104,6 +106,7 @@ inline look_for_keeper()
   next = 0
 }
 
+/* C: mts_monitor_note_timers */
 inline monitor_note_timers()
 {
   if
@@ -121,6 +124,7 @@ inline monitor_note_timers()
 /* Items                                                                   */
 /* ======================================================================= */
 
+/* C: mts_pool_unpark */
 inline unpark(w)
 {
   is_parked[w] = false;
@@ -128,6 +132,7 @@ inline unpark(w)
 }
 
 /* wake_searcher.  The keeper only if there is no other one, but oneself. */
+/* C: wake_searcher */
 inline wake_searcher()
 {
   if
@@ -145,6 +150,7 @@ inline wake_searcher()
   fi
 }
 
+/* C: mts_worker_schedule */
 inline worker_schedule()
 {
   atomic { run_queue++; wake_searcher() }
@@ -155,6 +161,7 @@ inline worker_schedule()
 /* ======================================================================= */
 
 /* timer_look: what is due is taken out, and makes an item each. */
+/* C: mts_timer_look */
 inline timer_look()
 {
   do
@@ -187,6 +194,7 @@ inline wake_keeper(deadline)
   fi
 }
 
+/* C: mts_worker_note_timer */
 inline worker_note_timer(deadline)
 {
   if
@@ -202,6 +210,7 @@ inline worker_note_timer(deadline)
   fi
 }
 
+/* C: mts_timer_start */
 inline timer_start(n)
 {
   atomic {
@@ -221,6 +230,7 @@ inline timer_start(n)
 /* ======================================================================= */
 
 /* Leaves in end when the worker has to wake up for a timer. */
+/* C: next_timer */
 inline next_timer()
 {
   end = NEXT;
@@ -239,6 +249,7 @@ inline forget_keeper()
 }
 
 /* Ends if the worker has been unparked, or is to end: then has_ended. */
+/* C: park */
 inline park()
 {
   do
@@ -274,6 +285,7 @@ end_parked:
 }
 
 /* hand_timers_over, and the last act of a worker. */
+/* C: hand_timers_over */
 inline hand_over()
 {
   atomic {
@@ -290,6 +302,7 @@ inline hand_over()
 
 /* What it serves computes for ever, in one request after others, each of which
 ** can add a timer. */
+/* C: run_requests */
 inline run_requests()
 {
   do
@@ -306,6 +319,7 @@ inline run_requests()
   od
 }
 
+/* C: mts_serve_turn */
 inline serve_turn()
 {
   if

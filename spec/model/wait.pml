@@ -103,6 +103,7 @@ inline unlock(mutex)
 /* References                                                              */
 /* ======================================================================= */
 
+/* C: mts_future_release */
 inline future_release()
 {
   d_step {
@@ -131,6 +132,7 @@ inline request_release(r)
 /* ======================================================================= */
 
 /* Leaves its result in is_decided. */
+/* C: mts_wait_decide */
 inline wait_decide(w, reason)
 {
   atomic {
@@ -143,6 +145,7 @@ inline wait_decide(w, reason)
   }
 }
 
+/* C: mts_wait_finish */
 inline wait_finish(w, reason)
 {
   wait_decide(w, reason);
@@ -153,6 +156,7 @@ inline wait_finish(w, reason)
 }
 
 /* Who has decided otherwise can still be about to set the event. */
+/* C: end_early */
 inline end_early(reason)
 {
   wait_decide(self, reason);
@@ -162,6 +166,7 @@ inline end_early(reason)
   fi
 }
 
+/* C: mts_wait_sleep */
 inline wait_sleep()
 {
   skip;
@@ -172,6 +177,7 @@ end_sleep:
   fi
 }
 
+/* C: mts_wait_begin */
 inline wait_begin()
 {
   d_step {
@@ -185,6 +191,7 @@ inline wait_begin()
   fi
 }
 
+/* C: mts_wait_end */
 inline wait_end()
 {
   if
@@ -198,6 +205,7 @@ inline wait_end()
 /* ======================================================================= */
 
 /* Leaves its result in is_waiting. */
+/* C: mts_future_enlist */
 inline enlist()
 {
   lock(is_future_locked);
@@ -209,6 +217,7 @@ inline enlist()
   unlock(is_future_locked)
 }
 
+/* C: mts_future_delist */
 inline delist()
 {
   lock(is_future_locked);
@@ -216,6 +225,7 @@ inline delist()
   unlock(is_future_locked)
 }
 
+/* C: wait_for_answer */
 inline wait_for_answer()
 {
   enlist();
@@ -233,6 +243,7 @@ inline wait_for_answer()
 }
 
 /* Leaves the reason in status. */
+/* C: mts_future_wait */
 inline future_wait()
 {
   wait_begin();
@@ -263,6 +274,7 @@ inline tell_waiting(w)
   fi
 }
 
+/* C: mts_future_answer */
 inline future_answer()
 {
   lock(is_future_locked);
@@ -301,6 +313,7 @@ inline claim_and_answer()
 /* Promises: promise.c                                                     */
 /* ======================================================================= */
 
+/* C: mts_promise_release */
 inline promise_release()
 {
   d_step {
@@ -330,6 +343,7 @@ inline note_raised()
 }
 
 /* Leaves its result in outcome, and in is_waiting. */
+/* C: mts_interrupt_begin_wait */
 inline interrupt_begin_wait()
 {
   lock(is_locked);
@@ -346,6 +360,7 @@ inline interrupt_begin_wait()
   unlock(is_locked)
 }
 
+/* C: mts_interrupt_end_wait */
 inline interrupt_end_wait()
 {
   lock(is_locked);
@@ -360,6 +375,7 @@ inline interrupt_end_wait()
   unlock(is_locked)
 }
 
+/* C: interrupt_hook */
 inline interrupt_hook()
 {
   lock(is_locked);
@@ -372,6 +388,7 @@ inline interrupt_hook()
   unlock(is_locked)
 }
 
+/* C: mts_interrupt_cancel */
 inline interrupt_cancel(r)
 {
   lock(is_locked);
@@ -402,6 +419,7 @@ inline interrupt_cancel(r)
 }
 
 /* Leaves its result in is_withdrawn. */
+/* C: mts_future_withdraw */
 inline future_withdraw(r)
 {
   atomic {
@@ -413,6 +431,7 @@ inline future_withdraw(r)
   }
 }
 
+/* C: mts_future_cancel */
 inline future_cancel(r)
 {
   assert(holders[r] > 0);
@@ -452,6 +471,7 @@ inline operation()
   assert(!has_to)
 }
 
+/* C: mts_interrupt_end_task */
 inline interrupt_end_task()
 {
   d_step { task = 0; has_ended[request] = true };

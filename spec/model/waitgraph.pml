@@ -57,6 +57,7 @@ byte graph_mutex;
 /* ======================================================================= */
 
 /* Leaves its result in next. */
+/* C: blocker_of_thread */
 inline blocking_thread(t)
 {
   next = word[edge_word[t]];
@@ -93,6 +94,7 @@ inline assert_cycle()
 }
 
 /* Leaves its result in is_cyclic. */
+/* C: is_cycle follow leads_back */
 inline find_cycle()
 {
   blocking_thread(self);
@@ -121,6 +123,7 @@ inline find_cycle()
 }
 
 /* Leaves its result in is_cyclic. */
+/* C: mts_waitgraph_add */
 inline waitgraph_add(with_outcome)
 {
   atomic { graph_mutex == 0 -> graph_mutex = self };
@@ -136,6 +139,7 @@ inline waitgraph_add(with_outcome)
   graph_mutex = 0
 }
 
+/* C: mts_waitgraph_remove */
 inline waitgraph_remove()
 {
   atomic { graph_mutex == 0 -> has_edge[self] = false }
@@ -146,6 +150,7 @@ inline waitgraph_remove()
 /* ======================================================================= */
 
 /* Leaves its result in is_inside.  The mutex of the lock is held meanwhile. */
+/* C: mts_lock_enter mts_lock_enter_slow */
 inline lock_enter()
 {
   atomic {
@@ -179,6 +184,7 @@ inline lock_enter()
 
 #define WAITS_FOR_LOCK(t, s) (waits_for_lock[t] && waits_for[t] == s)
 
+/* C: mts_lock_leave mts_lock_leave_slow leave_closing */
 inline lock_leave(s)
 {
   atomic {
@@ -196,6 +202,7 @@ inline lock_leave(s)
 /* Futures: future.c, wait.c                                               */
 /* ======================================================================= */
 
+/* C: mts_future_wait */
 inline future_wait()
 {
   atomic {
@@ -218,6 +225,7 @@ inline future_wait()
 
 #define IS_ASKER(t, s) (is_listed[t] && waits_for[t] == s)
 
+/* C: mts_future_answer */
 inline future_answer(s)
 {
   d_step {

@@ -36,9 +36,68 @@ add {
   specs = "requests_spec", filter = "waits while a call runs",
 }
 
+add {
+  name = "lock-request-unheard",
+  says = "Who holds a state is not asked to report that it leaves.",
+  file = "src/core/lock.c",
+  old = "is_held = mts_lock_pin(lock) != 0 &&",
+  new = "is_held = mts_lock_pin(lock) == 0 &&",
+  specs = "lock_idle",
+}
+add {
+  name = "lock-forgets-successor",
+  says = "Who gives up waiting does not look after the next in the queue.",
+  file = "src/core/lockqueue.c",
+  old = "    if (lock->first)\n      start_first(lock);\n",
+  new = "",
+  specs = "lock_bursts",
+}
+add {
+  name = "lock-forgets-successor-stress",
+  says = "The same, which the stress has to find, too.",
+  file = "src/core/lockqueue.c",
+  old = "    if (lock->first)\n      start_first(lock);\n",
+  new = "",
+  specs = "^stress_spec", seconds = 40,
+}
+
 -------------------------------------------------------------------------------
 -- The registry
 -------------------------------------------------------------------------------
+
+add {
+  name = "publish-wakes-some",
+  says = "Not all threads are woken that wait for a state of that name.",
+  file = "src/core/registry.c",
+  old = "  while (wakes.count == MTS_WAKES) {\n    wakes",
+  new = "  while (wakes.count > MTS_WAKES) {\n    wakes",
+  specs = "lookup_wait", filter = "however many",
+}
+add {
+  name = "id-loses-bucket",
+  says = "A state that is added by its id loses others of its bucket.",
+  file = "src/core/statetable.c",
+  old = "  s->registry.next_by_id = *bucket;\n",
+  new = "",
+  specs = "lookup_spec", filter = "between whose ids",
+}
+add {
+  name = "twin-heir-alone",
+  says = "Who follows a closed state of its name loses the bucket.",
+  file = "src/core/statetable.c",
+  old = "      heir->registry.next_by_name = node->next_by_name;\n",
+  new = "",
+  specs = "lookup_spec", filter = "others of their name",
+}
+add {
+  name = "lookup-retains-late",
+  says = "A state that was found gets its reference without the mutex.",
+  file = "src/core/registry.c",
+  old = "  mts_state_retain(s);\n  *found = s;\n  return MTS_OK;",
+  new = "  mts_mutex_unlock(&registry_mutex);\n  mts_state_retain(s);\n" ..
+    "  mts_mutex_lock(&registry_mutex);\n  *found = s;\n  return MTS_OK;",
+  specs = "lookup_dying",
+}
 
 add {
   name = "lookup-holds",
@@ -118,6 +177,18 @@ add {
   old = "has_send |= request->is_send;",
   new = "has_send &= request->is_send;",
   specs = "logger_spec", filter = "gets a warning",
+}
+add {
+  name = "room-dismisses-some",
+  says = "Closing tells the first ones only of many that wait for room.",
+  file = "src/sched/room.c",
+  old = "      tell_sender(queue, MTS_CLOSED, &wakes);\n" ..
+    "    mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (wakes.count == MTS_WAKES);",
+  new = "      tell_sender(queue, MTS_CLOSED, &wakes);\n" ..
+    "    mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (false);",
+  specs = "room_spec", filter = "however many",
 }
 add {
   name = "room-first-waiting",
@@ -278,6 +349,14 @@ add {
   specs = "futures_spec",
 }
 add {
+  name = "future-wakes-some",
+  says = "Of many threads that await a future only the first ones are woken.",
+  file = "src/sched/future.c",
+  old = "  } while (wakes.count == MTS_WAKES);",
+  new = "  } while (false);",
+  specs = "futures_spec", filter = "any number of threads",
+}
+add {
   name = "future-hides-error",
   says = "An error that nobody has read is not logged.",
   file = "src/sched/future.c",
@@ -323,6 +402,22 @@ add {
 -- Waits, cancel, deadlocks
 -------------------------------------------------------------------------------
 
+add {
+  name = "interrupt-stays",
+  says = "An interrupt that has hit is not taken back.",
+  file = "src/core/hook.c",
+  old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
+  new = "",
+  specs = "^stress_spec", seconds = 40,
+}
+add {
+  name = "interrupt-stays-on",
+  says = "An interrupt that has hit becomes one that hits always.",
+  file = "src/core/hook.c",
+  old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
+  new = "    atomic_store(level, MTS_INTERRUPT_ALWAYS);\n",
+  specs = "^interrupt_spec", filter = "nothing runs, once",
+}
 add {
   name = "aim-at-any-task",
   says = "Who cancels a request hits whatever the state runs.",
@@ -495,6 +590,14 @@ add {
   specs = "close_function",
 }
 add {
+  name = "last-of-nobody",
+  says = "A table without __close has one that is nil.",
+  file = "src/core/call.c",
+  old = "result != LUA_OK || lua_isnil(callee, -1)",
+  new = "result != LUA_OK && lua_isnil(callee, -1)",
+  specs = "close_function",
+}
+add {
   name = "quit-leaves-at-once",
   says = "Code that has quit leaves the state as if it had not.",
   file = "src/core/lock.c",
@@ -629,6 +732,14 @@ add {
 -------------------------------------------------------------------------------
 
 add {
+  name = "task-without-hook",
+  says = "Debug hooks of users do not see requests.",
+  file = "src/sched/taskrun.c",
+  old = "  mts_taskcall_copy_hook(queue->state, task->co);\n",
+  new = "",
+  specs = "task_hook",
+}
+add {
   name = "task-aim-stays",
   says = "Cancel of a suspended task does not end its wait.",
   file = "src/sched/task.c",
@@ -693,6 +804,22 @@ add {
   specs = "timer_spec", seconds = 60,
 }
 add {
+  name = "timer-heap-broken",
+  says = "What takes the place of a stopped timer moves the wrong way.",
+  file = "src/sched/timer.c",
+  old = "if (i > 0 && last.deadline <",
+  new = "if (i > 0 && last.deadline >",
+  specs = "timer_spec", filter = "when others are stopped",
+}
+add {
+  name = "timer-ended-is-next",
+  says = "A timer that has ended counts as the next one: workers never sleep.",
+  file = "src/sched/timer.c",
+  old = "      sink(i, last);\n  }\n  note_next();",
+  new = "      sink(i, last);\n  }",
+  specs = "timer_spec", filter = "workers sleep",
+}
+add {
   name = "deferral-not-cancelled",
   says = "Cancel does not reach a request whose answer is deferred.",
   file = "src/sched/deferral.c",
@@ -741,6 +868,14 @@ add {
   old = "  if (s->is_host)\n    return mts_lock_parker(&s->lock);",
   new = "  if (s->is_host)\n    return mts_thread_id();",
   specs = "here_close", seconds = 60,
+}
+add {
+  name = "here-hook-innermost",
+  says = "The hook looks for a main program among the innermost state only.",
+  file = "src/core/hook.c",
+  old = "    s = s->outer_held;\n  return s;",
+  new = "    ;\n  return s;",
+  specs = "here_close", filter = "cancelled and interrupted",
 }
 add {
   name = "here-nests-on-suspended",
@@ -1091,6 +1226,36 @@ add {
   old = "  if (!mts_hook_is_foreign(L))\n    lua_sethook(",
   new = "  if (L)\n    lua_sethook(",
   specs = "^memory_spec", filter = "hook of users",
+}
+
+-------------------------------------------------------------------------------
+-- Values
+-------------------------------------------------------------------------------
+
+add {
+  name = "transfer-without-handler",
+  says = "Where __transfer fails in a result nobody learns.",
+  file = "src/core/call.c",
+  old = "  call->handler = handler;\n",
+  new = "",
+  specs = "deep_own_types",
+}
+add {
+  name = "failure-kept",
+  says = "The text of an error that native code has got is not freed.",
+  file = "src/core/call.c",
+  old = "    mts_call_tell(s, status, &failure, handler, data);\n" ..
+    "  mts_failure_close(&failure);\n  return",
+  new = "    mts_call_tell(s, status, &failure, handler, data);\n  return",
+  specs = "^notify_spec", filter = "frees the text",
+}
+add {
+  name = "string-unprotected",
+  says = "A string is copied without a protected call of its new state.",
+  file = "src/value/kinds.h",
+  old = "X(STRING, LUA_TSTRING, true, MTS_NEED_MEMORY)",
+  new = "X(STRING, LUA_TSTRING, true, MTS_NEED_NOTHING)",
+  specs = "^memory_spec", seconds = 20,
 }
 
 return list

@@ -1,48 +1,16 @@
 -- Plants mistakes and looks whether the specs find them: `make mutants`.
 --
 -- lua spec/mutants/run.lua TREE [NAME ...]
+-- lua spec/mutants/run.lua
 --
 -- TREE is a copy of the sources, where each mistake of list.lua, or those with
 -- these names, is made, built, checked and taken back. A check has to pass
--- before there is a mistake.
+-- before there is a mistake. Without TREE it is only looked whether each can
+-- be made in the sources (`make check-mutants`, part of lint).
 
-local BUILD = "make -s build-specs LUA_VERSION=5.4"
+package.path = "spec/?.lua;" .. package.path
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(text))
-  assert(file:close())
-end
-
-local function say(...)
-  io.stdout:write(...)
-  io.stdout:flush()
-end
-
--- Runs a command in the tree, in a session of its own: what it has started,
--- and what a check that hangs leaves behind, is ended by that.
--- Gives the exit status and all output.
-local function run(tree, command, seconds)
-  local session = tree .. "/../session"
-  write(tree .. "/../command", command)
-  local pipe = assert(io.popen(([[
-    setsid -w sh -c 'echo $$ > "%s"; cd "%s" && exec timeout -k 1 %d sh %s' \
-      < /dev/null 2>&1
-    echo status $?
-    pkill -KILL -s "$(cat "%s")"]]):format(session, tree, seconds,
-    "../command", session)))
-  local output = pipe:read("*a")
-  pipe:close()
-  local text, status = output:match("^(.*)status (%d+)\n")
-  return tonumber(status), text
-end
+local tree = require "mutants.tree"
 
 -- The text with the mistake; or nil, and why it cannot be made.
 local function plant(text, mutant)
@@ -54,38 +22,38 @@ local function plant(text, mutant)
 end
 
 -- Gives whether the mistake was found, and what there is to say.
-local function try(tree, mutant)
-  local path = tree .. "/" .. mutant.file
-  local text = read(path)
+local function try(folder, mutant)
+  local path = folder .. "/" .. mutant.file
+  local text = tree.read(path)
   local planted, reason = plant(text, mutant)
   if not planted then
     return false, reason
   end
-  write(path, planted)
-  local status, output = run(tree, BUILD, 600)
+  tree.write(path, planted)
+  local is_built, output = tree.build(folder)
   local start = os.time()
-  if status == 0 then
-    status = run(tree, mutant.check, mutant.seconds)
+  if is_built then
+    local status = tree.run(folder, mutant.check, mutant.seconds)
     reason = status ~= 0 and
       ("found in %d s"):format(os.time() - start) or "survived"
   else
     reason = "does not build\n" .. output
   end
-  write(path, text)
+  tree.write(path, text)
   return reason:find("^found") ~= nil, reason
 end
 
 local passing = {}
 
 -- Gives whether the check passes in time where there is no mistake.
-local function passes(tree, mutant)
+local function passes(folder, mutant)
   local check = mutant.check
   if passing[check] == nil then
-    assert(run(tree, BUILD, 600) == 0, "the tree does not build")
-    local status, output = run(tree, check, mutant.seconds)
+    assert(tree.build(folder), "the tree does not build")
+    local status, output = tree.run(folder, check, mutant.seconds)
     passing[check] = status == 0
     if status ~= 0 then
-      say(output)
+      tree.say(output)
     end
   end
   return passing[check]
@@ -103,27 +71,41 @@ local function is_chosen(mutant, names)
   return false
 end
 
-local function main(tree, ...)
+local function main(folder, ...)
   local names = {...}
   local count, found = 0, 0
   for _, mutant in ipairs(dofile("spec/mutants/list.lua")) do
     if is_chosen(mutant, names) then
       count = count + 1
-      say(mutant.name, ": ")
+      tree.say(mutant.name, ": ")
       local is_found, text = false, "the check fails without it"
-      if passes(tree, mutant) then
-        is_found, text = try(tree, mutant)
+      if passes(folder, mutant) then
+        is_found, text = try(folder, mutant)
       end
       found = found + (is_found and 1 or 0)
-      say(text, "\n")
+      tree.say(text, "\n")
       if not is_found then
-        say("  ", mutant.says, "\n")
+        tree.say("  ", mutant.says, "\n")
       end
     end
   end
-  say(("%d mutants, %d found, %d survived\n"):format(count, found,
+  tree.say(("%d mutants, %d found, %d survived\n"):format(count, found,
     count - found))
   return count > 0 and found == count
 end
 
-os.exit(main(...) and 0 or 1)
+local function all_apply()
+  local names, errors = {}, 0
+  for _, mutant in ipairs(dofile("spec/mutants/list.lua")) do
+    local planted, reason = plant(tree.read(mutant.file), mutant)
+    reason = names[mutant.name] and "is there twice" or reason
+    names[mutant.name] = true
+    if not planted or reason then
+      tree.say("spec/mutants/list.lua: ", mutant.name, " ", reason, "\n")
+      errors = errors + 1
+    end
+  end
+  return errors == 0
+end
+
+os.exit((... and main(...) or not ... and all_apply()) and 0 or 1)

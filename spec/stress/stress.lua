@@ -24,7 +24,7 @@ local threads = require "threads"
 
 local SECONDS = tonumber(arg[1]) or 0
 local SEED = tonumber(arg[2]) or os.time()
-local THREADS, ROUNDS, BASE = 8, 200, 200
+local THREADS, ROUNDS, BASE, TARGETS = 8, 200, 200, 4
 local PATIENCE = 100 -- a hang shows earlier: the threads' meeting fails
 
 -- How much the memory may grow: the tables of the registry can double once,
@@ -49,6 +49,10 @@ local function work(seed)
                                 'return require "stress.member"')
     ids[i] = ("%d"):format(base[i]:id())
   end
+  for i = BASE + 1, BASE + TARGETS do
+    base[i] = mtstates.newstate("target " .. i - BASE, false,
+                                'return require "stress.member"')
+  end
   for i = 1, THREADS do
     running[i] = threads.start(body, table.concat(ids, " "), seed, i, ROUNDS,
                                THREADS)
@@ -66,7 +70,7 @@ local function work(seed)
   for i = 1, THREADS do
     running[i]:results()
   end
-  for i = 1, BASE do
+  for i = 1, #base do
     base[i]:close()
   end
   return helpers.unpack(sums)
@@ -105,14 +109,31 @@ local function audit(account_count)
   return opened
 end
 
+-- Each interrupt of a target must have hit once.
+local function audit_targets()
+  local sum = 0
+  for i = 1, TARGETS do
+    local strikes = handoff.get("strikes " .. i)
+    local hits = handoff.get("hits " .. i)
+    if hits ~= strikes then
+      fail("target %d was interrupted %d times and hit %d times", i, strikes,
+           hits)
+    end
+    sum = sum + hits
+    handoff.set("strikes " .. i, 0)
+    handoff.set("hits " .. i, 0)
+  end
+  return sum
+end
+
 local function run(seed)
   local accounts, calls, timeouts, errors, interrupted = work(seed)
-  local states = audit(accounts)
-  for _, gate in ipairs {"opened", "closed", "met"} do
+  local states, hits = audit(accounts), audit_targets()
+  for _, gate in ipairs {"opened", "closed", "met", "rush"} do
     handoff.set(gate, 0)
   end
-  return ("%d states, %d calls, %d timeouts, %d errors, %d interrupted")
-    :format(states, calls, timeouts, errors, interrupted)
+  return ("%d states, %d calls, %d timeouts, %d errors, %d interrupted, " ..
+    "%d once"):format(states, calls, timeouts, errors, interrupted, hits)
 end
 
 local function can_measure_memory()

@@ -24,15 +24,19 @@ local NAMES = 20      -- for states of all threads, and for singletons
 local SINGLETONS = 4
 local BOARD = 16      -- gates that hold ids, for all threads to find
 local MEETING = 20    -- rounds between two meetings of all threads
+local RUSH = 1500     -- calls in a burst
 
 local ACTIONS = {"echo", "echo", "echo", "count", "slow", "spin", "boom",
                  "bad", "collect"}
-local TIMEOUTS = {0, -1, 1e-5, 1e-3, 0.02, math.huge}
+local TIMEOUTS = {0, -1, 1e-5, 2e-4, 1e-3, 0.02, math.huge}
+local TARGETS = 4     -- states of all threads: each interrupt of them must hit
+local TARGET_ACTIONS = {"echo", "count", "slow", "spin", "spin"}
 local ECHOES = {"", ("x"):rep(100), ("\0y"):rep(5000), 17, -0.5, true}
 
 local unpack = helpers.unpack
 local worker = {}
 local base = {}     -- objects of states that nobody closes or interrupts
+local targets = {}  -- objects of states that nobody closes
 local mine = {}     -- objects of states that come and go
 local accounts = {} -- of the id of a state: {sure, perhaps, sum}
 local tally = {calls = 0, timeouts = 0, errors = 0, interrupted = 0}
@@ -100,7 +104,7 @@ local function new_order(id, errors, action)
     order.args[3] = any {1, 1, 1, 12}
   elseif action == "boom" then
     order.proof = ("boom %d;"):format(order.step)
-    order.args[3] = order.proof
+    order.args[3] = order.proof .. (chance(30) and ("x"):rep(20000) or "")
     order.args[4], order.args.n = chance(30), 4
   elseif action == "bad" then
     order.proof = "mtstates.error.state_result"
@@ -277,6 +281,12 @@ function actions.create_singleton()
   keep((mtstates.singleton(name, chance(30), SETUP)))
 end
 
+-- While others look its name up.
+function actions.create_and_drop()
+  mtstates.newstate("name " .. random(NAMES), false, SETUP)
+  collectgarbage()
+end
+
 -- A singleton can be there already, with a setup that is good.
 function actions.create_in_vain()
   local failing = any(FAILING_SETUPS)
@@ -355,6 +365,34 @@ function actions.interrupt_for_a_while(s)
   end
 end
 
+-- Calls target i, and has it known if the call was hit.
+local function call_target(i)
+  local order = new_order(targets[i]:id(), "interrupted", any(TARGET_ACTIONS))
+  local before = tally.interrupted
+  carry_out(order, targets[i])
+  if tally.interrupted > before then
+    handoff.add("hits " .. i)
+  end
+end
+
+function actions.call_target()
+  call_target(random(TARGETS))
+end
+
+-- One interrupt at a time, so that each has to hit one call, and only one.
+function actions.interrupt_target()
+  local i = random(TARGETS)
+  if handoff.add("aims " .. i) == 1 then
+    local strikes = handoff.add("strikes " .. i)
+    targets[i]:interrupt()
+    if handoff.get("hits " .. i) < strikes then
+      call_target(i)
+    end
+    handoff.wait("hits " .. i, strikes)
+    handoff.set("aims " .. i, 0)
+  end
+end
+
 -- Native threads, all at once.
 function actions.storm()
   local s = any_base()
@@ -428,7 +466,8 @@ end
 local weights = {
   call_base = 10, call = 10, call_base_through_others = 8,
   call_through_others = 8, call_for_trouble = 3, call_from_native_threads = 5,
-  storm = 1, create = 8, create_singleton = 3, create_in_vain = 1, close = 3,
+  storm = 1, create = 8, create_singleton = 3, create_in_vain = 1,
+  create_and_drop = 2, call_target = 6, interrupt_target = 2, close = 3,
   leave_scope = 1, drop = 4, interrupt = 4, interrupt_for_a_while = 3,
 }
 
@@ -458,12 +497,40 @@ local function finish()
   collectgarbage()
 end
 
+local meetings = 0
+
+local function gather(threads)
+  meetings = meetings + 1
+  handoff.add("met")
+  handoff.wait("met", threads * meetings)
+end
+
 -- All threads meet, so that one that was forgotten in a queue is not saved by
 -- the next who passes. Then all want the same new singleton.
 local function meet(threads, round)
-  handoff.add("met")
-  handoff.wait("met", threads * round / MEETING)
+  gather(threads)
   keep((mtstates.singleton("meeting " .. round, SETUP)))
+end
+
+-- All call one state: two threads in a burst, the others while that lasts,
+-- three of them without patience. Then all fall silent until the next meeting.
+local function rush(thread, round)
+  local s = base[round / MEETING]
+  local function count(timeout)
+    local order = new_order(s:id(), "", "count")
+    order.is_timed = timeout
+    settle(order, call(s, timeout, order.args))
+  end
+  if thread <= 2 then
+    for _ = 1, RUSH do
+      count()
+    end
+    handoff.add("rush")
+  else
+    repeat
+      count(thread <= 5 and random(400) * 1e-6 or nil)
+    until handoff.get("rush") == 2 * round / MEETING
+  end
 end
 
 local function work(seed, thread, rounds, threads)
@@ -472,6 +539,8 @@ local function work(seed, thread, rounds, threads)
     actions[any(draw)]()
     if round % MEETING == 0 then
       meet(threads, round)
+      rush(thread, round)
+      gather(threads)
     end
   end
   finish()
@@ -482,6 +551,9 @@ end
 function worker.run(base_ids, ...)
   for id in base_ids:gmatch("%d+") do
     base[#base + 1] = mtstates.state(tonumber(id))
+  end
+  for i = 1, TARGETS do
+    targets[i] = mtstates.state("target " .. i)
   end
   local args = helpers.pack(...)
   local ok, err = xpcall(function()

@@ -48,6 +48,19 @@ describe("mtstates.state with a timeout", function()
     end
   end)
 
+  -- More than are woken at once.
+  it("wakes however many wait", function()
+    local gate = handoff.unique("looks")
+    local waiting = {}
+    for i = 1, 40 do
+      waiting[i] = threads.waiting(gate, find_body, gate, "lookup many", 100)
+    end
+    local s = mtstates.newstate("lookup many", helpers.echo)
+    for i = 1, #waiting do
+      assert.equals(s:id(), waiting[i]:results())
+    end
+  end)
+
   it("does not wait if there is one, or several", function()
     local s = mtstates.newstate("lookup there", helpers.echo)
     assert.equals(s, mtstates.state("lookup there", math.huge))

@@ -54,7 +54,6 @@
 
 static mts_Mutex graph_mutex = MTS_MUTEX_INIT;
 static mts_WaitEdge *buckets[1 << BUCKET_BITS] MTS_GUARDED_BY(graph_mutex);
-static atomic_size_t threads; /* in the table */
 static atomic_bool is_searching;
 
 /* Threads are addresses, which may differ in a few bits only. */
@@ -78,7 +77,6 @@ static void remove_edge(const mts_WaitEdge *edge) MTS_REQUIRES(graph_mutex)
   while (*link != edge)
     link = &(*link)->next;
   *link = edge->next;
-  atomic_fetch_sub(&threads, 1);
 }
 
 static bool is_blocker(const mts_Blocker *blocker)
@@ -267,7 +265,6 @@ bool mts_waitgraph_add(mts_WaitEdge *edge)
   bucket = bucket_of(edge->thread);
   edge->next = *bucket;
   *bucket = edge;
-  atomic_fetch_add(&threads, 1);
   is_sound = !is_cycle(&self);
   if (!is_sound)
     remove_edge(edge);
@@ -293,11 +290,6 @@ bool mts_waitgraph_ends_task(const mts_State *s, const void *request,
              atomic_compare_exchange_strong(outcome, &open, MTS_DEADLOCK);
   mts_mutex_unlock(&graph_mutex);
   return is_ended;
-}
-
-bool mts_waitgraph_has_threads(void)
-{
-  return atomic_load(&threads) > 0;
 }
 
 void mts_waitgraph_settle(void)

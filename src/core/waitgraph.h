@@ -66,9 +66,6 @@ void mts_waitgraph_remove(const mts_WaitEdge *edge);
 bool mts_waitgraph_ends_task(const mts_State *s, const void *request,
                              atomic_int *outcome);
 
-/* Whether threads wait, so far as the caller can know without a mutex. */
-bool mts_waitgraph_has_threads(void);
-
 /*
 ** To be called before memory of requests and states is freed that nobody can
 ** find any more: who is looking at it just now, ends that.

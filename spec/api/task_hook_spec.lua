@@ -1,0 +1,72 @@
+-- Debug hooks of users, as debuggers and profilers set them, and tasks.
+
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+local tasks = require "tasks"
+
+describe("a debug hook", function()
+  before_each(helpers.watch("task hook"))
+  after_each(helpers.unwatch)
+
+  -- The callback computes or tells how often the hook has run.
+  local function setup(where)
+    require "interruptible"
+    local hits = 0
+    local function set()
+      debug.sethook(function() hits = hits + 1 end, "", 100)
+    end
+    if where == "setup" then
+      set()
+    end
+    return function(what)
+      if what == "set" then
+        set()
+      elseif what == "work" then
+        for _ = 1, 100000 do end
+      end
+      return hits
+    end
+  end
+
+  it("that the setup sets sees requests, too", function()
+    local s = mtstates.newstate({}, setup, "setup")
+    local before = s:await("look")
+    assert.is_true(s:await("work") > before + 100)
+    s:close()
+  end)
+
+  it("that a call sets sees requests, too", function()
+    local s = mtstates.newstate({}, setup)
+    s:call("set")
+    local before = s:await("look")
+    assert.is_true(s:await("work") > before + 100)
+    s:close()
+  end)
+
+  -- Inside a hook no other one runs, so it is the wait that tells.
+  it("that waits is ended by cancel", function()
+    local s = mtstates.newstate({}, tasks.setup)
+    local go, promise = mtstates.promise()
+    local gate, box = handoff.unique("gate"), handoff.unique("box")
+    local future, tid = tasks.begin(s, [[
+      local go, gate, box = ...
+      enter()
+      debug.sethook(function()
+        debug.sethook()
+        gates.wait(gate, 1)
+        gates.put(box, pcall(go.await, go))
+      end, "", 1)
+      for _ = 1, 100000 do end
+    ]], go, gate, box)
+    handoff.wait_asleep(tid)
+    assert.is_true(future:cancel())
+    handoff.set(gate, 1)
+    local ok, err = handoff.take(box)
+    assert.is_false(ok)
+    assert.truthy(tasks.is_cancelled(err, s), err)
+    pcall(future.await, future)
+    promise:set()
+    s:close()
+  end)
+end)

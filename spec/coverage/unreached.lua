@@ -1,0 +1,58 @@
+-- What `make coverage` does not list, and why. An entry is about the lines
+-- with that text, in that function of that file; where one of these is not
+-- named, about all.
+
+local MEMORY = "needs failing memory: the sweep has each allocation fail"
+local OTHER_LUA = "is for another version of Lua, whose specs reach it"
+local NUMBERS = "needs millions of values: specs with the tag numbers"
+local IMPOSSIBLE = "cannot happen, or the process is lost"
+local RACE = "needs two threads at one moment: stress and model"
+local FORKED = "is in a child process that ends without a report"
+
+return {
+  {text = "NO_MEMORY", reason = MEMORY},
+  {text = "no_memory", reason = MEMORY},
+  {text = "raise_memory", reason = MEMORY},
+  {text = "is_out_of_memory", reason = MEMORY},
+  {text = "not enough memory", reason = MEMORY},
+  {text = "OUT_OF_MEMORY", reason = MEMORY},
+  {text = "LUA_ERRMEM", reason = MEMORY},
+  {text = "return MTS_STOPPED;", reason = MEMORY},
+  {text = "return false;", file = "src/value/encod", reason = MEMORY},
+  {text = "lua_error(", reason = MEMORY},
+  {text = "return NULL;", reason = MEMORY},
+  {text = "free(", reason = MEMORY},
+  {text = "failure_close(", reason = MEMORY},
+  {text = "codec_clear(", reason = MEMORY},
+  {within = "mts_failure_push_no_memory", reason = MEMORY},
+  {within = "mts_decoder_raise_memory", reason = MEMORY},
+  {within = "mts_encoder_stop_open", reason = MEMORY},
+  {within = "grow_buffer", reason = MEMORY},
+  {within = "mts_forkwork_begin", reason = MEMORY},
+  {within = "raise_too_deep", reason = MEMORY},
+
+  {file = "src/core/preload.c", reason = OTHER_LUA},
+  {within = "open_one_by_one", reason = OTHER_LUA},
+  {within = "close_running", reason = OTHER_LUA},
+  {within = "write_fenv", reason = OTHER_LUA},
+  {within = "set_environment", reason = OTHER_LUA},
+  {text = "_ENV", file = "src/value/", reason = OTHER_LUA},
+  {text = "environment", file = "src/value/", reason = OTHER_LUA},
+  {text = "'C'", file = "src/core/hook.c", reason = OTHER_LUA},
+
+  {within = "spill", reason = NUMBERS},
+  {within = "mts_walk_unspill", reason = NUMBERS},
+  {within = "mts_walk_grow", reason = NUMBERS},
+  {text = "unspill", reason = NUMBERS},
+  {text = "walk->older", reason = NUMBERS},
+
+  {text = "abort();", reason = IMPOSSIBLE},
+  {text = "fprintf(stderr", reason = IMPOSSIBLE},
+  {text = "__LINE__", reason = IMPOSSIBLE},
+  {text = "there is nothing to be done", reason = IMPOSSIBLE},
+
+  {within = "help_transit", reason = RACE},
+  {text = "help_transit", reason = RACE},
+
+  {text = "MTS_FORKED", reason = FORKED},
+}
