@@ -14,7 +14,8 @@ DEV_PACKAGES += spin
 # Timers: one worker, that ends or does not; two.  Closing: by the thread of the
 # state; by a worker, with two closers, or an owner, too; and without a last
 # function.  Notices: of one state; of two.  Pools: a call; a line, with calls
-# of a member, or with requests; requests alone.
+# of a member, or with requests; requests alone.  Time limits: with clean-up;
+# without.
 MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-requests-,room close workers alone progress) \
          $(addprefix model-park-,two one out compute stuck count cycles) \
@@ -26,6 +27,7 @@ MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-here-,polls waits both) \
          $(addprefix model-notices-,one two) \
          $(addprefix model-pool-,call line requests shared) \
+         $(addprefix model-timelimit-,clean over) \
          model-waitgraph-all
 .PHONY: model model-new $(MODELS)
 
@@ -119,5 +121,8 @@ model-pool-requests:
 	$(call CHECK_ALL,-DCALLERS=2 -DREQUESTS=1 -DWORKERS=1 -DDIRECT=0,-DSAFETY)
 model-pool-shared:
 	$(call CHECK_ALL,-DCALLERS=0 -DSENDERS=2 -DREQUESTS=1 -DOWN=1,-DSAFETY)
+
+model-timelimit-clean: ; $(call CHECK_ALL,,-DSAFETY)
+model-timelimit-over: ; $(call CHECK_ALL,-DCLEANS=0 -DCALLS=3,-DSAFETY)
 
 model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)

@@ -32,6 +32,7 @@
 #include "core/dispatch.h"
 #include "core/exchange.h"
 #include "core/interrupt.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "error.h"
 #include "luaapi/protect.h"
@@ -207,6 +208,25 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
   return status;
 }
 
+/* run_call, where time limits matter: of s, or of the calling code. */
+static mts_Status run_timed(mts_State *s, double timeout, mts_Source source,
+                            mts_Sink sink, int *pushed, mts_Failure *failure)
+{
+  mts_Runtime runtime;
+  mts_Status status;
+  mts_timelimit_reset(&runtime, s);
+  mts_timelimit_open(&runtime, s);
+  status = mts_state_enter(s, timeout);
+  if (status == MTS_OK) {
+    mts_timelimit_begin(&runtime);
+    status = run_entered(s, source, sink, pushed, failure);
+    mts_timelimit_pause_one(&runtime);
+    mts_state_leave(s);
+  }
+  mts_timelimit_close(&runtime);
+  return status;
+}
+
 /* The same; enters s before and leaves it afterwards. */
 static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
                                                     double timeout,
@@ -214,7 +234,10 @@ static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
                                                     mts_Sink sink, int *pushed,
                                                     mts_Failure *failure)
 {
-  mts_Status status = mts_state_enter(s, timeout);
+  mts_Status status;
+  if (mts_timelimit_concerns(s))
+    return run_timed(s, timeout, source, sink, pushed, failure);
+  status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
   status = run_entered(s, source, sink, pushed, failure);
@@ -291,8 +314,16 @@ mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
 {
   const mts_Source source = {.message = message};
   const mts_Sink sink = {.message = results};
+  mts_Runtime runtime;
   int pushed;
-  return run_entered(s, source, sink, &pushed, failure);
+  mts_Status status;
+  mts_timelimit_reset(&runtime, s);
+  mts_timelimit_open(&runtime, s);
+  mts_timelimit_begin(&runtime);
+  status = run_entered(s, source, sink, &pushed, failure);
+  mts_timelimit_pause_one(&runtime);
+  mts_timelimit_close(&runtime);
+  return status;
 }
 
 static void report_to_logger(void *s, const char *text, size_t length)

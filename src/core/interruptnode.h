@@ -23,6 +23,12 @@ typedef enum mts_Interrupt {
 /* Added to that: the request that runs is to be hit, as it was cancelled. */
 #define MTS_INTERRUPT_AIMED 4
 
+/* The same: what runs is to look at the clock; see timelimit.c. */
+#define MTS_INTERRUPT_LATE 16
+
+/* The bits of an mts_Interrupt. */
+#define MTS_INTERRUPT_PLAIN 3
+
 /* What became of the last request: mts_InterruptNode.progress. */
 typedef enum mts_InterruptProgress {
   MTS_INTERRUPT_REQUESTED,
@@ -43,7 +49,7 @@ typedef struct mts_Resume {
 
 /* Part of a state.  The protocol is in interrupt.c. */
 typedef struct mts_InterruptNode {
-  atomic_int level; /* an mts_Interrupt, and MTS_INTERRUPT_AIMED perhaps */
+  atomic_int level; /* an mts_Interrupt, AIMED and LATE perhaps */
   atomic_int progress;
   _Atomic(lua_State *) running; /* the running Lua thread, a coroutine maybe */
 

@@ -15,8 +15,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/anchor.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
+#include "state.h"
 
 #define MODULE "mtstates"
 
@@ -78,6 +80,14 @@ bool mts_preload_find_libs(void)
   return true;
 }
 
+/* The library turns the compiler on. */
+static void stop_compiler_if_timed(lua_State *L)
+{
+  const mts_State *s = mts_anchor_find_state(L);
+  if (s && s->time_limit)
+    mts_libs_stop_compiler(L);
+}
+
 /*
 ** The loader of a library that enters itself.  Upvalues: its name, and what
 ** opens it or, if the name has a dot, the library in front of the dot.
@@ -97,6 +107,8 @@ static int load_entered(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 3);
     lua_call(L, 1, 0);
+    if (strcmp(lua_tostring(L, 3), "jit") == 0)
+      stop_compiler_if_timed(L);
   }
   lua_getfield(L, 1, name);
   if (lua_istable(L, -1))

@@ -82,6 +82,16 @@ static bool read_own_thread(lua_State *L, mts_Setup *setup)
   return true;
 }
 
+/* Seconds; whoever has more of them has no limit, which is a time of 0. */
+#define MOST_TIME 1e9
+
+static bool read_time(lua_State *L, mts_Setup *setup)
+{
+  const lua_Number seconds = lua_tonumber(L, -1);
+  setup->time = seconds < (lua_Number)MOST_TIME ? (double)seconds : 0;
+  return seconds > 0;
+}
+
 static bool read_members(lua_State *L, mts_Setup *setup)
 {
   const lua_Number count = lua_tonumber(L, -1);
@@ -106,6 +116,7 @@ static const Option pool_options[] = {
     {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
+    {"time", LUA_TNUMBER, "positive number", read_time},
     {NULL, LUA_TNONE, NULL, NULL}};
 
 /* Those of newstate and singleton begin at the second one. */
@@ -113,13 +124,14 @@ static const Option thread_options[] = {
     {"name", LUA_TSTRING, "string", read_state_name},
     {"libs", LUA_TBOOLEAN, "boolean", read_libs},
     {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
+    {"time", LUA_TNUMBER, "positive number", read_time},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
     {NULL, LUA_TNONE, NULL, NULL}};
 static const Option *const known_options = thread_options + 1;
 
 /* Those of here are the last two. */
-static const Option *const here_options = thread_options + 3;
+static const Option *const here_options = thread_options + 4;
 
 /* The option whose name is at index, or NULL. */
 static const Option *find_option(lua_State *L, int index, const Option *option)
@@ -165,6 +177,7 @@ static void set_defaults(mts_Setup *setup)
   setup->is_service = setup->has_own_thread = false;
   setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   setup->task_limit = MTS_STATE_NO_LIMIT;
+  setup->time = 0;
   setup->members = 0;
   setup->name = NULL;
   setup->name_length = 0;

@@ -54,6 +54,13 @@ void mts_libs_open_basic(lua_State *L);
 */
 void mts_libs_prepare(lua_State *L, int count);
 
+/*
+** LuaJIT: no more code is compiled in the state of L, until code there turns
+** that on.  To be called when the library jit is opened, or the first time.
+** Stack: [-0, +0, -]
+*/
+void mts_libs_stop_compiler(lua_State *L);
+
 MTS_END_HIDDEN
 
 #endif

@@ -20,6 +20,7 @@
 #include "core/registry.h"
 #include "core/taskcall.h"
 #include "core/thread.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "error.h"
 #include "luaapi/yield.h"
@@ -141,10 +142,18 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
   mts_trace_begin(MTS_TRACE_TASK, s);
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
+  if (mts_timelimit_concerns(s)) {
+    if (task->is_fork)
+      mts_timelimit_reset(&task->runtime, s);
+    mts_timelimit_open(&task->runtime, s);
+    mts_timelimit_begin(&task->runtime);
+  }
 }
 
-static void end_stretch(mts_Stretch *stretch)
+static void end_stretch(mts_Stretch *stretch, mts_Task *task)
 {
+  mts_timelimit_pause_one(&task->runtime);
+  mts_timelimit_close(&task->runtime);
   if (atomic_load_explicit(&stretch->state->interrupt.task,
                            memory_order_relaxed)) /* it is not suspended */
     mts_interrupt_end_task(stretch->state);
@@ -200,7 +209,7 @@ static void run_task(mts_Task *task, mts_Stretch *stretch, Ending *ending)
   const bool waits = run_stretch(stretch, task, ending);
   if (waits)
     mts_suspend_task(task);
-  end_stretch(stretch);
+  end_stretch(stretch, task);
   if (!waits && !mts_worker_is_forked()) /* else the parent answers */
     end_task(queue, task, task->request, ending);
 }
@@ -239,7 +248,7 @@ static void begin_task(mts_Task *task, mts_Message *message, Ending *ending)
     return;
   }
   lua_settop(task->co, 0); /* of a fork */
-  end_stretch(&stretch);
+  end_stretch(&stretch, task);
   if (!mts_worker_is_forked())
     end_task(queue, task, task->request, ending);
 }
@@ -356,7 +365,7 @@ static void close_task(mts_Task *task)
     drop_wait(task);
     begin_stretch(&stretch, task);
     mts_taskcall_close(&stretch);
-    end_stretch(&stretch);
+    end_stretch(&stretch, task);
   }
   if (task->has_begun || request) /* else it was cancelled */
     mts_queue_end_request(queue, task->is_fork);
