@@ -187,19 +187,19 @@ static inline MTS_ALWAYS_INLINE void end_call(const mts_Call *call)
 
 /*
 ** Calls the callback of s, which has been entered.  pushed: results that the
-** stack of the sink has got.
+** stack of the sink has got.  runtime: NULL: no time limit matters.
 */
-static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
-                                                       mts_Source source,
-                                                       mts_Sink sink,
-                                                       int *pushed,
-                                                       mts_Failure *failure)
+static inline MTS_ALWAYS_INLINE mts_Status
+run_entered(mts_State *s, mts_Source source, mts_Sink sink, int *pushed,
+            mts_Failure *failure, mts_Runtime *runtime)
 {
   mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status;
   mts_trace_begin(MTS_TRACE_CALL, s);
   status = run_callback(&call, source);
   call.may_defer = true;
+  if (runtime)
+    status = mts_timelimit_judge(runtime, status, failure);
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first);
   end_call(&call);
@@ -219,7 +219,7 @@ static mts_Status run_timed(mts_State *s, double timeout, mts_Source source,
   status = mts_state_enter(s, timeout);
   if (status == MTS_OK) {
     mts_timelimit_begin(&runtime);
-    status = run_entered(s, source, sink, pushed, failure);
+    status = run_entered(s, source, sink, pushed, failure, &runtime);
     mts_timelimit_pause_one(&runtime);
     mts_state_leave(s);
   }
@@ -240,7 +240,7 @@ static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
   status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
-  status = run_entered(s, source, sink, pushed, failure);
+  status = run_entered(s, source, sink, pushed, failure, NULL);
   mts_state_leave(s);
   return status;
 }
@@ -320,7 +320,7 @@ mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
   mts_timelimit_reset(&runtime, s);
   mts_timelimit_open(&runtime, s);
   mts_timelimit_begin(&runtime);
-  status = run_entered(s, source, sink, &pushed, failure);
+  status = run_entered(s, source, sink, &pushed, failure, &runtime);
   mts_timelimit_pause_one(&runtime);
   mts_timelimit_close(&runtime);
   return status;
@@ -430,6 +430,7 @@ mts_Status mts_call_setup(mts_State *s, const mts_Setup *setup,
   const mts_Sink sink = {.L = setup->args.L};
   mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status = run_callback(&call, source);
+  status = mts_timelimit_judge(mts_self.runtime, status, failure);
   if (status == MTS_OK)
     status = accept_callback(&call);
   if (status == MTS_OK)

@@ -27,7 +27,6 @@
 #include "core/hook.h"
 
 #include <stddef.h>
-#include <stdio.h>
 
 #include "core/anchor.h"
 #include "core/timelimit.h"
@@ -136,14 +135,12 @@ static mts_Error take_hit(mts_State *s, double *ran)
 static int raise_hit(lua_State *L, const mts_State *s, mts_Error error,
                      double ran)
 {
-  char text[64];
+  char text[MTS_TIMELIMIT_TEXT_SIZE];
   if (error == MTS_ERROR_CANCELLED)
     return mts_error_raise_about(L, MTS_CANCELLED, s);
   if (ran <= 0)
     return mts_error_raise(L, error, "the running code was stopped");
-  snprintf(text, sizeof(text), "%.3f", ran);
-  return mts_error_raise(
-      L, error, "the running code was stopped after %s seconds", text);
+  return mts_error_raise(L, error, "%s", mts_timelimit_describe(ran, text));
 }
 
 /*

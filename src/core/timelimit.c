@@ -38,11 +38,14 @@
 #include "core/timelimit.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "async_util.h"
 #include "core/interrupt.h"
 #include "core/thread.h"
+#include "error.h"
 #include "luaapi/compat.h"
 
 /* Seconds between the first tries to stop code. */
@@ -187,6 +190,8 @@ double mts_timelimit_take(mts_State *s, bool *is_for_good)
   ran = runtime->used + (mts_clock_now() - runtime->started);
   if (runtime->stage != MTS_TIME_OVER && ran < runtime->limit)
     return 0;
+  if (runtime->stage == MTS_TIME_LEFT)
+    runtime->stopped = ran;
   if (MTS_HAS_CLOSE && runtime->stage == MTS_TIME_LEFT) {
     runtime->stage = MTS_TIME_CLEANING;
     runtime->limit = ran + s->time_limit->seconds;
@@ -204,6 +209,44 @@ void mts_timelimit_follow(void)
   if (runtime->stage == MTS_TIME_CLEANING)
     publish(runtime->state->time_limit,
             runtime->started + (runtime->limit - runtime->used));
+}
+
+const char *mts_timelimit_describe(double ran,
+                                   char text[MTS_TIMELIMIT_TEXT_SIZE])
+{
+  snprintf(text, MTS_TIMELIMIT_TEXT_SIZE,
+           "the running code was stopped after %.3f seconds", ran);
+  return text;
+}
+
+/* Whether the text says it. */
+static bool tells_of_stop(const mts_Buffer *text)
+{
+  const char *name = mts_error_names[MTS_ERROR_INTERRUPTED];
+  const size_t length = strlen(name);
+  size_t i;
+  for (i = 0; i + length <= text->length; i++)
+    if (memcmp(text->data + i, name, length) == 0)
+      return true;
+  return false;
+}
+
+mts_Status mts_timelimit_judge(const mts_Runtime *runtime, mts_Status status,
+                               mts_Failure *failure)
+{
+  char description[MTS_TIMELIMIT_TEXT_SIZE];
+  char message[2 * MTS_TIMELIMIT_TEXT_SIZE];
+  int length;
+  if (!runtime || runtime->stage == MTS_TIME_LEFT ||
+      (status == MTS_RAISED && tells_of_stop(&failure->text)))
+    return status;
+  mts_failure_close(failure);
+  mts_failure_open(failure);
+  length = snprintf(message, sizeof(message), "%s: %s",
+                    mts_error_names[MTS_ERROR_INTERRUPTED],
+                    mts_timelimit_describe(runtime->stopped, description));
+  return mts_error_compose(&failure->text, MTS_ERROR_INVOKING_STATE,
+                           runtime->state, message, (size_t)length);
 }
 
 mts_TimeStage mts_timelimit_stage(void)

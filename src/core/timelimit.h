@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "core/failure.h"
 #include "core/watch.h"
 #include "state.h"
 
@@ -49,6 +50,7 @@ typedef struct mts_Runtime {
   double limit;   /* how much may be used, in seconds */
   double used;    /* before it began to run, */
   double started; /* at this point of the clock */
+  double stopped; /* how long it had run when it was stopped first */
   bool is_open;
 } mts_Runtime;
 
@@ -131,6 +133,22 @@ double mts_timelimit_take(mts_State *s, bool *is_for_good)
 
 /* Locks: as mts_timelimit_resume. */
 void mts_timelimit_follow(void);
+
+/* Writes what the error says then; ran: what mts_timelimit_take has returned.
+** Returns: text. */
+#define MTS_TIMELIMIT_TEXT_SIZE 80
+const char *mts_timelimit_describe(double ran,
+                                   char text[MTS_TIMELIMIT_TEXT_SIZE]);
+
+/*
+** The code has ended with that status, in *failure if it is MTS_RAISED.  If it
+** was stopped, it has failed so, whatever it made of that: perhaps the error
+** was caught and there was no next operation, or clean-up raised another one.
+** runtime: NULL: nothing happens.
+** Returns: the status; MTS_RAISED, MTS_NO_MEMORY.
+*/
+mts_Status mts_timelimit_judge(const mts_Runtime *runtime, mts_Status status,
+                               mts_Failure *failure);
 
 /*
 ** How far the code that the calling thread runs has been stopped.  Whoever

@@ -176,6 +176,18 @@ static bool was_cancelled(const mts_Task *task)
   return request && !request->is_send && atomic_load(&request->is_cancelled);
 }
 
+/* The results, unless the code was stopped. */
+static mts_Status deliver(const mts_Stretch *stretch, const mts_Task *task,
+                          mts_Message *results, mts_Failure *failure)
+{
+  const mts_Status status =
+      mts_timelimit_judge(&task->runtime, MTS_OK, failure);
+  if (status == MTS_OK)
+    return mts_taskcall_deliver(stretch, results, failure);
+  lua_settop(task->co, 0);
+  return status;
+}
+
 /*
 ** Resumes the task with the values on its coroutine.
 ** Returns: whether it waits now; else *ending says how it has ended.
@@ -195,10 +207,13 @@ static bool run_stretch(const mts_Stretch *stretch, mts_Task *task,
     return true;
   }
   if (result == LUA_OK)
-    ending->status = mts_taskcall_deliver(stretch, results, &ending->failure);
-  else
+    ending->status = deliver(stretch, task, results, &ending->failure);
+  else {
     ending->status = mts_taskcall_report(stretch, result, results != NULL,
                                          &ending->failure, &ending->is_idle);
+    ending->status =
+        mts_timelimit_judge(&task->runtime, ending->status, &ending->failure);
+  }
   return false;
 }
 
