@@ -407,8 +407,8 @@ add {
   name = "time-is-used-up",
   says = "A call begins with the time that the task before it has used.",
   file = "src/sched/task.c",
-  old = "  mts_timelimit_reset(&task->runtime, queue->state);\n",
-  new = "",
+  old = "if (queue->state->time_limit)",
+  new = "if (queue->state->time_limit && !task->runtime.limit)",
   specs = "time_spec", filter = "of a loop stops it",
 }
 

@@ -231,14 +231,13 @@ static bool tells_of_stop(const mts_Buffer *text)
   return false;
 }
 
-mts_Status mts_timelimit_judge(const mts_Runtime *runtime, mts_Status status,
-                               mts_Failure *failure)
+mts_Status mts_timelimit_judge_stopped(const mts_Runtime *runtime,
+                                       mts_Status status, mts_Failure *failure)
 {
   char description[MTS_TIMELIMIT_TEXT_SIZE];
   char message[2 * MTS_TIMELIMIT_TEXT_SIZE];
   int length;
-  if (!runtime || runtime->stage == MTS_TIME_LEFT ||
-      (status == MTS_RAISED && tells_of_stop(&failure->text)))
+  if (status == MTS_RAISED && tells_of_stop(&failure->text))
     return status;
   mts_failure_close(failure);
   mts_failure_open(failure);

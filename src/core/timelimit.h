@@ -140,6 +140,11 @@ void mts_timelimit_follow(void);
 const char *mts_timelimit_describe(double ran,
                                    char text[MTS_TIMELIMIT_TEXT_SIZE]);
 
+/* Part of mts_timelimit_judge. */
+mts_Status mts_timelimit_judge_stopped(const mts_Runtime *runtime,
+                                       mts_Status status,
+                                       mts_Failure *failure);
+
 /*
 ** The code has ended with that status, in *failure if it is MTS_RAISED.  If it
 ** was stopped, it has failed so, whatever it made of that: perhaps the error
@@ -147,8 +152,14 @@ const char *mts_timelimit_describe(double ran,
 ** runtime: NULL: nothing happens.
 ** Returns: the status; MTS_RAISED, MTS_NO_MEMORY.
 */
-mts_Status mts_timelimit_judge(const mts_Runtime *runtime, mts_Status status,
-                               mts_Failure *failure);
+static inline mts_Status mts_timelimit_judge(const mts_Runtime *runtime,
+                                             mts_Status status,
+                                             mts_Failure *failure)
+{
+  if (!runtime || runtime->stage == MTS_TIME_LEFT)
+    return status;
+  return mts_timelimit_judge_stopped(runtime, status, failure);
+}
 
 /*
 ** How far the code that the calling thread runs has been stopped.  Whoever

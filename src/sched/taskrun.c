@@ -152,8 +152,10 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
 
 static void end_stretch(mts_Stretch *stretch, mts_Task *task)
 {
-  mts_timelimit_pause_one(&task->runtime);
-  mts_timelimit_close(&task->runtime);
+  if (task->runtime.is_open) {
+    mts_timelimit_pause_one(&task->runtime);
+    mts_timelimit_close(&task->runtime);
+  }
   if (atomic_load_explicit(&stretch->state->interrupt.task,
                            memory_order_relaxed)) /* it is not suspended */
     mts_interrupt_end_task(stretch->state);
