@@ -129,6 +129,21 @@ describe("the option time", function()
     until handoff.monotonic() > over
   end)
 
+  it("hits no call before its time is over", function()
+    local s = new(0.02)
+    local hits = 0
+    for i = 1, 100 do
+      local seconds = 0.0199 + i % 20 * 0.00001
+      local ok, err = pcall(s.call, s, "work(box)", seconds)
+      if not ok then
+        hits = hits + 1
+        local ran = err:match("stopped after (%d+%.%d+)")
+        assert.is_true(tonumber(ran) >= 0.02, err)
+      end
+    end
+    assert.is_true(hits > 0)
+  end)
+
   it("gives each call its own time", function()
     local s = new(0.5)
     for _ = 1, 4 do

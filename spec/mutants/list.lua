@@ -369,22 +369,23 @@ add {
   file = "src/core/timelimit.c",
   old = "runtime->stage != MTS_TIME_OVER && ran < runtime->limit",
   new = "runtime->stage != MTS_TIME_OVER && ran <= 0",
-  specs = "time_spec", filter = "leaves short calls alone",
+  specs = "time_spec", filter = "hits no call before",
 }
 add {
   name = "time-runs-in-waits",
   says = "The time of code goes on while it waits.",
-  file = "src/core/wait.c",
-  old = "  if (status == MTS_OK)\n    mts_timelimit_pause();\n",
-  new = "",
+  file = "src/core/timelimit.c",
+  old = "  runtime->started = mts_clock_now();\n",
+  new = "  if (runtime->started == 0)\n" ..
+    "    runtime->started = mts_clock_now();\n",
   specs = "time_spec", filter = "does not count waits",
 }
 add {
   name = "time-runs-in-calls",
   says = "The time of code goes on while it calls another state.",
   file = "src/core/timelimit.c",
-  old = "    mts_timelimit_pause_one(outer);\n",
-  new = "    outer->pauses = outer->pauses;\n",
+  old = "outer && outer->state == s && outer->pauses == 0",
+  new = "outer && outer->pauses == 0",
   specs = "time_spec", filter = "does not count calls of other",
 }
 add {
@@ -393,7 +394,7 @@ add {
   file = "src/core/catch.c",
   old = "if ((int)mts_timelimit_stage() > (int)(context % STAGES))",
   new = "if (mts_timelimit_stage() > STAGES)",
-  specs = "time_spec", filter = "stops clean.up that loops",
+  specs = "time_spec", filter = "same again for clean.up",
 }
 add {
   name = "time-not-armed",
