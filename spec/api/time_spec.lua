@@ -514,7 +514,7 @@ describe("the option time", function()
     end
   end)
 
-  it("stops others while a thread does not take the signal", function()
+  it("stops others while a thread does not take the signal #race", function()
     local entered, leave = handoff.unique(), handoff.unique()
     local blocked = once_in_time(mtstates.newstate, {time = 0.1}, function()
       local gates, signals = require "handoff", require "signals"
