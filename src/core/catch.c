@@ -9,13 +9,14 @@
 ** that.  In all other respects they do what Lua's functions do.
 **
 ** Lua calls the handler of xpcall inside the hook that has raised the error,
-** where no hooks run, so the handler could loop for ever.  So a function around
-** it looks whether the code was stopped, and does not call it then; in all
+** where no hooks run, so the handler could loop for ever.  A function around it
+** looks whether the code was stopped, and does not call it then; in all
 ** versions.
 **
-** load raises the error of a reader that was stopped again; in all versions, as
-** LuaJIT runs no hooks any more when one has raised an error in a reader, until
-** pcall or the like catches another one.  Those of the coroutine library are in coroutine.c.
+** load raises the error of a reader that was stopped again; in all versions,
+** as LuaJIT runs no hooks any more when one has raised an error in a reader,
+** until pcall or the like catches another one.  The functions of the coroutine
+** library are in coroutine.c.
 **
 ** Takes no locks.
 */

@@ -99,8 +99,8 @@ static bool is_in_finalizer(mts_State *s, lua_State *L)
 
 /*
 ** Takes from the level of s what is to hit the code that runs now.
-** Returns: what to raise; MTS_ERROR_COUNT: nothing.  *ran: how many seconds the
-** code has run, if that is why; else 0.
+** Returns: what to raise; MTS_ERROR_COUNT: nothing.  *ran: how many seconds
+** the code has run, if that is why; else 0.
 */
 static mts_Error take_hit(mts_State *s, double *ran)
     MTS_REQUIRES(s->lock.mutex)

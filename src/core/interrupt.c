@@ -45,8 +45,9 @@
 **    The hook does not hit calls that are nested in the task; when such a call
 **    ends, it is set again.  A task that waits inside the module has noted its
 **    wait under the mutex: then the wait is finished instead.
-** 7. A call whose time is over is stopped in the same way: LATE is added to the
-**    level, and the hook decides by the clock whom it hits; see timelimit.c.
+** 7. A call whose time is over is stopped in the same way: LATE is added to
+**    the level, and the hook decides by the clock what it hits; see
+**    timelimit.c.
 ** 8. Closing ends interrupts: no level is stored once the lock is closed, and
 **    the closing thread clears the last one.
 **

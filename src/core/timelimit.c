@@ -10,8 +10,8 @@
 **
 ** 1. When it begins to run, or goes on, the thread stores in the state at what
 **    point of the clock the time is over.  Then it looks when the watch of the
-**    state is due.  Most often that is earlier, from a call before, and nothing
-**    else is to do; so a million calls in a second wake nobody.
+**    state is due.  Most often that is earlier, from a call before, and that is
+**    all; so a million calls in a second wake nobody.
 ** 2. When the watch is due, it is first off, and then looks at what is stored.
 **    If nothing runs it stays off.  If there is time left it is due again when
 **    that is over.  Else it has the state look at the clock: it adds LATE to
@@ -23,8 +23,8 @@
 ** 4. From 5.4 on the first error that is raised so is for all code but that of
 **    to-be-closed variables, which run with as much time again: pcall and the
 **    like (catch.c) raise it again, if they were called before it was raised.
-**    When that time is over too, LATE stays, and the hook, until the call ends.
-**    Before 5.4 that is so from the beginning.
+**    When that time is over, too, LATE stays, and the hook, until the call
+**    ends.  Before 5.4 that is so from the beginning.
 ** 5. If no time is left when the code goes on, or LATE is to stay, the thread
 **    sets the hook itself.
 **
@@ -75,7 +75,7 @@ static double look_at_deadline(mts_Watch *watch)
   return limit->delay;
 }
 
-static void publish(mts_TimeLimit *limit, double deadline)
+static void publish_deadline(mts_TimeLimit *limit, double deadline)
 {
   atomic_store(&limit->deadline, deadline);
   if (mts_watch_is_needed(&limit->watch, deadline))
@@ -125,7 +125,7 @@ void mts_timelimit_begin(mts_Runtime *runtime)
   if (runtime->stage == MTS_TIME_OVER || left <= 0)
     mts_interrupt_note_late(runtime->state);
   else
-    publish(runtime->state->time_limit, runtime->started + left);
+    publish_deadline(runtime->state->time_limit, runtime->started + left);
 }
 
 void mts_timelimit_pause_one(mts_Runtime *runtime)
@@ -207,8 +207,8 @@ void mts_timelimit_follow(void)
 {
   const mts_Runtime *runtime = mts_self.runtime;
   if (runtime->stage == MTS_TIME_CLEANING)
-    publish(runtime->state->time_limit,
-            runtime->started + (runtime->limit - runtime->used));
+    publish_deadline(runtime->state->time_limit,
+                     runtime->started + (runtime->limit - runtime->used));
 }
 
 const char *mts_timelimit_describe(double ran,

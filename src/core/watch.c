@@ -1,11 +1,11 @@
 /*
 ** watch.c - the watcher thread: tries again what has not worked at once
 **
-** A heap of watches, the next one at its root; and one thread, which is started
-** with the first of them and never ends.  It sleeps until the next watch is
-** due, and without a deadline if there is none; an event wakes it when there is
-** another watch that is due earlier, or something that threads have left to it
-** which must not wait for a mutex.
+** A heap of watches, the next one at its root; and one thread, which is
+** started with the first of them and never ends.  It sleeps until the next
+** watch is due, and without a deadline if there is none; an event wakes it when
+** there is another watch that is due earlier, or something that threads have
+** left to it which must not wait for a mutex.
 **
 ** The heap is a pairing heap: a tree, where no watch is due earlier than its
 ** parent.  It needs no memory but that of the watches, so nothing can fail.
@@ -15,10 +15,10 @@
 ** forks while the mutex is held by the forking thread leaves nothing half done
 ** to the child.  The mutex is the first in the order of locks (see state.h).
 **
-** A watch that is on can have a later try than its owner wants to know of, who
-** then need not call: it stores what the try is to see, and then looks when the
-** watch is due, without the mutex.  A watch is off, for all to see, before its
-** try begins, so the one or the other sees what was stored.
+** An owner of a watch need not start it again if it is due early enough, which
+** can be seen without the mutex.  The owner stores what the try is to see, and
+** then looks at the watch.  That is off, for all to see, before its try begins;
+** so the one or the other sees what was stored.
 **
 ** The thread never waits for another thread, so no thread can delay the
 ** watches of others.  It blocks all signals and owns nothing of any Lua state.
