@@ -9,8 +9,8 @@
 ** that.  In all other respects they do what Lua's functions do.
 **
 ** Lua calls the handler of xpcall inside the hook that has raised the error,
-** where no hooks run, so the handler could loop for ever.  A function around it
-** looks whether the code was stopped, and does not call it then; in all
+** where no hooks run, so the handler could loop for ever.  A function around
+** it looks whether the code was stopped, and does not call it then; in all
 ** versions.
 **
 ** load raises the error of a reader that was stopped again; in all versions,

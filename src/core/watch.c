@@ -3,9 +3,9 @@
 **
 ** A heap of watches, the next one at its root; and one thread, which is
 ** started with the first of them and never ends.  It sleeps until the next
-** watch is due, and without a deadline if there is none; an event wakes it when
-** there is another watch that is due earlier, or something that threads have
-** left to it which must not wait for a mutex.
+** watch is due, and without a deadline if there is none; an event wakes it
+** when there is another watch that is due earlier, or something that threads
+** have left to it which must not wait for a mutex.
 **
 ** The heap is a pairing heap: a tree, where no watch is due earlier than its
 ** parent.  It needs no memory but that of the watches, so nothing can fail.
@@ -17,8 +17,8 @@
 **
 ** An owner of a watch need not start it again if it is due early enough, which
 ** can be seen without the mutex.  The owner stores what the try is to see, and
-** then looks at the watch.  That is off, for all to see, before its try begins;
-** so the one or the other sees what was stored.
+** then looks at the watch.  That is off, for all to see, before its try
+** begins; so the one or the other sees what was stored.
 **
 ** The thread never waits for another thread, so no thread can delay the
 ** watches of others.  It blocks all signals and owns nothing of any Lua state.
