@@ -10,8 +10,8 @@
 **
 ** 1. When it begins to run, or goes on, the thread stores in the state at what
 **    point of the clock the time is over.  Then it looks when the watch of the
-**    state is due.  Most often that is earlier, from a call before, and nothing
-**    is left to do; so a million calls in a second wake nobody.
+**    state is due.  Most often that is earlier, from a call before, and there
+**    is nothing left to do; so a million calls in a second wake nobody.
 ** 2. When the watch is due, it is first off, and then looks at what is stored.
 **    If nothing runs it stays off.  If there is time left it is due again when
 **    that is over.  Else it has the state look at the clock: it adds LATE to
