@@ -37,6 +37,7 @@
 ---@field queue number? # requests that may wait (1000); math.huge: no limit
 ---@field tasks number? # requests that may be under way (math.huge); 1: one is
 ---# finished, its waits included, before anything else begins
+---@field time number? # seconds that setup or callback may take (math.huge)
 
 ---The options of `mtstates.thread`.
 ---@class mtstates.threadoptions : mtstates.options

@@ -14,8 +14,8 @@ DEV_PACKAGES += spin
 # Timers: one worker, that ends or does not; two.  Closing: by the thread of the
 # state; by a worker, with two closers, or an owner, too; and without a last
 # function.  Notices: of one state; of two.  Pools: a call; a line, with calls
-# of a member, or with requests; requests alone.  Tracebacks: one
-# asker; two.
+# of a member, or with requests; requests alone.  Time limits: with clean-up;
+# without.  Tracebacks: two askers.
 MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-requests-,room close workers alone progress) \
          $(addprefix model-park-,two one out compute stuck count cycles) \
@@ -27,8 +27,8 @@ MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-here-,polls waits both) \
          $(addprefix model-notices-,one two) \
          $(addprefix model-pool-,call line requests shared) \
-         $(addprefix model-traceback-,one two) \
-         model-waitgraph-all
+         $(addprefix model-timelimit-,clean over) \
+         model-traceback-all model-waitgraph-all
 .PHONY: model model-new renew-steps $(MODELS)
 
 model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
@@ -128,5 +128,7 @@ model-pool-shared:
 
 model-traceback-one: ; $(call CHECK_ALL,-DASKERS=1 -DSTEPS=4,-DSAFETY)
 model-traceback-two: ; $(call CHECK_ALL,-DSTEPS=1,-DSAFETY)
+model-timelimit-clean: ; $(call CHECK_ALL,,-DSAFETY)
+model-timelimit-over: ; $(call CHECK_ALL,-DCLEANS=0 -DCALLS=3,-DSAFETY)
 
 model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)

@@ -27,6 +27,7 @@
 #include "core/interrupt.h"
 #include "core/memory.h"
 #include "core/registry.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "core/waitgraph.h"
 #include "util.h"
@@ -121,6 +122,7 @@ void mts_state_release(mts_State *s)
     mts_lock_destroy(&s->lock);
     if (s->name != s->space)
       free(s->name);
+    free(s->time_limit);
     free(s);
   }
 }
@@ -310,6 +312,7 @@ void mts_state_finish_close(mts_State *s)
   mts_self.closing++;
   while ((s = mts_self.closed) != NULL) {
     mts_self.closed = s->next_closed;
+    mts_timelimit_end(s);
     /* Closing ends interrupts. */
     atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
     mts_trace_begin(MTS_TRACE_CLOSE, s);

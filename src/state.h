@@ -40,6 +40,7 @@ struct mts_State {
   int callback_ref;               /* in the Lua registry */
   unsigned depth;                 /* calls that are nested in each other */
   mts_State *outer_held;          /* the state that the thread took before */
+  struct mts_TimeLimit *time_limit; /* or NULL; set before the setup runs */
   mts_Usage usage;
   int last_ref; /* the function that is called before it is closed */
 

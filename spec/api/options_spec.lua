@@ -104,6 +104,32 @@ describe("an options table", function()
     end
   end)
 
+  it("has the option time, a positive number", function()
+    for _, value in ipairs({1, 1000, 0.75, 1e300, math.huge}) do
+      local s = mtstates.newstate({time = value}, LIBS)
+      assert.equals("libs", s:call())
+    end
+    for text, value in pairs({
+      ["0"] = helpers.compile("return 0")(), ["-1"] = -1,
+      [tostring(-math.huge)] = -math.huge, nan = 0 / 0, string = "5",
+      boolean = true, table = {}
+    }) do
+      local err = "option 'time': positive number expected, got " .. text
+      bad(2, "singleton", err, function()
+        mtstates.singleton("options, time", {time = value}, LIBS)
+      end)
+      bad(1, "pool", err, function()
+        mtstates.pool({time = value}, LIBS)
+      end)
+      bad(1, "thread", err, function()
+        mtstates.thread({time = value}, LIBS)
+      end)
+    end
+    bad(1, "here", "option 'time' is unknown", function()
+      mtstates.here({time = 1}, helpers.echo)
+    end)
+  end)
+
   it("is looked at before the setup", function()
     bad(1, "newstate", "option 'a' is unknown", function()
       mtstates.newstate({a = 1}, 5)

@@ -459,6 +459,56 @@ add {
   specs = "cancel_waits",
 }
 add {
+  name = "time-hits-next",
+  says = "Code is stopped though its time is not over.",
+  file = "src/core/timelimit.c",
+  old = "runtime->stage != MTS_TIME_OVER && ran < runtime->limit",
+  new = "runtime->stage != MTS_TIME_OVER && ran <= 0",
+  specs = "time_spec", filter = "hits no call before",
+}
+add {
+  name = "time-runs-in-waits",
+  says = "The time of code goes on while it waits.",
+  file = "src/core/timelimit.c",
+  old = "  runtime->started = mts_clock_now();\n",
+  new = "  if (runtime->started == 0)\n" ..
+    "    runtime->started = mts_clock_now();\n",
+  specs = "time_spec", filter = "does not count waits",
+}
+add {
+  name = "time-runs-in-calls",
+  says = "The time of code goes on while it calls another state.",
+  file = "src/core/timelimit.c",
+  old = "outer && outer->state == s && outer->pauses == 0",
+  new = "outer && outer->pauses == 0",
+  specs = "time_spec", filter = "does not count calls of other",
+}
+add {
+  name = "time-is-caught",
+  says = "pcall catches the error of code that was stopped.",
+  file = "src/core/catch.c",
+  old = "if ((int)mts_timelimit_stage() > (int)(context % STAGES))",
+  new = "if (mts_timelimit_stage() > STAGES)",
+  specs = "time_spec", filter = "same again for clean.up",
+}
+add {
+  name = "time-not-armed",
+  says = "The watcher does not learn of a deadline after its watch went off.",
+  file = "src/core/watch.c",
+  old = "  return !atomic_load(&watch->is_on) || due <",
+  new = "  return !watch->try_again || due <",
+  specs = "time_spec", filter = "goes on after waits",
+}
+add {
+  name = "time-is-used-up",
+  says = "A call begins with the time that the task before it has used.",
+  file = "src/sched/task.c",
+  old = "if (queue->state->time_limit)",
+  new = "if (queue->state->time_limit && !task->runtime.limit)",
+  specs = "time_spec", filter = "of a loop stops it",
+}
+
+add {
   name = "wait-ends-anyway",
   says = "A thread whose time is over does not see that it has what it wants.",
   file = "src/core/wait.c",

@@ -55,8 +55,9 @@ static int plan(lua_State *L)
 /* watches.start(seconds): whether the watch was off and is on now. */
 static int start_watch(lua_State *L)
 {
-  lua_pushboolean(
-      L, mts_watch_start(&watched.watch, try_watched, luaL_checknumber(L, 1)));
+  lua_pushboolean(L,
+                  mts_watch_start(&watched.watch, try_watched,
+                                  mts_clock_now() + luaL_checknumber(L, 1)));
   return 1;
 }
 

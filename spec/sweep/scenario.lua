@@ -1701,6 +1701,14 @@ step("thread, error", function()
   return ok, err
 end, raises("mtstates.error.invoking_state: state(", text))
 
+everywhere("time", function()
+  local options = {libs = false, time = 1000}
+  local s = host.spare(mtstates.newstate, options, ECHO)
+  local a, b = s:call(text), s:await(1)
+  s:close()
+  return a, b
+end, gives(text, 1))
+
 everywhere("thread of a state", function()
   local options = {libs = false, own_thread = true}
   local s = host.spare(mtstates.newstate, options, ECHO)

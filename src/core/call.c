@@ -33,6 +33,7 @@
 #include "core/exchange.h"
 #include "core/interrupt.h"
 #include "core/memory.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "error.h"
 #include "luaapi/protect.h"
@@ -188,13 +189,11 @@ static inline MTS_ALWAYS_INLINE void end_call(const mts_Call *call)
 
 /*
 ** Calls the callback of s, which has been entered.  pushed: results that the
-** stack of the sink has got.
+** stack of the sink has got.  runtime: NULL: no time limit matters.
 */
-static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
-                                                       mts_Source source,
-                                                       mts_Sink sink,
-                                                       int *pushed,
-                                                       mts_Failure *failure)
+static inline MTS_ALWAYS_INLINE mts_Status
+run_entered(mts_State *s, mts_Source source, mts_Sink sink, int *pushed,
+            mts_Failure *failure, mts_Runtime *runtime)
 {
   mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status;
@@ -202,6 +201,8 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
   mts_usage_note_call(&s->usage);
   status = run_callback(&call, source);
   call.may_defer = true;
+  if (runtime)
+    status = mts_timelimit_judge(runtime, status, failure);
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first);
   if (status != MTS_OK && status != MTS_DEFERRED)
@@ -213,6 +214,25 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
   return status;
 }
 
+/* run_call, where time limits matter: of s, or of the calling code. */
+static mts_Status run_timed(mts_State *s, double timeout, mts_Source source,
+                            mts_Sink sink, int *pushed, mts_Failure *failure)
+{
+  mts_Runtime runtime;
+  mts_Status status;
+  mts_timelimit_reset(&runtime, s);
+  mts_timelimit_open(&runtime, s);
+  status = mts_state_enter(s, timeout);
+  if (status == MTS_OK) {
+    mts_timelimit_begin(&runtime);
+    status = run_entered(s, source, sink, pushed, failure, &runtime);
+    mts_timelimit_pause_one(&runtime);
+    mts_state_leave(s);
+  }
+  mts_timelimit_close(&runtime);
+  return status;
+}
+
 /* The same; enters s before and leaves it afterwards. */
 static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
                                                     double timeout,
@@ -220,10 +240,13 @@ static inline MTS_ALWAYS_INLINE mts_Status run_call(mts_State *s,
                                                     mts_Sink sink, int *pushed,
                                                     mts_Failure *failure)
 {
-  mts_Status status = mts_state_enter(s, timeout);
+  mts_Status status;
+  if (mts_timelimit_concerns(s))
+    return run_timed(s, timeout, source, sink, pushed, failure);
+  status = mts_state_enter(s, timeout);
   if (status != MTS_OK)
     return status;
-  status = run_entered(s, source, sink, pushed, failure);
+  status = run_entered(s, source, sink, pushed, failure, NULL);
   mts_state_leave(s);
   return status;
 }
@@ -297,8 +320,16 @@ mts_Status mts_call_entered(mts_State *s, const mts_Message *message,
 {
   const mts_Source source = {.message = message};
   const mts_Sink sink = {.message = results};
+  mts_Runtime runtime;
   int pushed;
-  return run_entered(s, source, sink, &pushed, failure);
+  mts_Status status;
+  mts_timelimit_reset(&runtime, s);
+  mts_timelimit_open(&runtime, s);
+  mts_timelimit_begin(&runtime);
+  status = run_entered(s, source, sink, &pushed, failure, &runtime);
+  mts_timelimit_pause_one(&runtime);
+  mts_timelimit_close(&runtime);
+  return status;
 }
 
 static void report_to_logger(void *s, const char *text, size_t length)
@@ -405,6 +436,7 @@ mts_Status mts_call_setup(mts_State *s, const mts_Setup *setup,
   const mts_Sink sink = {.L = setup->args.L};
   mts_Call call = begin_call(s, source, sink, failure);
   mts_Status status = run_callback(&call, source);
+  status = mts_timelimit_judge(mts_self.runtime, status, failure);
   if (status == MTS_OK)
     status = accept_callback(&call);
   if (status == MTS_OK)

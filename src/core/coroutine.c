@@ -28,6 +28,7 @@
 #include "core/anchor.h"
 #include "core/interrupt.h"
 #include "core/thread.h"
+#include "core/timelimit.h"
 #include "luaapi/libs.h"
 #include "luaapi/yield.h"
 
@@ -133,9 +134,12 @@ static int go_on_with_resume(lua_State *L)
 static int resume_first(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
+  const mts_TimeStage stage = mts_timelimit_stage();
   const bool is_ok = resume_coroutine(L, co, lua_gettop(L) - 1);
   if (is_waiting(co))
     return mts_yield(L, 0, go_on_with_resume);
+  if (!is_ok && mts_timelimit_stage() > stage)
+    return lua_error(L); /* it is not to be caught */
   lua_pushboolean(L, is_ok);
   lua_replace(L, 1); /* in the place of the coroutine */
   return lua_gettop(L);
@@ -261,6 +265,7 @@ static int close_running(lua_State *L)
 
 static int co_close(lua_State *L)
 {
+  const mts_TimeStage stage = mts_timelimit_stage();
   lua_State *co;
   if (MTS_CAN_CLOSE_RUNNING && (lua_isnone(L, 1) || lua_tothread(L, 1) == L))
     return close_running(L);
@@ -276,6 +281,8 @@ static int co_close(lua_State *L)
   }
   lua_pushboolean(L, 0);
   lua_xmove(co, L, 1);
+  if (mts_timelimit_stage() > stage)
+    return lua_error(L);
   return 2;
 }
 

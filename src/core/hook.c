@@ -7,6 +7,7 @@
 **
 ** 1. If there is a level, it raises the error, and takes the level back unless
 **    that is "always".
+**    LATE, a part of it, hits only code whose time is over (timelimit.c).
 ** 2. If there is none any more, it removes itself.  So it does if the level is
 **    aimed at a request, and calls are nested in that; it is set again when
 **    such a call is left.
@@ -32,6 +33,7 @@
 
 #include "core/anchor.h"
 #include "core/memory.h"
+#include "core/timelimit.h"
 #include "core/traceback.h"
 #include "error.h"
 #include "luaapi/protect.h"
@@ -102,21 +104,32 @@ static bool is_in_finalizer(mts_State *s, lua_State *L)
 
 /*
 ** Takes from the level of s what is to hit the code that runs now.
-** Returns: what to raise; MTS_ERROR_COUNT: nothing.
+** Returns: what to raise; MTS_ERROR_COUNT: nothing.  *ran: how many seconds
+** the code has run, if that is why; else 0.
 */
-static mts_Error take_hit(mts_State *s) MTS_REQUIRES(s->lock.mutex)
+static mts_Error take_hit(mts_State *s, double *ran)
+    MTS_REQUIRES(s->lock.mutex)
 {
   atomic_int *level = &s->interrupt.level;
   const int before = atomic_load(level);
+  *ran = 0;
   if ((before & MTS_INTERRUPT_AIMED) && s->depth == 1) {
     atomic_store(level, before & ~MTS_INTERRUPT_AIMED);
     return MTS_ERROR_CANCELLED;
   }
-  switch (before & ~MTS_INTERRUPT_FLAGS) {
+  if (before & MTS_INTERRUPT_LATE) {
+    bool is_for_good;
+    *ran = mts_timelimit_take(s, &is_for_good);
+    if (!is_for_good)
+      atomic_fetch_and(level, ~MTS_INTERRUPT_LATE);
+    if (*ran > 0)
+      return MTS_ERROR_INTERRUPTED;
+  }
+  switch (before & MTS_INTERRUPT_PLAIN) {
   case MTS_INTERRUPT_NONE:
     return MTS_ERROR_COUNT;
   case MTS_INTERRUPT_ONCE:
-    atomic_store(level, before & MTS_INTERRUPT_FLAGS);
+    atomic_fetch_and(level, ~MTS_INTERRUPT_PLAIN);
     break;
   default:
     break;
@@ -124,11 +137,15 @@ static mts_Error take_hit(mts_State *s) MTS_REQUIRES(s->lock.mutex)
   return MTS_ERROR_INTERRUPTED;
 }
 
-static int raise_hit(lua_State *L, const mts_State *s, mts_Error error)
+static int raise_hit(lua_State *L, const mts_State *s, mts_Error error,
+                     double ran)
 {
+  char text[MTS_TIMELIMIT_TEXT_SIZE];
   if (error == MTS_ERROR_CANCELLED)
     return mts_error_raise_about(L, MTS_CANCELLED, s);
-  return mts_error_raise(L, error, "the running code was stopped");
+  if (ran <= 0)
+    return mts_error_raise(L, error, "the running code was stopped");
+  return mts_error_raise(L, error, "%s", mts_timelimit_describe(ran, text));
 }
 
 /*
@@ -164,6 +181,7 @@ static void remove_hook(mts_State *s, lua_State *L)
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
 {
   mts_Error error = MTS_ERROR_COUNT;
+  double ran = 0;
   mts_State *s;
   bool may_hit;
   mts_traceback_answer(); /* needs no memory, as what follows could */
@@ -178,15 +196,17 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   may_hit = !is_in_finalizer(s, L);
   mts_lock_acquire_mutex(&s->lock);
   if (may_hit) {
-    error = take_hit(s);
+    error = take_hit(s, &ran);
     atomic_store(&s->interrupt.progress, MTS_INTERRUPT_HOOK_RUN);
   }
   if (error == MTS_ERROR_COUNT ||
       atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE)
     remove_hook(s, L);
   mts_mutex_unlock(&s->lock.mutex);
+  if (ran > 0)
+    mts_timelimit_follow();
   if (error != MTS_ERROR_COUNT)
-    raise_hit(L, s, error);
+    raise_hit(L, s, error, ran);
 }
 
 bool mts_hook_is_kept_off(mts_State *s, lua_State *L)

@@ -45,7 +45,10 @@
 **    The hook does not hit calls that are nested in the task; when such a call
 **    ends, it is set again.  A task that waits inside the module has noted its
 **    wait under the mutex: then the wait is finished instead.
-** 7. Closing ends interrupts: no level is stored once the lock is closed, and
+** 7. A call whose time is over is stopped in the same way: LATE is added to
+**    the level, and the hook decides by the clock what it hits; see
+**    timelimit.c.
+** 8. Closing ends interrupts: no level is stored once the lock is closed, and
 **    the closing thread clears the last one.
 **
 ** Invariants:
@@ -184,7 +187,7 @@ static double request_again(mts_Watch *watch)
 /* The level with which interrupts hit. */
 static int plain_level(int level)
 {
-  return level & ~MTS_INTERRUPT_FLAGS;
+  return level & MTS_INTERRUPT_PLAIN;
 }
 
 /* Waits until the hook is set, or need not be any more. */
@@ -201,7 +204,8 @@ static void await_hook(mts_State *s)
 static void watch_state(mts_State *s)
 {
   mts_state_retain(s);
-  if (!mts_watch_start(&s->interrupt.watch, request_again, FIRST_DELAY))
+  if (!mts_watch_start(&s->interrupt.watch, request_again,
+                       mts_clock_now() + FIRST_DELAY))
     mts_state_release(s);
 }
 
@@ -224,7 +228,7 @@ static mts_Status send_level(mts_State *s, mts_Interrupt level, bool *is_sent)
     if (level == MTS_INTERRUPT_NONE ||
         plain_level(before) != MTS_INTERRUPT_ALWAYS)
       atomic_store(&s->interrupt.level,
-                   (int)level | (before & MTS_INTERRUPT_FLAGS));
+                   (int)level | (before & ~MTS_INTERRUPT_PLAIN));
     if (level != MTS_INTERRUPT_NONE) {
       atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
       *is_sent = reach_holder(s, false);
@@ -394,6 +398,31 @@ void mts_interrupt_reach(mts_State *s, bool is_overdue)
 void mts_interrupt_recheck(mts_State *s)
 {
   set_hook_if_due(s);
+}
+
+/* ======================================================================= */
+/* Time limits                                                             */
+/* ======================================================================= */
+
+void mts_interrupt_post_late(mts_State *s, bool is_first, bool is_overdue)
+{
+  mts_mutex_lock(&s->lock.mutex);
+  if (!mts_lock_is_closed(&s->lock)) {
+    atomic_fetch_or(&s->interrupt.level, MTS_INTERRUPT_LATE);
+    if (is_first)
+      atomic_store(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
+    (void)reach_holder(s, is_overdue &&
+                              progress_of(s) == MTS_INTERRUPT_REQUESTED);
+  }
+  mts_mutex_unlock(&s->lock.mutex);
+}
+
+void mts_interrupt_note_late(mts_State *s)
+{
+  mts_lock_acquire_mutex(&s->lock);
+  atomic_fetch_or(&s->interrupt.level, MTS_INTERRUPT_LATE);
+  mts_hook_set(&s->interrupt);
+  mts_mutex_unlock(&s->lock.mutex);
 }
 
 /* ======================================================================= */

@@ -115,6 +115,25 @@ void mts_interrupt_reach(mts_State *s, bool is_overdue)
 void mts_interrupt_recheck(mts_State *s) MTS_REQUIRES(s->lock.mutex);
 
 /* ======================================================================= */
+/* Time limits                                                             */
+/* ======================================================================= */
+
+/*
+** For the watcher: has the code of s, if some runs, look at the clock.
+** is_first: of several tries, which it makes until that has happened.
+** is_overdue: it has made many.
+** Locks: takes s->lock.mutex and with it that of mts_signal_send.
+*/
+void mts_interrupt_post_late(mts_State *s, bool is_first, bool is_overdue);
+
+/*
+** The same for the code that the calling thread, which holds s, is going to
+** run.
+** Locks: takes s->lock.mutex.
+*/
+void mts_interrupt_note_late(mts_State *s);
+
+/* ======================================================================= */
 /* The thread that holds a state                                           */
 /* ======================================================================= */
 

@@ -26,8 +26,11 @@ typedef enum mts_Interrupt {
 /* Added, too: somebody wants a traceback; see traceback.c. */
 #define MTS_INTERRUPT_LOOK 8
 
-/* What is no mts_Interrupt. */
-#define MTS_INTERRUPT_FLAGS (MTS_INTERRUPT_AIMED | MTS_INTERRUPT_LOOK)
+/* The same: what runs is to look at the clock; see timelimit.c. */
+#define MTS_INTERRUPT_LATE 16
+
+/* The bits of an mts_Interrupt. */
+#define MTS_INTERRUPT_PLAIN 3
 
 /* What became of the last request: mts_InterruptNode.progress. */
 typedef enum mts_InterruptProgress {
@@ -49,7 +52,7 @@ typedef struct mts_Resume {
 
 /* Part of a state.  The protocol is in interrupt.c. */
 typedef struct mts_InterruptNode {
-  atomic_int level; /* an mts_Interrupt, and MTS_INTERRUPT_FLAGS perhaps */
+  atomic_int level; /* an mts_Interrupt; AIMED, LOOK and LATE perhaps */
   atomic_int progress;
   _Atomic(lua_State *) running; /* the running Lua thread, a coroutine maybe */
 

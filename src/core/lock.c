@@ -57,6 +57,7 @@
 
 #include "core/lockqueue.h"
 #include "core/thread.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "core/waitgraph.h"
 
@@ -122,10 +123,12 @@ mts_Status mts_lock_enter_slow(mts_Lock *lock, uintptr_t thread,
     return status;
   if (!mts_thread_begin_wait())
     return MTS_NO_MEMORY;
+  mts_timelimit_pause();
   mts_trace_begin(MTS_TRACE_ENTER, (const mts_State *)lock);
   status = wait_to_enter(lock, thread, timeout);
   mts_trace_end();
   mts_thread_end_wait();
+  mts_timelimit_resume();
   return status;
 }
 

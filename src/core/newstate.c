@@ -14,9 +14,11 @@
 
 #include "core/anchor.h"
 #include "core/call.h"
+#include "core/catch.h"
 #include "core/coroutine.h"
 #include "core/memory.h"
 #include "core/preload.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "error.h"
 #include "luaapi/libs.h"
@@ -128,6 +130,10 @@ static int prepare(lua_State *L, void *data)
   mts_yield_open(L);
   if (s->has_memory_limit)
     mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
+  if (s->time_limit) {
+    mts_catch_patch(L);
+    mts_libs_stop_compiler(L); /* its code is not stopped */
+  }
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
@@ -152,6 +158,18 @@ static mts_Status preparation_error(const Preparation *preparation, int result,
   return MTS_SYNTAX;
 }
 
+/* The time that the setup takes counts, and not the rest. */
+static mts_Status set_up(mts_State *s, const mts_Setup *setup,
+                         mts_Failure *failure)
+{
+  mts_Runtime *runtime = mts_self.runtime;
+  mts_Status status;
+  mts_timelimit_begin(runtime);
+  status = mts_call_setup(s, setup, failure);
+  mts_timelimit_pause_one(runtime);
+  return status;
+}
+
 static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
                                   mts_Failure *failure)
 {
@@ -174,15 +192,21 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
     return preparation_error(&preparation, result, L, failure);
   if (!mts_memory_limit(s, setup->memory_limit))
     return MTS_NO_MEMORY;
-  return mts_call_setup(s, setup, failure);
+  return set_up(s, setup, failure);
 }
 
 mts_Status mts_newstate_run(mts_State *s, const mts_Setup *setup,
                             mts_Failure *failure)
 {
+  mts_Runtime runtime;
   mts_Status status;
   mts_trace_begin(MTS_TRACE_SETUP, s);
-  status = open_and_set_up(s, setup, failure);
+  status = mts_timelimit_set(s, setup->time);
+  mts_timelimit_reset(&runtime, s);
+  mts_timelimit_open(&runtime, s);
+  if (status == MTS_OK)
+    status = open_and_set_up(s, setup, failure);
+  mts_timelimit_close(&runtime);
   mts_trace_end();
   return status;
 }

@@ -18,6 +18,7 @@
 #include "core/anchor.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
+#include "state.h"
 
 #define MODULE "mtstates"
 
@@ -79,11 +80,11 @@ bool mts_preload_find_libs(void)
   return true;
 }
 
-/* As in newstate.c: a library can have turned it on. */
+/* As in newstate.c: the library has turned it on. */
 static void stop_compiler(lua_State *L)
 {
   const mts_State *s = mts_anchor_find_state(L);
-  if (s && s->has_memory_limit)
+  if (s && (s->has_memory_limit || s->time_limit))
     mts_libs_stop_compiler(L);
 }
 
@@ -106,7 +107,8 @@ static int load_entered(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 3);
     lua_call(L, 1, 0);
-    stop_compiler(L);
+    if (strcmp(lua_tostring(L, 3), "jit") == 0)
+      stop_compiler(L);
   }
   lua_getfield(L, 1, name);
   if (lua_istable(L, -1))

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 
 #include "core/statetable.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "core/wait.h"
 #include "core/waitgraph.h"
@@ -239,15 +240,18 @@ mts_Status mts_registry_find_singleton(const char *name, size_t length,
                                        mts_State **found)
 {
   mts_Status status;
+  mts_timelimit_pause();
   mts_mutex_lock(&registry_mutex);
   status = find_or_wait(name, length, mts_util_hash(name, length), found);
   mts_mutex_unlock(&registry_mutex);
+  mts_timelimit_resume();
   return status;
 }
 
 mts_Status mts_registry_reserve(mts_State *s, mts_State **found)
 {
   mts_Status status;
+  mts_timelimit_pause();
   mts_mutex_lock(&registry_mutex);
   status = find_or_wait(s->name, s->name_length, s->name_hash, found);
   if (status == MTS_UNKNOWN) {
@@ -256,6 +260,7 @@ mts_Status mts_registry_reserve(mts_State *s, mts_State **found)
     first_reserved = s;
   }
   mts_mutex_unlock(&registry_mutex);
+  mts_timelimit_resume();
   return status;
 }
 

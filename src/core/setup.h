@@ -35,6 +35,7 @@ typedef struct mts_Setup {
   size_t queue_limit;  /* requests that may wait, or MTS_STATE_NO_LIMIT; */
   size_t task_limit;   /* requests under way, too */
   size_t memory_limit; /* bytes, or MTS_HEAP_NO_LIMIT */
+  double time;         /* seconds for setup or callback; 0: no limit */
   size_t members;      /* an option of mtstates.pool; 0: none is given */
   const char *name;    /* an option of mtstates.thread; NULL: none */
   size_t name_length;

@@ -365,12 +365,20 @@ static int take_error(const mts_Stretch *stretch, int result)
   lua_State *L = stretch->state->L;
   Raised raised = {stretch->co, stretch->state->is_service,
                    result == LUA_YIELD};
+  mts_InterruptNode *interrupt = &stretch->state->interrupt;
+  const mts_Resume *resumes = interrupt->resumes;
+  lua_State *outer;
+  interrupt->resumes = stretch->link.outer; /* L runs now */
+  outer = mts_interrupt_switch(stretch->state, L);
   mts_protect_push(L);
   if (raised.has_yielded)
     lua_pushnil(L);
   else
     lua_xmove(stretch->co, L, 1);
-  return mts_protect(L, handle_error, &raised, 1, 1, 0);
+  result = mts_protect(L, handle_error, &raised, 1, 1, 0);
+  interrupt->resumes = resumes;
+  mts_interrupt_switch(stretch->state, outer);
+  return result;
 }
 
 mts_Status mts_taskcall_report(const mts_Stretch *stretch, int result,

@@ -28,8 +28,9 @@ typedef struct mts_Thread {
   _Alignas(MTS_WORD_ALIGNMENT) bool is_ready;
   bool knows_stack; /* stack and reserve are known; until then: look again */
   unsigned nesting; /* calls that it is in */
-  uintptr_t stack;  /* the end of its C stack */
-  size_t reserve;   /* to be kept free there; 0: that end is not known */
+  struct mts_Runtime *runtime; /* or NULL; see core/timelimit.h */
+  uintptr_t stack;             /* the end of its C stack */
+  size_t reserve; /* to be kept free there; 0: that end is not known */
 
   /* Lists of states; see state.h. */
   mts_State *_Atomic held; /* that it holds, the last one first */

@@ -27,6 +27,7 @@
 
 #include "core/interrupt.h"
 #include "core/thread.h"
+#include "core/timelimit.h"
 
 #define SLICE 0.05 /* seconds */
 
@@ -93,6 +94,8 @@ mts_Status mts_wait_begin(mts_ThreadWait *wait, const mts_Patience *patience)
     leave_task(wait, status);
   }
   wait->attached = NULL;
+  if (status == MTS_OK)
+    mts_timelimit_pause();
   if (status != MTS_OK)
     mts_event_destroy(&wait->over);
   else if (patience->attach && patience->deadline > mts_clock_now()) {
@@ -109,6 +112,7 @@ void mts_wait_end(mts_ThreadWait *wait, mts_Status status)
   leave_task(wait, status);
   mts_event_destroy(&wait->over);
   mts_thread_end_wait();
+  mts_timelimit_resume();
 }
 
 /*

@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 MTS_BEGIN_HIDDEN
@@ -21,12 +22,12 @@ typedef struct mts_Watch mts_Watch;
 */
 typedef double (*mts_WatchFunction)(mts_Watch *watch);
 
-/* Part of what is watched; off if all is zero. */
+/* Part of what is watched; off if all is zero.  See watch.c. */
 struct mts_Watch {
-  mts_Watch *next;
+  mts_Watch *child, *next, *previous; /* in the heap */
   mts_WatchFunction try_again;
-  double due; /* a point of the clock */
-  bool is_on;
+  _Atomic double due; /* a point of the clock; of one that is on */
+  atomic_bool is_on;
 };
 
 /*
@@ -40,15 +41,37 @@ struct mts_Watch {
 bool mts_watch_open(void (*woken)(void));
 
 /*
-** Has try_again called after that many seconds, and then again as it says
-** itself.  If the watch is on already, the next try is made after that many
-** seconds, or earlier.  Without resources for a thread nothing is tried again.
+** Only starts the thread, if it is not there.
+** Locks: takes the mutex of the watcher.
+** Returns: as mts_watch_open.
+*/
+bool mts_watch_prepare(void);
+
+/*
+** Has try_again called at that point of the clock, and then again as it says
+** itself.  If the watch is on already, the next try is made then, or earlier.
+** Wakes the watcher only if that would sleep longer.  Without resources for a
+** thread nothing is tried again.
 ** Locks: takes the mutex of the watcher, which is before all others in the
 ** order of locks.
 ** Returns: whether the watch was off and is on now.
 */
 bool mts_watch_start(mts_Watch *watch, mts_WatchFunction try_again,
-                     double seconds);
+                     double due);
+
+/*
+** Ends that: when this returns the watch is off, and not being tried.
+** Locks: takes the mutex of the watcher.
+*/
+void mts_watch_stop(mts_Watch *watch);
+
+/*
+** Whether the watch has to be started for there to be a try at that point of
+** the clock, or before it.  If not, that try sees all that was stored before
+** this call.
+** Locks: none.
+*/
+bool mts_watch_is_needed(const mts_Watch *watch, double due);
 
 /*
 ** Has the watcher call the function of mts_watch_open soon.  For any thread

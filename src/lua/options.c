@@ -88,6 +88,16 @@ static bool read_own_thread(lua_State *L, mts_Setup *setup)
   return true;
 }
 
+/* Seconds; whoever has more of them has no limit, which is a time of 0. */
+#define MOST_TIME 1e9
+
+static bool read_time(lua_State *L, mts_Setup *setup)
+{
+  const lua_Number seconds = lua_tonumber(L, -1);
+  setup->time = seconds < (lua_Number)MOST_TIME ? (double)seconds : 0;
+  return seconds > 0;
+}
+
 static bool read_members(lua_State *L, mts_Setup *setup)
 {
   const lua_Number count = lua_tonumber(L, -1);
@@ -113,6 +123,7 @@ static const Option pool_options[] = {
     {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
+    {"time", LUA_TNUMBER, "positive number", read_time},
     {NULL, LUA_TNONE, NULL, NULL}};
 
 /* Those of newstate and singleton begin at the second one. */
@@ -121,6 +132,7 @@ static const Option thread_options[] = {
     {"libs", LUA_TBOOLEAN, "boolean", read_libs},
     {"memory", LUA_TNUMBER, "positive number", read_memory},
     {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
+    {"time", LUA_TNUMBER, "positive number", read_time},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
     {NULL, LUA_TNONE, NULL, NULL}};
@@ -174,6 +186,7 @@ static void set_defaults(mts_Setup *setup)
   setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   setup->task_limit = MTS_STATE_NO_LIMIT;
   setup->memory_limit = MTS_HEAP_NO_LIMIT;
+  setup->time = 0;
   setup->members = 0;
   setup->name = NULL;
   setup->name_length = 0;

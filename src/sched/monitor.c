@@ -225,7 +225,7 @@ static double tick(mts_Watch *unused)
 void mts_monitor_start(void)
 {
   if (!atomic_load(&is_on) && !atomic_exchange(&is_on, true) &&
-      !mts_watch_start(&watch, tick, TICK))
+      !mts_watch_start(&watch, tick, mts_clock_now() + TICK))
     atomic_store(&is_on, mts_watch_is_on(&watch)); /* not without thread */
 }
 

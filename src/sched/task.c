@@ -78,6 +78,8 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
       return NULL;
     }
   }
+  if (queue->state->time_limit)
+    mts_timelimit_reset(&task->runtime, queue->state);
   task->request = NULL;
   task->trace = 0;
   task->has_begun = task->quits = task->is_weak = false;

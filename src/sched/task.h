@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 
 #include "core/registry.h"
+#include "core/timelimit.h"
 #include "core/wait.h"
 #include "luaapi/compat.h"
 #include "sched/room.h"
@@ -43,6 +44,7 @@ typedef struct mts_Task {
   struct mts_Task *next; /* of the list that it is in */
   struct mts_Task *previous;
   mts_Pending pending;
+  mts_Runtime runtime;
   unsigned trace; /* that has its wait; see core/trace.h */
   bool has_begun;
   bool is_fork;

@@ -21,6 +21,7 @@
 #include "core/registry.h"
 #include "core/taskcall.h"
 #include "core/thread.h"
+#include "core/timelimit.h"
 #include "core/trace.h"
 #include "error.h"
 #include "luaapi/yield.h"
@@ -148,11 +149,21 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
   mts_usage_begin(&s->usage);
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
+  if (mts_timelimit_concerns(s)) {
+    if (task->is_fork)
+      mts_timelimit_reset(&task->runtime, s);
+    mts_timelimit_open(&task->runtime, s);
+    mts_timelimit_begin(&task->runtime);
+  }
 }
 
-static void end_stretch(mts_Stretch *stretch)
+static void end_stretch(mts_Stretch *stretch, mts_Task *task)
 {
   mts_usage_end(&stretch->state->usage); /* who gets the answer can see it */
+  if (task->runtime.is_open) {
+    mts_timelimit_pause_one(&task->runtime);
+    mts_timelimit_close(&task->runtime);
+  }
   if (atomic_load_explicit(&stretch->state->interrupt.task,
                            memory_order_relaxed)) /* it is not suspended */
     mts_interrupt_end_task(stretch->state);
@@ -175,6 +186,18 @@ static bool was_cancelled(const mts_Task *task)
   return request && !request->is_send && atomic_load(&request->is_cancelled);
 }
 
+/* The results, unless the code was stopped. */
+static mts_Status deliver(const mts_Stretch *stretch, const mts_Task *task,
+                          mts_Message *results, mts_Failure *failure)
+{
+  const mts_Status status =
+      mts_timelimit_judge(&task->runtime, MTS_OK, failure);
+  if (status == MTS_OK)
+    return mts_taskcall_deliver(stretch, results, failure);
+  lua_settop(task->co, 0);
+  return status;
+}
+
 /*
 ** Resumes the task with the values on its coroutine.
 ** Returns: whether it waits now; else *ending says how it has ended.
@@ -194,10 +217,13 @@ static bool run_stretch(const mts_Stretch *stretch, mts_Task *task,
     return true;
   }
   if (result == LUA_OK)
-    ending->status = mts_taskcall_deliver(stretch, results, &ending->failure);
-  else
+    ending->status = deliver(stretch, task, results, &ending->failure);
+  else {
     ending->status = mts_taskcall_report(stretch, result, results != NULL,
                                          &ending->failure, &ending->is_idle);
+    ending->status =
+        mts_timelimit_judge(&task->runtime, ending->status, &ending->failure);
+  }
   return false;
 }
 
@@ -208,7 +234,7 @@ static void run_task(mts_Task *task, mts_Stretch *stretch, Ending *ending)
   const bool waits = run_stretch(stretch, task, ending);
   if (waits)
     mts_suspend_task(task);
-  end_stretch(stretch);
+  end_stretch(stretch, task);
   if (waits)
     mts_memory_settle(queue->state);
   else if (!mts_worker_is_forked()) /* else the parent answers */
@@ -251,7 +277,7 @@ static void begin_task(mts_Task *task, mts_Message *message, Ending *ending)
     return;
   }
   lua_settop(task->co, 0); /* of a fork */
-  end_stretch(&stretch);
+  end_stretch(&stretch, task);
   if (!mts_worker_is_forked())
     end_task(queue, task, task->request, ending);
 }
@@ -368,7 +394,7 @@ static void close_task(mts_Task *task)
     drop_wait(task);
     begin_stretch(&stretch, task);
     mts_taskcall_close(&stretch);
-    end_stretch(&stretch);
+    end_stretch(&stretch, task);
   }
   if (task->has_begun || request) /* else it was cancelled */
     mts_queue_end_request(queue, task->is_fork);
