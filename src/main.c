@@ -24,6 +24,7 @@
 #include "lua/errorobject.h"
 #include "lua/module.h"
 #include "lua/userdata.h"
+#include "luaapi/interpreter.h"
 #include "luaapi/protect.h"
 #include "sched/worker.h"
 
@@ -45,7 +46,7 @@ int luaopen_mtstates(lua_State *L)
                          ": number of workers expected");
   if (!mts_anchor_claim(L))
     return luaL_error(L, "another copy of mtstates is used in this Lua state");
-  if (mts_protect_open(L) != LUA_OK)
+  if (!mts_interpreter_examine() || mts_protect_open(L) != LUA_OK)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
   lua_newtable(L);
   mts_userdata_push_context(L, luaopen_mtstates);

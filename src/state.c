@@ -71,6 +71,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->trace, 0);
   atomic_init(&s->has_name, false);
   atomic_init(&s->is_here, false);
+  mts_heap_init(&s->heap);
   s->name = s->space;
   if (name)
     note_name(s, name, length);
@@ -196,6 +197,12 @@ void mts_state_leave_nested(mts_State *s)
   mts_interrupt_check(s);
 }
 
+void mts_state_note_memory(mts_State *s, lua_State *L)
+{
+  mts_heap_note(&s->heap, 1024 * (size_t)lua_gc(L, LUA_GCCOUNT, 0) +
+                              (size_t)lua_gc(L, LUA_GCCOUNTB, 0));
+}
+
 void mts_state_end_leave(mts_State *s, mts_LockLeft left)
 {
   switch (left) {
@@ -309,6 +316,7 @@ void mts_state_finish_close(mts_State *s)
     mts_trace_begin(MTS_TRACE_CLOSE, s);
     if (s->L && !s->is_host)
       lua_close(s->L);
+    mts_heap_close(&s->heap);
     mts_trace_end();
     atomic_store(&s->has_ended, true); /* a queue can be made meanwhile */
     if (atomic_load(&s->queue))

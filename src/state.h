@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/heap.h"
 #include "base/status.h"
 #include "core/interruptnode.h"
 #include "core/lock.h"
@@ -68,6 +69,9 @@ struct mts_State {
   bool is_host;          /* and this: the Lua state is not the module's */
   atomic_bool is_here;   /* of these, one that others can find; final */
   atomic_bool has_last;  /* something runs before it is closed; final */
+  mts_Heap heap;         /* of the Lua state */
+  int step_multiplier;   /* of its collector, to be restored, or 0, and */
+  bool wants_collection; /* whether it is to collect soon: core/memory.c */
   char *name;            /* zero terminated, can hold zeros; see has_name */
   char space[];          /* for the name, most often */
 };
@@ -160,6 +164,12 @@ mts_Status mts_state_enter_first(mts_State *s, double timeout);
 */
 void mts_state_finish_close(mts_State *s);
 
+/*
+** Notes how much the Lua state of s, which L is a Lua thread of, uses, as its
+** collector counts; to be called where no allocator does.
+*/
+void mts_state_note_memory(mts_State *s, lua_State *L);
+
 /* Parts of mts_state_leave. */
 void mts_state_end_leave(mts_State *s, mts_LockLeft left);
 void mts_state_leave_nested(mts_State *s);
@@ -174,6 +184,8 @@ static inline void mts_state_leave(mts_State *s)
   mts_self.nesting--;
   if (--s->depth == 0) {
     mts_LockLeft left;
+    if (!s->heap.is_counted && s->L)
+      mts_state_note_memory(s, s->L);
     mts_usage_end(&s->usage);
     mts_state_unhold(s);
     left = mts_lock_leave(&s->lock, mts_thread_id());

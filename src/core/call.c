@@ -32,6 +32,7 @@
 #include "core/dispatch.h"
 #include "core/exchange.h"
 #include "core/interrupt.h"
+#include "core/memory.h"
 #include "core/trace.h"
 #include "error.h"
 #include "luaapi/protect.h"
@@ -206,6 +207,7 @@ static inline MTS_ALWAYS_INLINE mts_Status run_entered(mts_State *s,
   if (status != MTS_OK && status != MTS_DEFERRED)
     mts_usage_note_error(&s->usage);
   end_call(&call);
+  mts_memory_settle(s);
   mts_trace_end();
   *pushed = call.sink.pushed;
   return status;
@@ -413,5 +415,6 @@ mts_Status mts_call_setup(mts_State *s, const mts_Setup *setup,
     lua_rawseti(call.callee, LUA_REGISTRYINDEX, s->callback_ref);
   }
   end_call(&call);
+  mts_memory_settle(s);
   return status;
 }

@@ -31,6 +31,7 @@
 #include <stddef.h>
 
 #include "core/anchor.h"
+#include "core/memory.h"
 #include "core/traceback.h"
 #include "error.h"
 #include "luaapi/protect.h"
@@ -150,10 +151,14 @@ static mts_State *find_hit_state(lua_State *L)
 }
 
 /* Puts back what the hook stands in the place of. */
-static void remove_hook(const mts_State *s, lua_State *L)
+static void remove_hook(mts_State *s, lua_State *L)
 {
-  const mts_InterruptNode *node = &s->interrupt;
-  lua_sethook(L, node->user_hook, node->user_mask, node->user_count);
+  mts_InterruptNode *node = &s->interrupt;
+  if (node->hooked == L)
+    lua_sethook(L, node->user_hook, node->user_mask, node->user_count);
+  else
+    lua_sethook(L, NULL, 0, 0);
+  node->hooked = NULL;
 }
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
@@ -169,6 +174,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
   }
   if (is_call_of_c(L, ar))
     return;
+  mts_memory_check(s, L);
   may_hit = !is_in_finalizer(s, L);
   mts_lock_acquire_mutex(&s->lock);
   if (may_hit) {
@@ -210,10 +216,25 @@ void mts_hook_set(mts_InterruptNode *node)
     return;
   hook = lua_gethook(L);
   if (hook != interrupt_hook) {
+    node->hooked = hook ? L : NULL;
     node->user_hook = hook;
     node->user_mask = lua_gethookmask(L);
     node->user_count = lua_gethookcount(L);
   }
   lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
+}
+
+static void set_unless_foreign(lua_State *L)
+{
+  if (!mts_hook_is_foreign(L))
+    lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
+}
+
+void mts_hook_set_everywhere(mts_State *s)
+{
+  const mts_Resume *resume;
+  set_unless_foreign(atomic_load(&s->interrupt.running));
+  for (resume = s->interrupt.resumes; resume; resume = resume->outer)
+    set_unless_foreign(resume->from);
 }

@@ -22,6 +22,12 @@ MTS_BEGIN_HIDDEN
 void mts_hook_set(mts_InterruptNode *node);
 
 /*
+** Sets the hook in all Lua threads of s that run, or have resumed another one,
+** but for those that have a hook of users.  The calling thread holds s.
+*/
+void mts_hook_set_everywhere(mts_State *s);
+
+/*
 ** Whether Lua runs no hooks in L, of s, or in a Lua thread that has resumed
 ** that: a finalizer runs there, or a hook of the debug library.
 ** Stack: [-0, +0, -]

@@ -58,8 +58,12 @@ typedef struct mts_InterruptNode {
   struct mts_Wait *wait; /* of its code; guarded by the mutex of the lock */
 
   struct mts_Traceback *tracebacks; /* requests; guarded by the same mutex */
-  lua_Hook user_hook; /* what the hook stands in the place of, or NULL, */
-  int user_mask;      /* in the Lua thread where it was set last */
+
+  /* What the hook stands in the place of, in the Lua thread where it was set
+  ** last; that is NULL where it stood in the place of none. */
+  lua_State *hooked;
+  lua_Hook user_hook;
+  int user_mask;
   int user_count;
 
   /* For the thread that holds the state: coroutines that are in progress. */

@@ -12,12 +12,15 @@
 
 #include <string.h>
 
+#include "base/heap.h"
 #include "core/anchor.h"
 #include "core/call.h"
 #include "core/coroutine.h"
+#include "core/memory.h"
 #include "core/preload.h"
 #include "core/trace.h"
 #include "error.h"
+#include "luaapi/interpreter.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
 #include "luaapi/yield.h"
@@ -122,11 +125,10 @@ static int prepare(lua_State *L, void *data)
   mts_anchor_set(L, s);
   mts_libs_prepare(L, setup->with_libs ? GLOBALS_WITH_LIBS : GLOBALS_WITHOUT);
   push_setup(L, preparation);
-  /* The garbage of the compiler is much for a state that is so small. */
-  if (!setup->with_libs && MTS_GC_IS_NEUTRAL)
-    lua_gc(L, LUA_GCCOLLECT, 0);
   open_libs(L, setup);
   mts_yield_open(L);
+  if (s->heap.limit != MTS_HEAP_NO_LIMIT)
+    mts_libs_stop_compiler(L); /* its code crashes when a block is refused */
   set_package_field(L, "path", setup->path);
   set_package_field(L, "cpath", setup->cpath);
   lua_settop(L, 2);
@@ -158,9 +160,11 @@ static mts_Status open_and_set_up(mts_State *s, const mts_Setup *setup,
   lua_State *L;
   int result;
   s->is_service = setup->is_service;
+  if (!mts_memory_open(s, setup->memory_limit))
+    return MTS_NO_MEMORY;
   if (!setup->with_libs && !mts_preload_find_libs())
     return MTS_NO_MEMORY;
-  L = luaL_newstate();
+  L = mts_interpreter_open(mts_heap_function(&s->heap), &s->heap);
   if (!L)
     return MTS_NO_MEMORY;
   s->L = L;

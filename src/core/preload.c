@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/anchor.h"
 #include "luaapi/libs.h"
 #include "luaapi/protect.h"
 
@@ -78,6 +79,14 @@ bool mts_preload_find_libs(void)
   return true;
 }
 
+/* As in newstate.c: a library can have turned it on. */
+static void stop_compiler(lua_State *L)
+{
+  const mts_State *s = mts_anchor_find_state(L);
+  if (s && s->heap.limit != MTS_HEAP_NO_LIMIT)
+    mts_libs_stop_compiler(L);
+}
+
 /*
 ** The loader of a library that enters itself.  Upvalues: its name, and what
 ** opens it or, if the name has a dot, the library in front of the dot.
@@ -97,6 +106,7 @@ static int load_entered(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_pushvalue(L, 3);
     lua_call(L, 1, 0);
+    stop_compiler(L);
   }
   lua_getfield(L, 1, name);
   if (lua_istable(L, -1))

@@ -32,10 +32,11 @@ typedef struct mts_Setup {
   bool with_libs;
   bool is_service; /* it was made with an options table */
   bool has_own_thread;
-  size_t queue_limit; /* requests that may wait, or MTS_STATE_NO_LIMIT; */
-  size_t task_limit;  /* requests under way, too */
-  size_t members;     /* an option of mtstates.pool; 0: none is given */
-  const char *name;   /* an option of mtstates.thread; NULL: none */
+  size_t queue_limit;  /* requests that may wait, or MTS_STATE_NO_LIMIT; */
+  size_t task_limit;   /* requests under way, too */
+  size_t memory_limit; /* bytes, or MTS_HEAP_NO_LIMIT */
+  size_t members;      /* an option of mtstates.pool; 0: none is given */
+  const char *name;    /* an option of mtstates.thread; NULL: none */
   size_t name_length;
 } mts_Setup;
 

@@ -31,6 +31,7 @@
 #include "core/exchange.h"
 #include "core/hook.h"
 #include "core/interrupt.h"
+#include "core/memory.h"
 #include "luaapi/protect.h"
 #include "value/decode.h"
 
@@ -83,6 +84,7 @@ void mts_taskcall_leave(mts_Stretch *stretch)
   mts_State *s = stretch->state;
   atomic_store_explicit(&s->innermost, NULL, memory_order_relaxed);
   mts_interrupt_leave(s, &stretch->link, stretch->outer);
+  mts_memory_settle(s);
 }
 
 /* ======================================================================= */

@@ -188,6 +188,7 @@ static void publish(lua_State *L, mts_State *s, const Arguments *arguments)
   }
   if (status != MTS_OK)
     mts_error_raise_status(L, status, "new state");
+  mts_state_note_memory(s, L);
   atomic_store(&s->is_here, true);
   mts_registry_publish(s);
 }

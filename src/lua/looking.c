@@ -45,7 +45,7 @@ static void set_seconds(lua_State *L, const char *name, double seconds)
 static void push_figures(lua_State *L, const mts_State *s,
                          const mts_StateStats *stats)
 {
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 14);
   set_count(L, "id", (size_t)s->id);
   if (atomic_load(&s->has_name)) {
     lua_pushlstring(L, s->name, s->name_length);
@@ -57,6 +57,8 @@ static void push_figures(lua_State *L, const mts_State *s,
   set_count(L, "calls", stats->calls);
   set_count(L, "errors", stats->errors);
   set_count(L, "waiting", stats->waiting);
+  set_count(L, "memory", stats->memory);
+  set_count(L, "peak", stats->peak);
   set_seconds(L, "time", stats->time);
   if (stats->is_busy)
     set_seconds(L, "busy", stats->busy);
@@ -167,17 +169,35 @@ int mts_looking_states(lua_State *L)
   return is_shown ? 1 : lua_error(L);
 }
 
+/* Bytes that all open states take.  Errors: out_of_memory.  Stack: [0, 0, e]
+*/
+static size_t sum_memory(lua_State *L)
+{
+  mts_State **states;
+  size_t count, i, sum = 0;
+  if (mts_registry_list(&states, &count) != MTS_OK)
+    mts_error_raise_status(L, MTS_NO_MEMORY, "states");
+  for (i = 0; i < count; i++) {
+    sum += mts_heap_used(&states[i]->heap);
+    mts_state_release(states[i]);
+  }
+  free(states);
+  return sum;
+}
+
 int mts_looking_module_stats(lua_State *L)
 {
+  const size_t memory = sum_memory(L);
   const mts_WorkerStats workers = mts_worker_stats();
   const mts_RequestStats requests = mts_queuelist_stats();
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   set_count(L, "workers", workers.workers);
   set_count(L, "replacements", workers.replacements);
   set_count(L, "idle", workers.idle);
   set_count(L, "requests", requests.requests);
   set_count(L, "messages", requests.messages);
   set_count(L, "timers", mts_timer_count());
+  set_count(L, "memory", memory);
   return 1;
 }
 

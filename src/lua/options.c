@@ -19,6 +19,7 @@
 
 #include "lua/arguments.h"
 #include "lua/numbers.h"
+#include "luaapi/interpreter.h"
 #include "luaapi/keytext.h"
 #include "state.h"
 
@@ -76,6 +77,11 @@ static bool read_tasks(lua_State *L, mts_Setup *setup)
   return read_limit(L, &setup->task_limit);
 }
 
+static bool read_memory(lua_State *L, mts_Setup *setup)
+{
+  return read_limit(L, &setup->memory_limit);
+}
+
 static bool read_own_thread(lua_State *L, mts_Setup *setup)
 {
   setup->has_own_thread = lua_toboolean(L, -1);
@@ -103,6 +109,7 @@ static bool read_state_name(lua_State *L, mts_Setup *setup)
 static const Option pool_options[] = {
     {"n", LUA_TNUMBER, "positive integer", read_members},
     {"libs", LUA_TBOOLEAN, "boolean", read_libs},
+    {"memory", LUA_TNUMBER, "positive number", read_memory},
     {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
@@ -112,6 +119,7 @@ static const Option pool_options[] = {
 static const Option thread_options[] = {
     {"name", LUA_TSTRING, "string", read_state_name},
     {"libs", LUA_TBOOLEAN, "boolean", read_libs},
+    {"memory", LUA_TNUMBER, "positive number", read_memory},
     {"own_thread", LUA_TBOOLEAN, "boolean", read_own_thread},
     {"queue", LUA_TNUMBER, "positive number", read_queue},
     {"tasks", LUA_TNUMBER, "positive number", read_tasks},
@@ -119,7 +127,7 @@ static const Option thread_options[] = {
 static const Option *const known_options = thread_options + 1;
 
 /* Those of here are the last two. */
-static const Option *const here_options = thread_options + 3;
+static const Option *const here_options = thread_options + 4;
 
 /* The option whose name is at index, or NULL. */
 static const Option *find_option(lua_State *L, int index, const Option *option)
@@ -165,6 +173,7 @@ static void set_defaults(mts_Setup *setup)
   setup->is_service = setup->has_own_thread = false;
   setup->queue_limit = MTS_STATE_QUEUE_LIMIT;
   setup->task_limit = MTS_STATE_NO_LIMIT;
+  setup->memory_limit = MTS_HEAP_NO_LIMIT;
   setup->members = 0;
   setup->name = NULL;
   setup->name_length = 0;
@@ -179,6 +188,10 @@ static void read_table(lua_State *L, int index, const Option *options,
     read_option(L, index, options, setup);
     lua_pop(L, 1);
   }
+  luaL_argcheck(L,
+                setup->memory_limit == MTS_HEAP_NO_LIMIT ||
+                    mts_interpreter_takes_allocator(),
+                index, "option 'memory': this LuaJIT, without GC64, has none");
 }
 
 /* Reads libs, or the options, if one is at index. */

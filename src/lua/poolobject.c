@@ -32,6 +32,7 @@ static mts_Status create_pool(mts_StateObject *object, const mts_Setup *setup)
     return status;
   object->state = pool;
   pool->queue_limit = setup->queue_limit;
+  pool->heap.limit = setup->memory_limit; /* for what waits */
   status = mts_team_open(pool, setup->members, setup->has_own_thread);
   mts_state_leave(pool);
   return status;

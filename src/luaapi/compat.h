@@ -80,11 +80,11 @@ MTS_BEGIN_HIDDEN
 */
 #define MTS_DEEP_STACK (LUA_VERSION_NUM >= 502 ? 250000 : 2000)
 
-/*
-** Whether garbage can be collected by hand without side effects: a collector
-** that was stopped stays so, and a small stack keeps its size.
-*/
-#define MTS_GC_IS_NEUTRAL (LUA_VERSION_NUM >= 504)
+/* Whether the interpreter's own allocator is the best one for its code. */
+#define MTS_HAS_FAST_ALLOCATOR MTS_LUAJIT
+
+/* Whether Lua collects garbage before an allocation fails. */
+#define MTS_COLLECTS_IN_NEED (LUA_VERSION_NUM >= 502)
 
 /* Whether a hook is set for all Lua threads of a state together. */
 #define MTS_HOOKS_ARE_GLOBAL MTS_LUAJIT

@@ -5,6 +5,10 @@
 */
 #include "luaapi/libs.h"
 
+#if MTS_LUAJIT
+#include <luajit.h>
+#endif
+
 /*
 ** Programs that have Lua inside can leave libraries out.  Where the linker
 ** knows weak references, the module can be loaded all the same and finds NULL
@@ -43,6 +47,12 @@
 const lua_CFunction mts_libs_open_coroutine = luaopen_coroutine;
 #else
 const lua_CFunction mts_libs_open_coroutine = NULL;
+#endif
+
+#if MTS_LUAJIT
+const lua_CFunction mts_libs_open_ffi = luaopen_ffi;
+#else
+const lua_CFunction mts_libs_open_ffi = NULL;
 #endif
 
 const luaL_Reg mts_libs_list[] = {
@@ -128,5 +138,14 @@ void mts_libs_prepare(lua_State *L, int count)
   (void)count;
   lua_newtable(L);
   lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+#endif
+}
+
+void mts_libs_stop_compiler(lua_State *L)
+{
+#if MTS_LUAJIT
+  (void)luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+#else
+  (void)L;
 #endif
 }

@@ -27,6 +27,9 @@ MTS_BEGIN_HIDDEN
 */
 extern const lua_CFunction mts_libs_open_coroutine;
 
+/* Opens LuaJIT's foreign function interface; NULL: there is none. */
+extern const lua_CFunction mts_libs_open_ffi;
+
 /* All other libraries but the basic one and package; ends with a NULL name. */
 extern const luaL_Reg mts_libs_list[];
 
@@ -53,6 +56,13 @@ void mts_libs_open_basic(lua_State *L);
 ** Stack: [-0, +0, m]
 */
 void mts_libs_prepare(lua_State *L, int count);
+
+/*
+** LuaJIT: no more code is compiled in the state of L, until code there turns
+** that on.  To be called when the library jit is opened, or the first time.
+** Stack: [-0, +0, -]
+*/
+void mts_libs_stop_compiler(lua_State *L);
 
 MTS_END_HIDDEN
 

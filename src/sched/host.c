@@ -70,6 +70,7 @@ static int run_in_frame(lua_State *L, void *data)
   atomic_store(&s->own_thread, mts_thread_id());
   mts_self.has_host = true;
   frame->function(s, frame->data);
+  mts_state_note_memory(s, L);
   s->L = outer; /* L can be collected */
   atomic_store(&s->interrupt.running, running);
   return 0;

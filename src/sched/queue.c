@@ -64,6 +64,7 @@ static mts_Queue *make_queue(mts_State *s)
     return NULL;
   queue->state = s;
   queue->limit = s->queue_limit;
+  queue->heap = s->heap.limit == MTS_HEAP_NO_LIMIT ? NULL : &s->heap;
   queue->has_reference = true;
   atomic_init(&queue->notices, 0);
   atomic_init(&queue->has_more, false);
@@ -128,6 +129,8 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   if (request->is_counted &&
       (queue->first_waiting || !mts_queue_has_room(queue)))
     return MTS_BUSY;
+  if (!mts_queue_has_memory(queue, request))
+    return MTS_NO_MEMORY;
   mts_queue_append(queue, request);
   *is_runnable = mts_queue_make_runnable(queue);
   request->is_first = find_beginnable(queue) == request &&

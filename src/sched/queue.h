@@ -77,6 +77,7 @@ typedef struct mts_Queue {
   mts_Tasks tasks;
 
   size_t limit;     /* of counted; constant */
+  mts_Heap *heap;   /* that has a limit for what waits, or NULL; constant */
   mts_State *state; /* constant */
 
   struct mts_Queue *next_runnable; /* see pool.c */
@@ -116,6 +117,16 @@ static inline void mts_queue_note_more(mts_Queue *queue, bool has_more)
   atomic_store_explicit(&queue->has_more, has_more, memory_order_relaxed);
 }
 
+/* Whether the limit of the state's memory allows for the request. */
+static inline bool mts_queue_has_memory(const mts_Queue *queue,
+                                        const mts_Request *request)
+    MTS_REQUIRES(queue->mutex)
+{
+  return !queue->heap ||
+         mts_heap_allows(queue->heap, mts_heap_used(queue->heap) +
+                                          mts_request_size(request));
+}
+
 /* Adds a request at the end, or takes one out. */
 static inline void mts_queue_append(mts_Queue *queue, mts_Request *request)
     MTS_REQUIRES(queue->mutex)
@@ -130,6 +141,9 @@ static inline void mts_queue_append(mts_Queue *queue, mts_Request *request)
   queue->last = request;
   queue->waiting++;
   queue->counted += request->is_counted;
+  if (queue->heap)
+    mts_heap_set_waiting(queue->heap, mts_heap_waiting(queue->heap) +
+                                          mts_request_size(request));
   queue->calls += request->is_call;
   mts_trace_count(queue->state, queue->waiting);
   mts_queue_note_more(queue, true);
@@ -149,6 +163,9 @@ static inline void mts_queue_remove(mts_Queue *queue, mts_Request *request)
     queue->first = request->next;
   queue->waiting--;
   queue->counted -= request->is_counted;
+  if (queue->heap)
+    mts_heap_set_waiting(queue->heap, mts_heap_waiting(queue->heap) -
+                                          mts_request_size(request));
   queue->calls -= request->is_call;
   mts_trace_count(queue->state, queue->waiting);
 }
@@ -183,8 +200,8 @@ static inline bool mts_queue_keeps_state(const mts_Queue *queue)
 
 /*
 ** Appends the request if there is room, or it takes none.
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED; *is_runnable: whether the queue is to
-** be scheduled.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_NO_MEMORY: that of the state has a
+** limit; *is_runnable: whether the queue is to be scheduled.
 */
 mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
                                     bool *is_runnable)

@@ -57,6 +57,8 @@ static mts_Request *take_all(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
     request->is_queued = false;
   queue->first = queue->last = NULL;
   queue->waiting = queue->counted = 0;
+  if (queue->heap)
+    mts_heap_set_waiting(queue->heap, 0);
   if (first)
     mts_trace_count(queue->state, 0);
   return first;

@@ -65,6 +65,14 @@ static inline size_t mts_request_space(const mts_Request *request)
   return request->is_small ? MTS_SMALL_SPACE : MTS_REQUEST_SPACE;
 }
 
+/* The memory that it takes. */
+static inline size_t mts_request_size(const mts_Request *request)
+{
+  const mts_Buffer *bytes = &request->future.values.bytes;
+  return sizeof(*request) + mts_request_space(request) +
+         (bytes->is_borrowed ? 0 : bytes->capacity);
+}
+
 static inline mts_Asked *mts_request_asked(mts_Future *future)
 {
   return &((mts_Request *)future)->asked;

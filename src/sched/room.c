@@ -56,9 +56,12 @@ void mts_room_grant(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
 {
   while (queue->first_waiting && mts_queue_has_room(queue)) {
     mts_Sender *sender = queue->first_waiting;
-    if (mts_wait_decide(sender->wait, MTS_OK)) {
-      sender->is_granted = true;
-      mts_queue_append(queue, sender->request);
+    const bool has_memory = mts_queue_has_memory(queue, sender->request);
+    if (mts_wait_decide(sender->wait, has_memory ? MTS_OK : MTS_NO_MEMORY)) {
+      sender->is_granted = has_memory;
+      sender->is_refused = !has_memory;
+      if (has_memory)
+        mts_queue_append(queue, sender->request);
     }
     queue->first_waiting = sender->next;
   }
@@ -74,7 +77,8 @@ static void tell_sender(mts_Queue *queue, mts_Status status, mts_Wakes *wakes)
   mts_Sender *sender = queue->first_sender;
   unlink_sender(queue, sender);
   sender->is_listed = false;
-  if (mts_wait_decide(sender->wait, status) || sender->is_granted)
+  if (mts_wait_decide(sender->wait, status) || sender->is_granted ||
+      sender->is_refused)
     mts_wait_tell(sender->wait, wakes);
 }
 
@@ -104,7 +108,7 @@ mts_Status mts_room_begin(mts_Sender *sender)
   mts_Queue *queue = atomic_load(&sender->request->future.state->queue);
   mts_Status status;
   bool is_runnable;
-  sender->is_listed = sender->is_granted = false;
+  sender->is_listed = sender->is_granted = sender->is_refused = false;
   mts_mutex_lock(&queue->mutex);
   status = mts_queue_append_if_room(queue, sender->request, &is_runnable);
   if (status == MTS_BUSY)

@@ -17,6 +17,7 @@ struct mts_Sender {
   mts_Wait *wait; /* its outcome is MTS_OK once the request is in the queue */
   atomic_bool is_listed;
   bool is_granted; /* the request is in the queue, or was */
+  bool is_refused; /* there was room, but not the memory */
   mts_Sender *next, *previous;
 };
 
@@ -37,9 +38,9 @@ void mts_room_dismiss(mts_Queue *queue);
 /*
 ** Puts the request of the sender into its queue, if there is room by now;
 ** otherwise the sender is in the list: its wait is going to be finished, with
-** MTS_OK when it is there, or MTS_CLOSED.
+** MTS_OK when it is there, or MTS_CLOSED, or MTS_NO_MEMORY.
 ** Locks: takes the mutex of the queue, and those of mts_worker_schedule.
-** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED.
+** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_NO_MEMORY.
 */
 mts_Status mts_room_begin(mts_Sender *sender);
 

@@ -17,7 +17,9 @@ static void read_state(mts_State *s, mts_StateStats *stats)
 {
   *stats = (mts_StateStats){.queue = mts_queue_stats(s),
                             .calls = atomic_load(&s->usage.calls),
-                            .errors = atomic_load(&s->usage.errors)};
+                            .errors = atomic_load(&s->usage.errors),
+                            .memory = mts_heap_used(&s->heap),
+                            .peak = mts_heap_peak(&s->heap)};
   stats->is_busy = atomic_load(&s->innermost) != NULL;
   if (stats->is_busy)
     stats->busy = mts_usage_present(&s->usage);
@@ -44,6 +46,8 @@ static void add_member(mts_StateStats *sum, mts_State *s)
   sum->waiting += stats.waiting;
   sum->calls += stats.calls;
   sum->errors += stats.errors;
+  sum->memory += stats.memory;
+  sum->peak += stats.peak;
   sum->time += stats.time;
   sum->is_busy = sum->is_busy || stats.is_busy;
   if (stats.busy > sum->busy)

@@ -17,6 +17,8 @@ typedef struct mts_StateStats {
   size_t waiting; /* threads that wait to get in */
   size_t calls;   /* that have begun; requests, too */
   size_t errors;  /* of these, that have failed */
+  size_t memory;  /* bytes of the Lua state */
+  size_t peak;    /* the most that it ever had */
   double time;    /* seconds that it has been used */
   bool is_busy;   /* code of its callback runs */
   double busy;    /* then: for so many seconds */
