@@ -24,7 +24,7 @@ local function setup()
     while gates.get(gate) == 0 do
       turns = turns + 1
     end
-    return turns > 0
+    return turns >= 0
   end
   return function(code, ...)
     local f = compile("local gates, mt, spin = ... return function(...) " ..
@@ -348,7 +348,7 @@ describe("state:traceback", function()
     s:close()
   end)
 
-  it("of an outer state reaches threads that block all signals", function()
+  it("of an outer state reaches threads that block all signals #race", function()
     local outer, inner = mtstates.newstate(setup), mtstates.newstate(setup)
     local gate = handoff.unique("gate")
     local thread = threads.start(function(id, inner_id, g)
@@ -366,7 +366,7 @@ describe("state:traceback", function()
     inner:close()
   end)
 
-  it("reaches threads that block all signals", function()
+  it("reaches threads that block all signals #race", function()
     local s = mtstates.newstate(setup)
     local gate = handoff.unique("gate")
     local thread = threads.start(function(id, g)

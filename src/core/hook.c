@@ -213,8 +213,11 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
     atomic_store(&s->interrupt.progress, MTS_INTERRUPT_HOOK_RUN);
   }
   if (error == MTS_ERROR_COUNT ||
-      atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE)
+      atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE) {
+    atomic_store(&s->interrupt.is_at_hooks, true);
     remove_hook(s, L);
+    atomic_store(&s->interrupt.is_at_hooks, false);
+  }
   mts_mutex_unlock(&s->lock.mutex);
   if (error != MTS_ERROR_COUNT)
     raise_hit(L, s, error);

@@ -105,16 +105,19 @@ static void set_hooks_of_thread(void)
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
     is_looked_at = is_looked_at || mts_interrupt_is_looked_at(s);
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
-    if (has_level(&s->interrupt) ||
-        (is_looked_at && atomic_load(&s->innermost)))
+    if (!atomic_load(&s->interrupt.is_at_hooks) &&
+        (has_level(&s->interrupt) ||
+         (is_looked_at && atomic_load(&s->innermost))))
       mts_hook_set(&s->interrupt);
 }
 
 /* To be called whenever the holder has had the mutex. */
 static void set_hook_if_due(mts_State *s) MTS_REQUIRES(s->lock.mutex)
 {
+  const bool was_there = atomic_exchange(&s->interrupt.is_at_hooks, true);
   if (has_level(&s->interrupt))
     mts_hook_set(&s->interrupt);
+  atomic_store(&s->interrupt.is_at_hooks, was_there);
 }
 
 void mts_interrupt_obey(mts_State *s)

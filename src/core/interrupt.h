@@ -185,11 +185,19 @@ static inline void mts_interrupt_leave(mts_State *s, const mts_Resume *resume,
                                        lua_State *before)
 {
   if (s) {
+    atomic_store_explicit(&s->interrupt.is_at_hooks, true,
+                          memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
     if (s->interrupt.user.hooked || resume->user.hooked)
       mts_hook_leave(s, resume);
     s->interrupt.resumes = resume->outer;
+    mts_interrupt_switch(s, before);
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&s->interrupt.is_at_hooks, false,
+                          memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    mts_interrupt_check(s); /* a signal can have been in vain */
   }
-  mts_interrupt_switch(s, before);
 }
 
 MTS_END_HIDDEN

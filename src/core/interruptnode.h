@@ -71,7 +71,9 @@ typedef struct mts_InterruptNode {
 
   struct mts_Traceback *tracebacks; /* requests; guarded by the same mutex */
 
-  mts_UserHook user; /* where the hook was set last; see hook.c */
+  mts_UserHook user;       /* where the hook was set last; see hook.c */
+  atomic_bool is_at_hooks; /* the holder changes hooks, or what it knows of
+                           ** them: its signal handler leaves them alone */
 
   /* For the thread that holds the state: coroutines that are in progress. */
   mts_Resume *resumes;
