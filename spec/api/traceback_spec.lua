@@ -252,10 +252,11 @@ describe("state:traceback", function()
   it_yields("tells of coroutines that wait with their task", function()
     local s = mtstates.newstate({}, setup)
     local future = s:async([[
-      local x = coroutine.wrap(function()
+      local inner = coroutine.wrap(function()
         local x = mt.sleep(600)
         return x
-      end)()
+      end)
+      local x = inner()
       return x
     ]])
     helpers.wait_until(function()
