@@ -67,6 +67,7 @@ mts_Status mts_state_new(lua_Integer id, const char *name, size_t length,
   atomic_init(&s->interrupt.running, NULL);
   atomic_init(&s->interrupt.level, MTS_INTERRUPT_NONE);
   atomic_init(&s->interrupt.progress, MTS_INTERRUPT_REQUESTED);
+  atomic_init(&s->interrupt.is_at_hooks, false);
   atomic_init(&s->interrupt.task, NULL);
   atomic_init(&s->references, 1);
   atomic_init(&s->has_ended, false);

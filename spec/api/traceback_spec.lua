@@ -24,7 +24,7 @@ local function setup()
     while gates.get(gate) == 0 do
       turns = turns + 1
     end
-    return turns > 0
+    return turns >= 0
   end
   return function(code, ...)
     local f = compile("local gates, mt, spin = ... return function(...) " ..
@@ -252,10 +252,11 @@ describe("state:traceback", function()
   it_yields("tells of coroutines that wait with their task", function()
     local s = mtstates.newstate({}, setup)
     local future = s:async([[
-      local x = coroutine.wrap(function()
+      local inner = coroutine.wrap(function()
         local x = mt.sleep(600)
         return x
-      end)()
+      end)
+      local x = inner()
       return x
     ]])
     helpers.wait_until(function()
@@ -314,7 +315,59 @@ describe("state:traceback", function()
     s:close()
   end)
 
-  it("reaches threads that block all signals", function()
+  it("keeps the hooks of coroutines that resume others", function()
+    local s = mtstates.newstate({}, function()
+      local gates = require "handoff"
+      return function(entered, leave)
+        local counted, lost = 0, 0
+        local function count() counted = counted + 1 end
+        local function hooked()
+          local hook = debug.gethook()
+          return rawget(_G, "jit") ~= nil or hook == count
+            or hook == "external hook"
+        end
+        debug.sethook(count, "", 100)
+        gates.add(entered)
+        while gates.get(leave) == 0 do
+          local inner = coroutine.wrap(function(c)
+            while true do c = coroutine.yield(c) end
+          end)
+          string.gsub(("x"):rep(100), "x", inner)
+          lost = lost + (hooked() and 0 or 1)
+        end
+        return lost, hooked(), counted > 0
+      end
+    end)
+    local entered, leave = handoff.unique("a"), handoff.unique("b")
+    local future = s:async(entered, leave)
+    handoff.wait(entered, 1)
+    for _ = 1, 100 do
+      has(s:traceback(60))
+    end
+    handoff.set(leave, 1)
+    assert.same({0, true, true}, {future:await()})
+    s:close()
+  end)
+
+  it("of an outer state reaches threads that block all signals #race", function()
+    local outer, inner = mtstates.newstate(setup), mtstates.newstate(setup)
+    local gate = handoff.unique("gate")
+    local thread = threads.start(function(id, inner_id, g)
+      return require "mtstates".state(id):call("local signals, id, gate = " ..
+        "require 'signals', ... signals.block(true) local x = " ..
+        "mt.state(id):call('local x = spin(...) return x', gate) " ..
+        "signals.block(false) return x", inner_id, g)
+    end, outer:id(), inner:id(), gate)
+    handoff.wait("in " .. gate, 1)
+    has_not(has(outer:traceback(60), "code:1: in"), "'spin'")
+    has(inner:traceback(60), "'spin'")
+    handoff.set(gate, 1)
+    assert.is_true(thread:results())
+    outer:close()
+    inner:close()
+  end)
+
+  it("reaches threads that block all signals #race", function()
     local s = mtstates.newstate(setup)
     local gate = handoff.unique("gate")
     local thread = threads.start(function(id, g)

@@ -1187,9 +1187,17 @@ add {
   name = "traceback-takes-hook",
   says = "The hook that code has set is lost.",
   file = "src/core/hook.c",
-  old = "lua_sethook(L, node->user_hook, node->user_mask, node->user_count);",
-  new = "(void)node;\n  lua_sethook(L, NULL, 0, 0);",
+  old = "lua_sethook(L, user->hook, user->mask, user->count);",
+  new = "lua_sethook(L, NULL, 0, 0);",
   specs = "traceback_spec", filter = "keeps the hook",
+}
+add {
+  name = "traceback-takes-outer-hook",
+  says = "The hook of a coroutine is lost if another one has got ours, too.",
+  file = "src/core/hook.c",
+  old = "    s->interrupt.user = resume->user;\n",
+  new = "    return;\n",
+  specs = "traceback_spec", filter = "keeps the hooks of coroutines",
 }
 add {
   name = "traceback-asks-no-worker",

@@ -102,9 +102,8 @@ static inline MTS_ALWAYS_INLINE void *get(mts_Heap *heap, size_t size,
   return block;
 }
 
-static inline MTS_ALWAYS_INLINE void put(mts_Heap *heap, void *block,
-                                         size_t size, bool has_limit,
-                                         bool is_plain)
+static inline MTS_ALWAYS_INLINE void
+put(mts_Heap *heap, void *block, size_t size, bool has_limit, bool is_plain)
 {
   const size_t used = mts_heap_used(heap);
   note_peak(heap, used);

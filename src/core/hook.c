@@ -32,6 +32,7 @@
 #include <stddef.h>
 
 #include "core/anchor.h"
+#include "core/interrupt.h"
 #include "core/memory.h"
 #include "core/timelimit.h"
 #include "core/traceback.h"
@@ -167,15 +168,45 @@ static mts_State *find_hit_state(lua_State *L)
   return s ? s : mts_anchor_find_state(L);
 }
 
+static void interrupt_hook(lua_State *L, lua_Debug *ar);
+
 /* Puts back what the hook stands in the place of. */
 static void remove_hook(mts_State *s, lua_State *L)
 {
-  mts_InterruptNode *node = &s->interrupt;
-  if (node->hooked == L)
-    lua_sethook(L, node->user_hook, node->user_mask, node->user_count);
+  mts_UserHook *user = &s->interrupt.user;
+  if (user->hooked == L || (MTS_HOOKS_ARE_GLOBAL && user->hooked)) {
+    lua_sethook(L, user->hook, user->mask, user->count);
+    user->hooked = NULL;
+  }
   else
     lua_sethook(L, NULL, 0, 0);
-  node->hooked = NULL;
+}
+
+/*
+** The coroutine is going to run no more for now; a hook that it has of us is
+** set again when it is resumed, if need be.
+*/
+void mts_hook_leave(mts_State *s, const mts_Resume *resume)
+{
+  lua_State *co = atomic_load(&s->interrupt.running);
+  if (!MTS_HOOKS_ARE_GLOBAL && s->interrupt.user.hooked == co &&
+      lua_gethook(co) == interrupt_hook)
+    remove_hook(s, co);
+  if (resume->user.hooked)
+    s->interrupt.user = resume->user;
+}
+
+/*
+** Another Lua thread gets the hook: what stands for the one that has had it
+** before, and has resumed others since, is kept where that was resumed.
+*/
+static void keep_user_hook(mts_InterruptNode *node)
+{
+  mts_Resume *resume = node->resumes;
+  while (resume && resume->from != node->user.hooked)
+    resume = resume->outer;
+  if (resume)
+    resume->user = node->user;
 }
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar)
@@ -200,8 +231,11 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
     atomic_store(&s->interrupt.progress, MTS_INTERRUPT_HOOK_RUN);
   }
   if (error == MTS_ERROR_COUNT ||
-      atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE)
+      atomic_load(&s->interrupt.level) == MTS_INTERRUPT_NONE) {
+    atomic_store(&s->interrupt.is_at_hooks, true);
     remove_hook(s, L);
+    atomic_store(&s->interrupt.is_at_hooks, false);
+  }
   mts_mutex_unlock(&s->lock.mutex);
   if (ran > 0)
     mts_timelimit_follow();
@@ -235,11 +269,11 @@ void mts_hook_set(mts_InterruptNode *node)
   if (!may_be_hit(node))
     return;
   hook = lua_gethook(L);
-  if (hook != interrupt_hook) {
-    node->hooked = hook ? L : NULL;
-    node->user_hook = hook;
-    node->user_mask = lua_gethookmask(L);
-    node->user_count = lua_gethookcount(L);
+  if (hook && hook != interrupt_hook) {
+    if (node->user.hooked && node->user.hooked != L)
+      keep_user_hook(node);
+    node->user =
+        (mts_UserHook){L, hook, lua_gethookmask(L), lua_gethookcount(L)};
   }
   lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);

@@ -69,10 +69,12 @@
 #include "core/interrupt.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "async_util.h"
 #include "base/process.h"
 #include "core/hook.h"
+#include "core/registry.h"
 #include "core/signal.h"
 #include "core/wait.h"
 
@@ -106,16 +108,19 @@ static void set_hooks_of_thread(void)
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
     is_looked_at = is_looked_at || mts_interrupt_is_looked_at(s);
   for (s = atomic_load(&mts_self.held); s; s = s->outer_held)
-    if (has_level(&s->interrupt) ||
-        (is_looked_at && atomic_load(&s->innermost)))
+    if (!atomic_load(&s->interrupt.is_at_hooks) &&
+        (has_level(&s->interrupt) ||
+         (is_looked_at && atomic_load(&s->innermost))))
       mts_hook_set(&s->interrupt);
 }
 
 /* To be called whenever the holder has had the mutex. */
 static void set_hook_if_due(mts_State *s) MTS_REQUIRES(s->lock.mutex)
 {
+  const bool was_there = atomic_exchange(&s->interrupt.is_at_hooks, true);
   if (has_level(&s->interrupt))
     mts_hook_set(&s->interrupt);
+  atomic_store(&s->interrupt.is_at_hooks, was_there);
 }
 
 void mts_interrupt_obey(mts_State *s)
@@ -134,7 +139,7 @@ void mts_interrupt_obey(mts_State *s)
 ** Returns: whether another thread holds s and may miss it: then the caller
 ** has to make sure that the code is hit.
 */
-static bool reach_holder(mts_State *s, bool is_overdue)
+static bool send_to_holder(mts_State *s, bool is_overdue, bool *is_refused)
     MTS_REQUIRES(s->lock.mutex)
 {
   uintptr_t holder = mts_lock_pin(&s->lock);
@@ -145,10 +150,17 @@ static bool reach_holder(mts_State *s, bool is_overdue)
     mts_hook_set(&s->interrupt);
     return false;
   }
-  if (!mts_signal_send(&((mts_Thread *)holder)->signal, is_overdue) &&
-      !s->is_host)
+  *is_refused = !mts_signal_send(&((mts_Thread *)holder)->signal, is_overdue);
+  if (*is_refused && !s->is_host)
     mts_hook_set(&s->interrupt);
   return true;
+}
+
+static bool reach_holder(mts_State *s, bool is_overdue)
+    MTS_REQUIRES(s->lock.mutex)
+{
+  bool is_refused;
+  return send_to_holder(s, is_overdue, &is_refused);
 }
 
 static int progress_of(const mts_State *s)
@@ -390,9 +402,31 @@ void mts_interrupt_look(mts_State *s, bool is_looked_at)
     atomic_fetch_and(&s->interrupt.level, ~MTS_INTERRUPT_LOOK);
 }
 
-void mts_interrupt_reach(mts_State *s, bool is_overdue)
+bool mts_interrupt_reach(mts_State *s, bool is_overdue)
 {
-  (void)reach_holder(s, is_overdue);
+  bool is_refused = false;
+  (void)send_to_holder(s, is_overdue, &is_refused);
+  return !is_refused;
+}
+
+void mts_interrupt_reach_others(const mts_State *s, uintptr_t holder)
+{
+  mts_State **states;
+  size_t count, i;
+  if (mts_registry_list(&states, &count) != MTS_OK)
+    return;
+  for (i = 0; i < count; i++) {
+    mts_State *other = states[i];
+    if (other != s && mts_lock_is_held(&other->lock, holder)) {
+      mts_mutex_lock(&other->lock.mutex);
+      if (mts_lock_pin(&other->lock) == holder && !other->is_host &&
+          atomic_load(&other->innermost))
+        mts_hook_set(&other->interrupt);
+      mts_mutex_unlock(&other->lock.mutex);
+    }
+    mts_state_release(other);
+  }
+  free(states);
 }
 
 void mts_interrupt_recheck(mts_State *s)

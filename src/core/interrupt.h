@@ -106,12 +106,16 @@ void mts_interrupt_look(mts_State *s, bool is_looked_at)
     MTS_REQUIRES(s->lock.mutex);
 
 /*
-** Has the thread that holds s set the hook, as for an interrupt.
+** Has the thread that holds s set the hook, as for an interrupt.  Returns:
+** false if it is known not to take the signal: then mts_interrupt_reach_others
+** sets the hook in the other states that it holds, without a mutex.
 ** mts_interrupt_recheck: that thread has had the mutex.
-** Locks: takes that of mts_signal_send.
+** Locks: takes that of mts_signal_send; or those of the registry and of these
+** states, one at a time.
 */
-void mts_interrupt_reach(mts_State *s, bool is_overdue)
+bool mts_interrupt_reach(mts_State *s, bool is_overdue)
     MTS_REQUIRES(s->lock.mutex);
+void mts_interrupt_reach_others(const mts_State *s, uintptr_t holder);
 void mts_interrupt_recheck(mts_State *s) MTS_REQUIRES(s->lock.mutex);
 
 /* ======================================================================= */
@@ -136,6 +140,12 @@ void mts_interrupt_note_late(mts_State *s);
 /* ======================================================================= */
 /* The thread that holds a state                                           */
 /* ======================================================================= */
+
+/*
+** Part of mts_interrupt_leave, in hook.c: the running Lua thread, and the one
+** that has resumed it, get their own hooks back.
+*/
+void mts_hook_leave(mts_State *s, const mts_Resume *resume);
 
 /* Part of mts_interrupt_check. */
 void mts_interrupt_obey(mts_State *s);
@@ -183,7 +193,8 @@ static inline lua_State *mts_interrupt_enter(mts_State *s, mts_Resume *resume,
     *resume = (mts_Resume){
         from,
         atomic_load_explicit(&s->interrupt.running, memory_order_relaxed),
-        s->interrupt.resumes};
+        s->interrupt.resumes,
+        {0}};
     s->interrupt.resumes = resume;
   }
   return mts_interrupt_switch(s, co);
@@ -192,9 +203,20 @@ static inline lua_State *mts_interrupt_enter(mts_State *s, mts_Resume *resume,
 static inline void mts_interrupt_leave(mts_State *s, const mts_Resume *resume,
                                        lua_State *before)
 {
-  if (s)
+  if (s) {
+    atomic_store_explicit(&s->interrupt.is_at_hooks, true,
+                          memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (s->interrupt.user.hooked || resume->user.hooked)
+      mts_hook_leave(s, resume);
     s->interrupt.resumes = resume->outer;
-  mts_interrupt_switch(s, before);
+    mts_interrupt_switch(s, before);
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&s->interrupt.is_at_hooks, false,
+                          memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    mts_interrupt_check(s); /* a signal can have been in vain */
+  }
 }
 
 MTS_END_HIDDEN

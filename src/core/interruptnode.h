@@ -40,6 +40,17 @@ typedef enum mts_InterruptProgress {
 } mts_InterruptProgress;
 
 /*
+** A hook that the one of interrupts stands in the place of, in the Lua thread
+** `hooked`; that is NULL where it stands in the place of none.
+*/
+typedef struct mts_UserHook {
+  lua_State *hooked;
+  lua_Hook hook;
+  int mask;
+  int count;
+} mts_UserHook;
+
+/*
 ** A coroutine that has been resumed; lives on the C stack of the resumer.
 ** from: the Lua thread that resumes the coroutine.  known: what `running` told
 ** before; it differs from `from` if C code has resumed `from`.
@@ -47,7 +58,8 @@ typedef enum mts_InterruptProgress {
 typedef struct mts_Resume {
   lua_State *from;
   lua_State *known;
-  const struct mts_Resume *outer;
+  struct mts_Resume *outer;
+  mts_UserHook user; /* of `from`, if the coroutine has one, too */
 } mts_Resume;
 
 /* Part of a state.  The protocol is in interrupt.c. */
@@ -62,15 +74,12 @@ typedef struct mts_InterruptNode {
 
   struct mts_Traceback *tracebacks; /* requests; guarded by the same mutex */
 
-  /* What the hook stands in the place of, in the Lua thread where it was set
-  ** last; that is NULL where it stood in the place of none. */
-  lua_State *hooked;
-  lua_Hook user_hook;
-  int user_mask;
-  int user_count;
+  mts_UserHook user;       /* where the hook was set last; see hook.c */
+  atomic_bool is_at_hooks; /* the holder changes hooks, or what it knows of
+                           ** them: its signal handler leaves them alone */
 
   /* For the thread that holds the state: coroutines that are in progress. */
-  const mts_Resume *resumes;
+  mts_Resume *resumes;
 
   /* Guarded by the mutex of the watcher. */
   mts_Watch watch;

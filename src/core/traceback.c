@@ -264,6 +264,7 @@ typedef enum Way {
   BY_CALLER, /* who reads: it holds the state, or another thread that waits */
   BY_READER,
   BY_HOLDER, /* another thread, which runs */
+  BY_NEXT,   /* somebody else is just reading */
   WAS_ANSWERED
 } Way;
 
@@ -272,6 +273,12 @@ static bool begin_reading(uintptr_t holder)
   int waits = MTS_THREAD_WAITS;
   return atomic_compare_exchange_strong(&((mts_Thread *)holder)->wait_state,
                                         &waits, MTS_THREAD_IS_READ);
+}
+
+static bool is_being_read(uintptr_t holder)
+{
+  return atomic_load(&((mts_Thread *)holder)->wait_state) ==
+         MTS_THREAD_IS_READ;
 }
 
 static Way find_way(mts_Traceback *request, uintptr_t *holder)
@@ -285,7 +292,9 @@ static Way find_way(mts_Traceback *request, uintptr_t *holder)
     return BY_NOBODY;
   if (*holder == mts_thread_id())
     return BY_CALLER;
-  return begin_reading(*holder) ? BY_READER : BY_HOLDER;
+  if (begin_reading(*holder))
+    return BY_READER;
+  return is_being_read(*holder) ? BY_NEXT : BY_HOLDER;
 }
 
 /* Whether another signal, or turn, is due; the first is due at once. */
@@ -299,17 +308,23 @@ static bool is_signal_due(mts_Traceback *request)
   return true;
 }
 
-/* Prepares the way, without which the request is taken out of the list. */
-static void prepare_way(mts_Traceback *request, Way way, bool has_tasks,
+/*
+** Prepares the way, without which the request is taken out of the list.
+** Returns: false if the holder does not take the signal.
+*/
+static bool prepare_way(mts_Traceback *request, Way way, bool has_tasks,
                         bool is_due) MTS_REQUIRES(request->state->lock.mutex)
 {
+  bool is_reached = true;
   if (way == BY_HOLDER || (way == BY_NOBODY && has_tasks)) {
     enlist(request);
     if (way == BY_HOLDER && is_due)
-      mts_interrupt_reach(request->state, request->delay >= OVERDUE);
+      is_reached =
+          mts_interrupt_reach(request->state, request->delay >= OVERDUE);
   }
-  else
+  else if (way != BY_NEXT)
     delist(request);
+  return is_reached;
 }
 
 /* Returns: as mts_traceback_try. */
@@ -332,7 +347,8 @@ static mts_Status go_way(mts_Traceback *request, Way way, uintptr_t holder,
   }
 }
 
-mts_Status mts_traceback_try(mts_Traceback *request, lua_State *L)
+/* *is_next: it has to be tried again at once. */
+static mts_Status try_once(mts_Traceback *request, lua_State *L, bool *is_next)
 {
   mts_State *s = request->state;
   const bool has_tasks =
@@ -341,20 +357,33 @@ mts_Status mts_traceback_try(mts_Traceback *request, lua_State *L)
   uintptr_t holder = 0;
   mts_Status status = MTS_OK;
   Way way = BY_NOBODY;
+  bool is_reached = true;
   mts_mutex_lock(&s->lock.mutex);
   if (mts_lock_is_closed(&s->lock) &&
       stage_of(request) <= MTS_TRACEBACK_PENDING)
     status = MTS_CLOSED;
   else {
     way = find_way(request, &holder);
-    prepare_way(request, way, has_tasks, is_due);
+    is_reached = prepare_way(request, way, has_tasks, is_due);
   }
   mts_mutex_unlock(&s->lock.mutex);
+  if (!is_reached)
+    mts_interrupt_reach_others(s, holder);
   if (status == MTS_OK)
     status = go_way(request, way, holder, L);
   if (way == BY_NOBODY && status == MTS_BUSY && !has_tasks)
     status = MTS_OK;
   else if (way == BY_NOBODY && status == MTS_BUSY && is_due)
     mts_upcalls.serve(s);
+  *is_next = way == BY_NEXT;
   return status == MTS_OK && request->lacks_memory ? MTS_NO_MEMORY : status;
+}
+
+mts_Status mts_traceback_try(mts_Traceback *request, lua_State *L)
+{
+  bool is_next;
+  mts_Status status;
+  while ((status = try_once(request, L, &is_next)) == MTS_BUSY && is_next)
+    mts_clock_pause();
+  return status;
 }
