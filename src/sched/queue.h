@@ -116,14 +116,18 @@ static inline void mts_queue_note_more(mts_Queue *queue, bool has_more)
   atomic_store_explicit(&queue->has_more, has_more, memory_order_relaxed);
 }
 
-/* Whether the limit of the state's memory allows for the request. */
+/*
+** Whether the limit of the state's memory allows for the request.  What waits
+** leaves some for the code, so that requests can begin.
+*/
 static inline bool mts_queue_has_memory(const mts_Queue *queue,
                                         const mts_Request *request)
     MTS_REQUIRES(queue->mutex)
 {
-  return !queue->heap ||
-         mts_heap_allows(queue->heap, mts_heap_used(queue->heap) +
-                                          mts_request_size(request));
+  const mts_Heap *heap = queue->heap;
+  return !heap ||
+         mts_heap_allows(heap, mts_heap_used(heap) + heap->limit / 16 +
+                                   mts_request_size(request));
 }
 
 /* Adds a request at the end, or takes one out. */
