@@ -54,6 +54,7 @@ struct mts_State {
   struct mts_Queue *_Atomic queue; /* NULL: there was none yet */
   size_t queue_limit;              /* how many may wait, */
   size_t task_limit;               /* and be under way */
+  bool has_memory_limit;           /* or is going to have one, as heap says */
   atomic_uintptr_t own_thread; /* that alone runs and closes the state; 0: any
                                ** thread may */
 

@@ -83,7 +83,7 @@ bool mts_preload_find_libs(void)
 static void stop_compiler(lua_State *L)
 {
   const mts_State *s = mts_anchor_find_state(L);
-  if (s && s->heap.limit != MTS_HEAP_NO_LIMIT)
+  if (s && s->has_memory_limit)
     mts_libs_stop_compiler(L);
 }
 

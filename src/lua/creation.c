@@ -61,6 +61,7 @@ static mts_Status run_setup(lua_State *L, mts_StateObject *object,
   s->has_own_thread = setup->has_own_thread;
   s->queue_limit = setup->queue_limit;
   s->task_limit = setup->task_limit;
+  s->has_memory_limit = setup->memory_limit != MTS_HEAP_NO_LIMIT;
   status = mts_newstate_run(s, setup, failure);
   if (status == MTS_OK && s->has_own_thread)
     status = mts_ownthread_start(s);

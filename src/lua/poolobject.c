@@ -33,6 +33,7 @@ static mts_Status create_pool(mts_StateObject *object, const mts_Setup *setup)
   object->state = pool;
   pool->queue_limit = setup->queue_limit;
   pool->heap.limit = setup->memory_limit; /* for what waits */
+  pool->has_memory_limit = setup->memory_limit != MTS_HEAP_NO_LIMIT;
   status = mts_team_open(pool, setup->members, setup->has_own_thread);
   mts_state_leave(pool);
   return status;
@@ -50,6 +51,7 @@ static mts_Status create_member(mts_State *pool, const mts_Setup *setup,
     return status;
   s->queue_limit = setup->queue_limit;
   s->task_limit = setup->task_limit;
+  s->has_memory_limit = setup->memory_limit != MTS_HEAP_NO_LIMIT;
   s->has_own_thread = setup->has_own_thread;
   status = mts_team_add(pool, s);
   if (status == MTS_OK)

@@ -64,7 +64,7 @@ static mts_Queue *make_queue(mts_State *s)
     return NULL;
   queue->state = s;
   queue->limit = s->queue_limit;
-  queue->heap = s->heap.limit == MTS_HEAP_NO_LIMIT ? NULL : &s->heap;
+  queue->heap = s->has_memory_limit ? &s->heap : NULL;
   queue->has_reference = true;
   atomic_init(&queue->notices, 0);
   atomic_init(&queue->has_more, false);
