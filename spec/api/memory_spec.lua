@@ -435,9 +435,9 @@ describe("a limit of memory and the queue", function()
       r:send(nil, nil, big)
     end, gate, s:id(), ("x"):rep(LIMIT))
     local suspended = mtstates.newstate({}, function()
-      local mtstates = require "mtstates"
+      local module = require "mtstates"
       return function(id, big)
-        mtstates.state(id):send(nil, nil, big)
+        module.state(id):send(nil, nil, big)
       end
     end):async(s:id(), ("x"):rep(LIMIT))
     release()
