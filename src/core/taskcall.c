@@ -366,7 +366,7 @@ static int take_error(const mts_Stretch *stretch, int result)
   Raised raised = {stretch->co, stretch->state->is_service,
                    result == LUA_YIELD};
   mts_InterruptNode *interrupt = &stretch->state->interrupt;
-  const mts_Resume *resumes = interrupt->resumes;
+  mts_Resume *resumes = interrupt->resumes;
   lua_State *outer;
   interrupt->resumes = stretch->link.outer; /* L runs now */
   outer = mts_interrupt_switch(stretch->state, L);

@@ -139,7 +139,7 @@ static const Option thread_options[] = {
 static const Option *const known_options = thread_options + 1;
 
 /* Those of here are the last two. */
-static const Option *const here_options = thread_options + 4;
+static const Option *const here_options = thread_options + 5;
 
 /* The option whose name is at index, or NULL. */
 static const Option *find_option(lua_State *L, int index, const Option *option)
