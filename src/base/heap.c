@@ -34,7 +34,7 @@
 #define MUST_BE_PLAIN false
 #endif
 
-#if defined(VALGRIND_CHECK_MEM_IS_ADDRESSABLE)
+#if defined(VALGRIND_GET_VBITS)
 
 /* Its other tools, as callgrind, see the program as it is. */
 static bool runs_in_memcheck(void)
@@ -42,9 +42,8 @@ static bool runs_in_memcheck(void)
   char byte = 0;
   bool is_checked = false;
   if (RUNNING_ON_VALGRIND) {
-    (void)VALGRIND_MAKE_MEM_NOACCESS(&byte, 1);
-    is_checked = VALGRIND_CHECK_MEM_IS_ADDRESSABLE(&byte, 1) != 0;
-    (void)VALGRIND_MAKE_MEM_DEFINED(&byte, 1);
+    char bits;
+    is_checked = VALGRIND_GET_VBITS(&byte, &bits, 1) != 0;
   }
   return is_checked;
 }
@@ -190,6 +189,7 @@ void mts_heap_init(mts_Heap *heap)
   atomic_init(&heap->used, 0);
   atomic_init(&heap->peak, 0);
   atomic_init(&heap->waiting, 0);
+  atomic_init(&heap->wants_room, false);
   heap->limit = MTS_HEAP_NO_LIMIT;
   heap->is_counted = false;
   heap->near_limit = NULL;

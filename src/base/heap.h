@@ -29,6 +29,7 @@ struct mts_Heap {
   atomic_size_t used;
   atomic_size_t peak;
   atomic_size_t waiting;
+  atomic_bool wants_room; /* something was not sent since there was none */
 
   size_t limit;    /* set before the setup runs, */
   bool is_counted; /* and this before: by the allocator of mts_heap_function */

@@ -82,6 +82,15 @@ void mts_memory_make_room(mts_State *s)
     lua_pop(L, 1);
 }
 
+/* Not again and again where there is no garbage. */
+void mts_memory_make_room_for_others(mts_State *s)
+{
+  const mts_Heap *heap = &s->heap;
+  s->wants_collection |=
+      mts_heap_used(heap) > heap->lowest + heap->limit / 16;
+  mts_memory_make_room(s);
+}
+
 #if MTS_COLLECTS_IN_NEED
 
 static void make_collection_due(mts_State *s, lua_State *L)

@@ -33,6 +33,7 @@ void mts_memory_begin_close(mts_State *s);
 /* Parts of what follows. */
 void mts_memory_collect(mts_State *s, lua_State *L);
 void mts_memory_make_room(mts_State *s);
+void mts_memory_make_room_for_others(mts_State *s);
 
 /*
 ** To be called when code of s has ended: leaves room for what is sent to s.
@@ -42,6 +43,14 @@ static inline void mts_memory_settle(mts_State *s)
 {
   if (s->heap.limit != MTS_HEAP_NO_LIMIT)
     mts_memory_make_room(s);
+}
+
+/* The same when s is entered: collects if a sender has found no room. */
+static inline void mts_memory_answer(mts_State *s)
+{
+  if (s->heap.limit != MTS_HEAP_NO_LIMIT &&
+      atomic_exchange(&s->heap.wants_room, false))
+    mts_memory_make_room_for_others(s);
 }
 
 /*

@@ -120,6 +120,19 @@ static bool has_free_member(const mts_Queue *queue) MTS_UNCHECKED
   return !queue->team || mts_team_has_free(queue->team);
 }
 
+/*
+** Has an idle state collect garbage for the next sender; one that is not looks
+** when it has run something.
+** Returns: whether the queue is to be scheduled.
+*/
+static bool ask_for_memory(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+{
+  if (queue->first || mts_state_is_pool(queue->state))
+    return false;
+  atomic_store(&queue->heap->wants_room, true);
+  return mts_queue_make_runnable(queue);
+}
+
 mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
                                     bool *is_runnable)
 {
@@ -129,8 +142,10 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   if (request->is_counted &&
       (queue->first_waiting || !mts_queue_has_room(queue)))
     return MTS_BUSY;
-  if (!mts_queue_has_memory(queue, request))
+  if (!mts_queue_has_memory(queue, request)) {
+    *is_runnable = ask_for_memory(queue);
     return MTS_NO_MEMORY;
+  }
   mts_queue_append(queue, request);
   *is_runnable = mts_queue_make_runnable(queue);
   request->is_first = find_beginnable(queue) == request &&

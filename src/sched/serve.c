@@ -27,6 +27,7 @@
 #include "sched/serve.h"
 
 #include "core/interrupt.h"
+#include "core/memory.h"
 #include "core/registry.h"
 #include "core/thread.h"
 #include "core/traceback.h"
@@ -268,6 +269,7 @@ static bool serve_state(mts_Queue *queue, atomic_uint *steps, TurnLimit limit,
   if (status == MTS_OK) {
     if (mts_interrupt_is_looked_at(s))
       mts_traceback_answer();
+    mts_memory_answer(s);
     *count += run_requests(s, queue, steps, limit);
     if (mts_worker_is_forked())
       return false;

@@ -29,8 +29,9 @@
 #include "sched/queue.h"
 #include "sched/worker.h"
 
-/* Tasks that are kept for each state. */
+/* Tasks that are kept for each state; they count against a limit of memory. */
 #define MOST_IDLE 64
+#define MOST_IDLE_LIMITED 2
 
 /* ======================================================================= */
 /* Tasks that run nothing                                                  */
@@ -94,7 +95,9 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
 void mts_task_retire(mts_Task *task, bool is_idle, lua_State *L)
 {
   mts_Tasks *tasks = &task->queue->tasks;
-  if (is_idle && tasks->idle_count < MOST_IDLE) {
+  const unsigned most =
+      task->queue->heap ? MOST_IDLE_LIMITED : MOST_IDLE;
+  if (is_idle && tasks->idle_count < most) {
     task->next = tasks->idle;
     tasks->idle = task;
     tasks->idle_count++;

@@ -316,6 +316,7 @@ void mts_taskrun_begin(mts_Queue *queue, mts_Request *request)
   }
   else {
     ending.status = MTS_NO_MEMORY;
+    mts_memory_settle(queue->state);
     end_task(queue, NULL, request, &ending);
   }
 }
@@ -331,6 +332,7 @@ void mts_taskrun_begin_notice(mts_Queue *queue)
   }
   else {
     ending.status = MTS_NO_MEMORY;
+    mts_memory_settle(queue->state);
     end_task(queue, NULL, NULL, &ending);
   }
 }
