@@ -74,6 +74,7 @@ struct mts_State {
   mts_Heap heap;         /* of the Lua state */
   int step_multiplier;   /* of its collector, to be restored, or 0, and */
   bool wants_collection; /* whether it is to collect soon: core/memory.c */
+  bool may_have_garbage; /* its code has run since the last time */
   char *name;            /* zero terminated, can hold zeros; see has_name */
   char space[];          /* for the name, most often */
 };

@@ -20,13 +20,16 @@ describe("memory", function()
     it("is not given where sizes overflow, limit " ..
       tostring(options.memory), function()
         local s = mtstates.newstate(options, SETUP)
-        s:call([[
-          for _, n in ipairs({-1, -5, -16, -17, -40, -50}) do
+        for _, n in ipairs({-1, -5, -16, -17, -40, -50}) do
+          local f = assert(io.open("README.md"))
+          local ok = pcall(f.read, f, n) -- as elsewhere: mostly an error
+          f:close()
+          assert.equals(ok, (s:call([[
             local f = assert(io.open("README.md"))
-            local ok, result = pcall(f.read, f, n)
-            assert(not ok or result == nil or #result < 1e6, n)
+            local ok = pcall(f.read, f, ...)
             f:close()
-          end]])
+            return ok]], n)))
+        end
         assert.equals(3, s:call("return 1 + 2"))
       end)
   end
@@ -110,17 +113,18 @@ describe("memory", function()
       end
     end)
 
+  -- How much garbage it is that does not fit beside a message differs.
   it("is there for senders when an idle state has garbage", function()
     local s = mtstates.newstate({memory = 400000}, SETUP)
-    for size = 20000, 150000, 10000 do
-      pcall(s.call, s, "kept[1] = ('x'):rep(...) kept[1] = nil", size)
+    for garbage = 100000, 200000, 10000 do
+      pcall(s.call, s, "kept[1] = ('x'):rep(...) kept[1] = nil", garbage)
       local granted = false
       for _ = 1, 100 do -- a refused one has it collected
-        granted = granted or pcall(s.await, s, "return", ("y"):rep(150000))
+        granted = granted or pcall(s.await, s, "return", ("y"):rep(180000))
         if granted then break end
         mtstates.sleep(0.01)
       end
-      assert.is_true(granted, size)
+      assert.is_true(granted, garbage)
     end
   end)
 

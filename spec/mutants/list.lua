@@ -406,7 +406,7 @@ add {
   name = "interrupt-stays",
   says = "An interrupt that has hit is not taken back.",
   file = "src/core/hook.c",
-  old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
+  old = "    atomic_fetch_and(level, ~MTS_INTERRUPT_PLAIN);\n",
   new = "",
   specs = "^stress_spec", seconds = 40,
 }
@@ -414,7 +414,7 @@ add {
   name = "interrupt-stays-on",
   says = "An interrupt that has hit becomes one that hits always.",
   file = "src/core/hook.c",
-  old = "    atomic_store(level, before & MTS_INTERRUPT_AIMED);\n",
+  old = "    atomic_fetch_and(level, ~MTS_INTERRUPT_PLAIN);\n",
   new = "    atomic_store(level, MTS_INTERRUPT_ALWAYS);\n",
   specs = "^interrupt_spec", filter = "nothing runs, once",
 }
@@ -1222,6 +1222,59 @@ add {
   old = "if ((!s->team || mts_state_is_pool(s)) && push_stats(L, view, s))",
   new = "if (push_stats(L, view, s))",
   specs = "stats_spec", filter = "members with their pools",
+}
+
+-------------------------------------------------------------------------------
+-- Memory of states
+-------------------------------------------------------------------------------
+
+add {
+  name = "slab-shortens-in-place",
+  says = "A block that gets smaller keeps the class that it had.",
+  file = "src/base/slab.c",
+  old = "  shorten(slab, block, old_size, size);\n",
+  new = "",
+  specs = "^slab_spec",
+}
+add {
+  name = "slab-loses-rest",
+  says = "What is left of a page when the next one is taken is lost.",
+  file = "src/base/slab.c",
+  old = "  cut(slab, slab->rest, slab->rest_end);\n",
+  new = "",
+  specs = "^slab_spec",
+}
+add {
+  name = "slab-drops-nothing",
+  says = "Blocks of pages that are given back stay on the lists.",
+  file = "src/base/slab.c",
+  old = "  drop_blocks_of_free_pages(slab);\n",
+  new = "",
+  specs = "^slab_spec",
+}
+add {
+  name = "slab-never-purges",
+  says = "No page is given back.",
+  file = "src/base/slab.c",
+  old = "slab->pages * PAGE / 4 + slab->small_size + slab->large;",
+  new = "0;",
+  specs = "^slab_spec",
+}
+add {
+  name = "heap-sums-overflow",
+  says = "A block of nearly all numbers is taken for a small one.",
+  file = "src/base/heap.c",
+  old = "  if (size > MOST_BYTES || (has_limit && !may_grow(heap, used + size)))",
+  new = "  if (has_limit && !may_grow(heap, used + size))",
+  specs = "^memory_edges_spec", filter = "where sizes overflow",
+}
+add {
+  name = "memory-senders-wait-for-ever",
+  says = "A state that nobody calls does not collect for senders.",
+  file = "src/sched/serve.c",
+  old = "    mts_memory_answer(s);\n",
+  new = "",
+  specs = "^memory_edges_spec", filter = "for senders when an idle",
 }
 
 -------------------------------------------------------------------------------

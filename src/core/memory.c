@@ -74,21 +74,22 @@ void mts_memory_make_room(mts_State *s)
   lua_State *L = s->L;
   if (s->depth > 1)
     return;
-  if (!s->wants_collection &&
-      !mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap)))
+  s->may_have_garbage =
+      !s->wants_collection &&
+      !mts_heap_is_near_limit(&s->heap, mts_heap_used(&s->heap));
+  if (s->may_have_garbage)
     return;
   mts_protect_push(L);
   if (mts_protect(L, collect_all, s, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1);
 }
 
-/* Not again and again where there is no garbage. */
+/* Not again if nothing has run since the last time. */
 void mts_memory_make_room_for_others(mts_State *s)
 {
-  const mts_Heap *heap = &s->heap;
-  s->wants_collection |=
-      mts_heap_used(heap) > heap->lowest + heap->limit / 16;
-  mts_memory_make_room(s);
+  s->wants_collection |= s->may_have_garbage;
+  if (s->wants_collection)
+    mts_memory_make_room(s);
 }
 
 #if MTS_COLLECTS_IN_NEED

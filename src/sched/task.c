@@ -95,8 +95,7 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
 void mts_task_retire(mts_Task *task, bool is_idle, lua_State *L)
 {
   mts_Tasks *tasks = &task->queue->tasks;
-  const unsigned most =
-      task->queue->heap ? MOST_IDLE_LIMITED : MOST_IDLE;
+  const unsigned most = task->queue->heap ? MOST_IDLE_LIMITED : MOST_IDLE;
   if (is_idle && tasks->idle_count < most) {
     task->next = tasks->idle;
     tasks->idle = task;
