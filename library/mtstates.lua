@@ -72,6 +72,7 @@
 ---@field requests integer # that wait or are under way
 ---@field messages integer # requests that wait
 ---@field timers integer # suspended tasks whose wait has an end in time
+---@field memory integer # bytes that the Lua states of the module use
 
 ---Many Lua states in one process, and every thread can call them.
 ---@class mtstates

@@ -349,7 +349,7 @@ describe("state:traceback", function()
     s:close()
   end)
 
-  it("of an outer state reaches threads that block all signals #race", function()
+  it("of an outer state reaches threads that block signals #race", function()
     local outer, inner = mtstates.newstate(setup), mtstates.newstate(setup)
     local gate = handoff.unique("gate")
     local thread = threads.start(function(id, inner_id, g)

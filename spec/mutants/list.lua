@@ -1264,8 +1264,8 @@ add {
   name = "heap-sums-overflow",
   says = "A block of nearly all numbers is taken for a small one.",
   file = "src/base/heap.c",
-  old = "  if (size > MOST_BYTES || (has_limit && !may_grow(heap, used + size)))",
-  new = "  if (has_limit && !may_grow(heap, used + size))",
+  old = "(size > MOST_BYTES || (has_limit && !may_grow(heap, used + size)))",
+  new = "(has_limit && !may_grow(heap, used + size))",
   specs = "^memory_edges_spec", filter = "where sizes overflow",
 }
 add {

@@ -8,9 +8,9 @@
 **
 ** The blocks are of a slab.  Tools that look for blocks that are used after
 ** they were freed, or beyond their end, would not find them there: with
-** AddressSanitizer (or MTS_NO_BLOCK_CACHE, as for blocks.c), and where memcheck
-** runs the program, each block is malloc's own.  So there are two of each
-** allocator.
+** AddressSanitizer (or MTS_NO_BLOCK_CACHE, as for blocks.c), and where
+** memcheck runs the program, each block is malloc's own.  So there are two of
+** each allocator.
 **
 ** Takes no locks: one thread at a time uses a Lua state.
 */
@@ -101,8 +101,9 @@ static inline MTS_ALWAYS_INLINE void *get(mts_Heap *heap, size_t size,
   return block;
 }
 
-static inline MTS_ALWAYS_INLINE void
-put(mts_Heap *heap, void *block, size_t size, bool has_limit, bool is_plain)
+static inline MTS_ALWAYS_INLINE void put_back(mts_Heap *heap, void *block,
+                                              size_t size, bool has_limit,
+                                              bool is_plain)
 {
   const size_t used = mts_heap_used(heap);
   note_peak(heap, used);
@@ -149,7 +150,7 @@ static inline MTS_ALWAYS_INLINE void *allocate(mts_Heap *heap, void *block,
     return size > 0 ? get(heap, size, has_limit, is_plain) : NULL;
   if (size > 0)
     return resize(heap, block, old_size, size, has_limit, is_plain);
-  put(heap, block, old_size, has_limit, is_plain);
+  put_back(heap, block, old_size, has_limit, is_plain);
   return NULL;
 }
 

@@ -286,7 +286,7 @@ static void count_free_bytes(mts_Slab *slab)
         page_of(block)->taken += class_size(class);
 }
 
-static bool is_free(const Page *page)
+static bool is_page_free(const Page *page)
 {
   assert(page->taken <= PAGE);
   return page->taken == PAGE;
@@ -298,7 +298,8 @@ static void drop_blocks_of_free_pages(mts_Slab *slab)
   for (class = 1; class < MTS_SLAB_CLASSES; class ++) {
     mts_SlabBlock **link = &slab->unused[class];
     while (*link)
-      if (!is_in_small_chunk(slab, (char *)*link) && is_free(page_of(*link)))
+      if (!is_in_small_chunk(slab, (char *)*link) &&
+          is_page_free(page_of(*link)))
         *link = (*link)->next;
       else
         link = &(*link)->next;
@@ -319,7 +320,7 @@ static void release_free_pages(mts_Slab *slab, Chunk *chunk)
   size_t from = 0, index;
   for (index = 0; index < chunk->pages; index++) {
     Page *page = page_at(chunk, index);
-    if (is_used(chunk, index) && is_free(page)) {
+    if (is_used(chunk, index) && is_page_free(page)) {
       chunk->used[index / MASK_BITS] &= ~((uint64_t)1 << index % MASK_BITS);
       chunk->used_pages--;
       slab->pages--;
