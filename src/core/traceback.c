@@ -214,28 +214,27 @@ static mts_TracebackProgress stage_of(const mts_Traceback *request)
 static void enlist(mts_Traceback *request)
     MTS_REQUIRES(request->state->lock.mutex)
 {
-  mts_State *s = request->state;
+  mts_Traceback **first = &request->state->interrupt.tracebacks;
   if (stage_of(request) == MTS_TRACEBACK_NOWHERE) {
     atomic_store(&request->progress, MTS_TRACEBACK_PENDING);
-    request->next = s->interrupt.tracebacks;
-    s->interrupt.tracebacks = request;
-    mts_interrupt_look(s, true);
+    request->next = *first;
+    *first = request;
+    mts_interrupt_look(request->state, true);
   }
 }
 
 static void delist(mts_Traceback *request)
     MTS_REQUIRES(request->state->lock.mutex)
 {
-  mts_State *s = request->state;
-  mts_Traceback **link = &s->interrupt.tracebacks;
+  mts_Traceback **link = &request->state->interrupt.tracebacks;
   if (stage_of(request) != MTS_TRACEBACK_PENDING)
     return;
   while (*link != request)
     link = &(*link)->next;
   *link = request->next;
   atomic_store(&request->progress, MTS_TRACEBACK_NOWHERE);
-  if (!s->interrupt.tracebacks)
-    mts_interrupt_look(s, false);
+  if (!request->state->interrupt.tracebacks)
+    mts_interrupt_look(request->state, false);
 }
 
 void mts_traceback_open(mts_Traceback *request, mts_State *s)
@@ -284,11 +283,10 @@ static bool is_being_read(uintptr_t holder)
 static Way find_way(mts_Traceback *request, uintptr_t *holder)
     MTS_REQUIRES(request->state->lock.mutex)
 {
-  mts_State *s = request->state;
   if (stage_of(request) > MTS_TRACEBACK_PENDING)
     return WAS_ANSWERED;
-  *holder = mts_lock_pin(&s->lock);
-  if (*holder == 0 || *holder == mts_lock_parker(&s->lock))
+  *holder = mts_lock_pin(&request->state->lock);
+  if (*holder == 0 || *holder == mts_lock_parker(&request->state->lock))
     return BY_NOBODY;
   if (*holder == mts_thread_id())
     return BY_CALLER;
@@ -358,15 +356,15 @@ static mts_Status try_once(mts_Traceback *request, lua_State *L, bool *is_next)
   mts_Status status = MTS_OK;
   Way way = BY_NOBODY;
   bool is_reached = true;
-  mts_mutex_lock(&s->lock.mutex);
-  if (mts_lock_is_closed(&s->lock) &&
+  mts_mutex_lock(&request->state->lock.mutex);
+  if (mts_lock_is_closed(&request->state->lock) &&
       stage_of(request) <= MTS_TRACEBACK_PENDING)
     status = MTS_CLOSED;
   else {
     way = find_way(request, &holder);
     is_reached = prepare_way(request, way, has_tasks, is_due);
   }
-  mts_mutex_unlock(&s->lock.mutex);
+  mts_mutex_unlock(&request->state->lock.mutex);
   if (!is_reached)
     mts_interrupt_reach_others(s, holder);
   if (status == MTS_OK)
