@@ -24,7 +24,7 @@
 
 #if defined(MTS_NO_BLOCK_CACHE)
 #define MUST_BE_PLAIN true
-#elif defined(__has_include)
+#elif defined(__has_include) && !defined(__cppcheck__)
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #define MUST_BE_PLAIN runs_in_memcheck()

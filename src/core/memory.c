@@ -34,10 +34,13 @@
 */
 static void keep_reserve(mts_Heap *heap)
 {
-  const size_t part = heap->limit / 32;
-  const size_t usual = part < 8192 ? part : 8192;
-  if (!MTS_COLLECTS_IN_NEED &&
-      mts_heap_allows(heap, mts_heap_used(heap) + 4 * usual))
+  size_t usual;
+  if (MTS_COLLECTS_IN_NEED)
+    return;
+  usual = heap->limit / 32;
+  if (usual > 8192)
+    usual = 8192;
+  if (mts_heap_allows(heap, mts_heap_used(heap) + 4 * usual))
     heap->reserve = usual;
 }
 
