@@ -6,6 +6,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local signals = require "signals"
 local tasks = require "tasks"
 local threads = require "threads"
 
@@ -464,6 +465,34 @@ describe("state:traceback", function()
     has(s:traceback(60), "traceback_spec.lua")
     handoff.set(leave, 1)
     assert.same({true, true}, {future:await()})
+    s:close()
+  end)
+
+  it("does not bring back a hook that code has removed #read", function()
+    local s = mtstates.newstate({}, function()
+      require "interruptible"
+      local gates, pipes = require "handoff", require "signals"
+      return function(pipe, leave)
+        local lines = 0
+        debug.sethook(function() lines = lines + 1 end, "l")
+        pipes.read_and_unhook(pipe)
+        local before = lines
+        while gates.get(leave) == 0 do
+          lines = lines + 0
+        end
+        return lines - before, debug.gethook() == nil
+      end
+    end)
+    local input, output = signals.pipe()
+    local leave = handoff.unique("leave")
+    local future = s:async(input, leave)
+    helpers.wait_until(function() -- the signal finds the code in C
+      return s:stats().busy and not pcall(s.traceback, s, 0.05)
+    end)
+    signals.write(output)
+    has(s:traceback(60))
+    handoff.set(leave, 1)
+    assert.same({0, true}, {future:await()})
     s:close()
   end)
 

@@ -170,11 +170,18 @@ static mts_State *find_hit_state(lua_State *L)
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar);
 
+/* Whether the hook in L stands, or has stood, in the place of another one. */
+static bool stands_for_user(const mts_InterruptNode *node, const lua_State *L)
+{
+  const lua_State *hooked = node->user.hooked;
+  return hooked && (hooked == L || MTS_HOOKS_ARE_GLOBAL);
+}
+
 /* Puts back what the hook stands in the place of. */
 static void remove_hook(mts_State *s, lua_State *L)
 {
   mts_UserHook *user = &s->interrupt.user;
-  if (user->hooked == L || (MTS_HOOKS_ARE_GLOBAL && user->hooked)) {
+  if (stands_for_user(&s->interrupt, L)) {
     lua_sethook(L, user->hook, user->mask, user->count);
     user->hooked = NULL;
   }
@@ -275,6 +282,8 @@ void mts_hook_set(mts_InterruptNode *node)
     node->user =
         (mts_UserHook){L, hook, lua_gethookmask(L), lua_gethookcount(L)};
   }
+  else if (!hook && stands_for_user(node, L)) /* which the code has removed */
+    node->user.hooked = NULL;
   lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
 }
