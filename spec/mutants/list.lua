@@ -1187,9 +1187,17 @@ add {
   name = "traceback-takes-hook",
   says = "The hook that code has set is lost.",
   file = "src/core/hook.c",
-  old = "lua_sethook(L, user->hook, user->mask, user->count);",
+  old = "lua_sethook(L, found.hook, found.mask, found.count);",
   new = "lua_sethook(L, NULL, 0, 0);",
   specs = "traceback_spec", filter = "keeps the hook",
+}
+add {
+  name = "traceback-brings-hook-back",
+  says = "A hook that code has removed meanwhile is set again.",
+  file = "src/core/hook.c",
+  old = "else if (!hook && stands_for_user(node, L))",
+  new = "else if (!hook && stands_for_user(node, L) && !L)",
+  specs = "traceback_spec", filter = "bring back",
 }
 add {
   name = "traceback-takes-outer-hook",

@@ -66,16 +66,21 @@ static int do_nothing(lua_State *L, void *data)
 }
 
 /*
-** Whether Lua runs hooks in L, which is inside the function that has resumed
-** another Lua thread.  No function of Lua tells, so one is tried.
+** Whether Lua runs hooks in L, of s, which is inside the function that has
+** resumed another Lua thread.  No function of Lua tells, so one is tried, that
+** must not be taken for one of users.
 */
-static bool runs_hooks(lua_State *L)
+static bool runs_hooks(mts_State *s, lua_State *L)
 {
-  lua_Hook hook = lua_gethook(L);
-  int mask = lua_gethookmask(L);
-  int count = lua_gethookcount(L);
+  lua_Hook hook;
+  int mask, count;
+  bool was_at_hooks;
   if (!mts_protect_grow_beyond(L, 2))
     return false;
+  was_at_hooks = atomic_exchange(&s->interrupt.is_at_hooks, true);
+  hook = lua_gethook(L);
+  mask = lua_gethookmask(L);
+  count = lua_gethookcount(L);
   probe_has_run = false;
   lua_sethook(L, probe_hook, LUA_MASKCALL, 0);
   mts_protect_push(L);
@@ -84,6 +89,7 @@ static bool runs_hooks(lua_State *L)
     probe_has_run = true; /* not known: calls in L are nested too deep */
   }
   lua_sethook(L, hook, mask, count);
+  atomic_store(&s->interrupt.is_at_hooks, was_at_hooks);
   return probe_has_run;
 }
 
@@ -94,11 +100,11 @@ static bool is_in_finalizer(mts_State *s, lua_State *L)
   lua_State *known = atomic_load(&s->interrupt.running);
   if (MTS_HOOKS_ARE_GLOBAL)
     return false;
-  if (known != L && !runs_hooks(known)) /* C code has resumed L */
+  if (known != L && !runs_hooks(s, known)) /* C code has resumed L */
     return true;
   for (resume = s->interrupt.resumes; resume; resume = resume->outer)
-    if (!runs_hooks(resume->from) ||
-        (resume->known != resume->from && !runs_hooks(resume->known)))
+    if (!runs_hooks(s, resume->from) ||
+        (resume->known != resume->from && !runs_hooks(s, resume->known)))
       return true;
   return false;
 }
@@ -181,12 +187,13 @@ static bool stands_for_user(const mts_InterruptNode *node, const lua_State *L)
 static void remove_hook(mts_State *s, lua_State *L)
 {
   mts_UserHook *user = &s->interrupt.user;
+  mts_UserHook found = {NULL, NULL, 0, 0};
   if (stands_for_user(&s->interrupt, L)) {
-    lua_sethook(L, user->hook, user->mask, user->count);
-    user->hooked = NULL;
+    found = *user;
+    user->hooked = NULL; /* first: from then on it could be noted anew */
+    atomic_signal_fence(memory_order_seq_cst);
   }
-  else
-    lua_sethook(L, NULL, 0, 0);
+  lua_sethook(L, found.hook, found.mask, found.count);
 }
 
 /*
@@ -252,7 +259,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
 
 bool mts_hook_is_kept_off(mts_State *s, lua_State *L)
 {
-  return !MTS_HOOKS_ARE_GLOBAL && (!runs_hooks(L) || is_in_finalizer(s, L));
+  return !MTS_HOOKS_ARE_GLOBAL && (!runs_hooks(s, L) || is_in_finalizer(s, L));
 }
 
 bool mts_hook_is_foreign(lua_State *L)
