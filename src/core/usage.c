@@ -114,8 +114,8 @@ void mts_usage_add(mts_Usage *usage)
   if (now > began) {
     const unsigned long long used =
         atomic_load_explicit(&usage->used, memory_order_relaxed);
+    atomic_store(&usage->began, now); /* first; see mts_usage_total */
     atomic_store(&usage->used, used + (now - began));
-    atomic_store(&usage->began, now);
   }
 }
 
@@ -139,10 +139,10 @@ double mts_usage_present(const mts_Usage *usage)
 double mts_usage_total(mts_Usage *usage, bool is_used)
 {
   unsigned long long used, began, told, total;
-  do { /* what ends meanwhile is added first */
-    used = atomic_load(&usage->used);
+  do { /* what ends meanwhile is missing for a moment, but never told twice */
     began = begin_of(usage);
-  } while (used != atomic_load(&usage->used));
+    used = atomic_load(&usage->used);
+  } while (began != begin_of(usage));
   total = used + (is_used ? since(began) : 0);
   told = atomic_load(&usage->told);
   while (told < total &&
