@@ -1168,6 +1168,22 @@ add {
 -------------------------------------------------------------------------------
 
 add {
+  name = "usage-misses-short-calls",
+  says = "The time of short calls is lost if there are pauses between.",
+  file = "src/core/usage.c",
+  old = "  return now + 1;\n}",
+  new = "  return now;\n}",
+  specs = "stats_spec", filter = "pauses between",
+}
+add {
+  name = "usage-misses-short-requests",
+  says = "The same for requests, which begin a use while there is one.",
+  file = "src/core/usage.h",
+  old = "tick, memory_order_relaxed) + 1) {",
+  new = "tick, memory_order_relaxed)) {",
+  specs = "stats_spec", filter = "pauses between",
+}
+add {
   name = "traceback-needs-own-code",
   says = "The hook is set in no state but the one that is looked at.",
   file = "src/core/interrupt.c",
