@@ -198,13 +198,16 @@ static void remove_hook(mts_State *s, lua_State *L)
 
 /*
 ** The coroutine is going to run no more for now; a hook that it has of us is
-** set again when it is resumed, if need be.
+** set again when it is resumed, if need be.  Where hooks are global, it would
+** stay in what Lua thread runs next, which of a host is not to be hit.
 */
 void mts_hook_leave(mts_State *s, const mts_Resume *resume)
 {
   lua_State *co = atomic_load(&s->interrupt.running);
-  if (!MTS_HOOKS_ARE_GLOBAL && s->interrupt.user.hooked == co &&
-      lua_gethook(co) == interrupt_hook)
+  const bool is_to_go = MTS_HOOKS_ARE_GLOBAL
+                            ? s->is_host && s->interrupt.user.hooked
+                            : s->interrupt.user.hooked == co;
+  if (is_to_go && lua_gethook(co) == interrupt_hook)
     remove_hook(s, co);
   if (resume->user.hooked)
     s->interrupt.user = resume->user;
