@@ -69,8 +69,8 @@ TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
 TSAN_SPECS = $(patsubst %,-p %.*_spec,cancel_ capi close deadlock deferred \
   each fork_ futures here_ interrupt lock_ lookup_wait luv map_ named_states \
   nesting notify own_thread ownership pool promise queue quit receiver \
-  requests_ room services signals singleton sleep task thread timer trace \
-  watch workers)
+  requests_ room services signals singleton sleep stats task thread timer \
+  trace watch workers)
 TSAN_RUN   = env TSAN_OPTIONS="allocator_may_return_null=1 handle_abort=1 \
   suppressions=$(CURDIR)/spec/sanitize/tsan.supp log_path=$(REPORTS)"
 

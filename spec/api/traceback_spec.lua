@@ -6,6 +6,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local signals = require "signals"
 local tasks = require "tasks"
 local threads = require "threads"
 
@@ -66,6 +67,15 @@ describe("state:traceback", function()
       handoff.set(gate, 1)
       return future:await()
     end
+  end
+
+  -- Has s run code that waits; it does so now.
+  local function suspended(s, code)
+    local gate = handoff.unique("suspended")
+    local future = s:async(("gates.add('%s') "):format(gate) .. code)
+    handoff.wait(gate, 1)
+    helpers.wait_until(function() return not s:stats().busy end)
+    return future
   end
 
   it("is nil if nothing runs", function()
@@ -223,10 +233,7 @@ describe("state:traceback", function()
   it("tells of the running and of the suspended code together", function()
     for _, options in ipairs({{}, {own_thread = true}}) do
       local s = mtstates.newstate(options, setup)
-      local future = s:async(sleeps)
-      helpers.wait_until(function()
-        return s:stats().tasks == 1 and not s:stats().busy
-      end)
+      local future = suspended(s, sleeps)
       has(s:traceback(60), "task that sleeps\n")
       local release = spinning(s, "local x = spin(gate) return x")
       has(s:traceback(60), "'spin'", "\n\ntask that sleeps\n")
@@ -238,10 +245,7 @@ describe("state:traceback", function()
 
   it("tells of a task that keeps its state", function()
     local s = mtstates.newstate({tasks = 1}, setup)
-    local future = s:async(sleeps)
-    helpers.wait_until(function()
-      return s:stats().tasks == 1 and not s:stats().busy
-    end)
+    local future = suspended(s, sleeps)
     for _ = 1, 10 do
       has(s:traceback(60), "task that sleeps\n")
     end
@@ -251,7 +255,7 @@ describe("state:traceback", function()
 
   it_yields("tells of coroutines that wait with their task", function()
     local s = mtstates.newstate({}, setup)
-    local future = s:async([[
+    local future = suspended(s, [[
       local inner = coroutine.wrap(function()
         local x = mt.sleep(600)
         return x
@@ -259,9 +263,6 @@ describe("state:traceback", function()
       local x = inner()
       return x
     ]])
-    helpers.wait_until(function()
-      return s:stats().tasks == 1 and not s:stats().busy
-    end)
     local text = has(s:traceback(60), "code:2: in")
     assert.truthy(
       text:find("resumed by:\n\t%[C%]: in .*\n\tcode:%d: in"), text)
@@ -465,6 +466,63 @@ describe("state:traceback", function()
     handoff.set(leave, 1)
     assert.same({true, true}, {future:await()})
     s:close()
+  end)
+
+  it("does not bring back a hook that code has removed #read", function()
+    local s = mtstates.newstate({}, function()
+      require "interruptible"
+      local gates, pipes = require "handoff", require "signals"
+      return function(pipe, leave)
+        local lines = 0
+        debug.sethook(function() lines = lines + 1 end, "l")
+        pipes.read_and_unhook(pipe)
+        local before = lines
+        while gates.get(leave) == 0 do
+          lines = lines + 0
+        end
+        return lines - before
+      end
+    end)
+    local input, output = signals.pipe()
+    local leave = handoff.unique("leave")
+    local future = s:async(input, leave)
+    helpers.wait_until(function() -- the signal finds the code in C
+      return s:stats().busy and not pcall(s.traceback, s, 0.05)
+    end)
+    signals.write(output)
+    has(s:traceback(60))
+    handoff.set(leave, 1)
+    assert.equals(0, future:await())
+    s:close()
+  end)
+
+  it("leaves the hook of a program whose tasks it looks at", function()
+    assert.equals("true	l", (helpers.run_program([[
+      require "interruptible"
+      local mtstates = require "mtstates"
+      local lines, text = 0, ("a"):rep(1500) .. "b"
+      local here = mtstates.here({work = function()
+        return text:gsub(".-.-.-b", "") -- the last that the task runs
+      end})
+      local s = mtstates.newstate({}, function()
+        local m = require "mtstates"
+        return function(id) return m.state(id):await("work") end
+      end)
+      local asker = mtstates.thread(function(id)
+        local state, texts = require "mtstates".state(id), 0
+        repeat
+          local ok, traceback = pcall(state.traceback, state, 1)
+          texts = texts + (ok and traceback and 1 or 0)
+        until texts == 5
+      end, here:id())
+      debug.sethook(function() lines = lines + 1 end, "l")
+      repeat
+        s:await(here:id())
+      until asker:tawait(0)
+      local before = lines
+      before = before + 0
+      print(lines > before, (select(2, debug.gethook())))
+    ]]):gsub("\n$", "")))
   end)
 
   it("of a pool has those of its members", function()

@@ -1168,6 +1168,22 @@ add {
 -------------------------------------------------------------------------------
 
 add {
+  name = "usage-misses-short-calls",
+  says = "The time of short calls is lost if there are pauses between.",
+  file = "src/core/usage.c",
+  old = "  return now + 1;\n}",
+  new = "  return now;\n}",
+  specs = "stats_spec", filter = "pauses between",
+}
+add {
+  name = "usage-misses-short-requests",
+  says = "The same for requests, which begin a use while there is one.",
+  file = "src/core/usage.h",
+  old = "tick, memory_order_relaxed) + 1) {",
+  new = "tick, memory_order_relaxed)) {",
+  specs = "stats_spec", filter = "pauses between",
+}
+add {
   name = "traceback-needs-own-code",
   says = "The hook is set in no state but the one that is looked at.",
   file = "src/core/interrupt.c",
@@ -1187,9 +1203,17 @@ add {
   name = "traceback-takes-hook",
   says = "The hook that code has set is lost.",
   file = "src/core/hook.c",
-  old = "lua_sethook(L, user->hook, user->mask, user->count);",
+  old = "lua_sethook(L, found.hook, found.mask, found.count);",
   new = "lua_sethook(L, NULL, 0, 0);",
   specs = "traceback_spec", filter = "keeps the hook",
+}
+add {
+  name = "traceback-brings-hook-back",
+  says = "A hook that code has removed meanwhile is set again.",
+  file = "src/core/hook.c",
+  old = "else if (!hook && stands_for_user(node, L))",
+  new = "else if (!hook && stands_for_user(node, L) && !L)",
+  specs = "traceback_spec", filter = "bring back",
 }
 add {
   name = "traceback-takes-outer-hook",

@@ -66,16 +66,21 @@ static int do_nothing(lua_State *L, void *data)
 }
 
 /*
-** Whether Lua runs hooks in L, which is inside the function that has resumed
-** another Lua thread.  No function of Lua tells, so one is tried.
+** Whether Lua runs hooks in L, of s, which is inside the function that has
+** resumed another Lua thread.  No function of Lua tells, so one is tried, that
+** must not be taken for one of users.
 */
-static bool runs_hooks(lua_State *L)
+static bool runs_hooks(mts_State *s, lua_State *L)
 {
-  lua_Hook hook = lua_gethook(L);
-  int mask = lua_gethookmask(L);
-  int count = lua_gethookcount(L);
+  lua_Hook hook;
+  int mask, count;
+  bool was_at_hooks;
   if (!mts_protect_grow_beyond(L, 2))
     return false;
+  was_at_hooks = atomic_exchange(&s->interrupt.is_at_hooks, true);
+  hook = lua_gethook(L);
+  mask = lua_gethookmask(L);
+  count = lua_gethookcount(L);
   probe_has_run = false;
   lua_sethook(L, probe_hook, LUA_MASKCALL, 0);
   mts_protect_push(L);
@@ -84,6 +89,7 @@ static bool runs_hooks(lua_State *L)
     probe_has_run = true; /* not known: calls in L are nested too deep */
   }
   lua_sethook(L, hook, mask, count);
+  atomic_store(&s->interrupt.is_at_hooks, was_at_hooks);
   return probe_has_run;
 }
 
@@ -94,11 +100,11 @@ static bool is_in_finalizer(mts_State *s, lua_State *L)
   lua_State *known = atomic_load(&s->interrupt.running);
   if (MTS_HOOKS_ARE_GLOBAL)
     return false;
-  if (known != L && !runs_hooks(known)) /* C code has resumed L */
+  if (known != L && !runs_hooks(s, known)) /* C code has resumed L */
     return true;
   for (resume = s->interrupt.resumes; resume; resume = resume->outer)
-    if (!runs_hooks(resume->from) ||
-        (resume->known != resume->from && !runs_hooks(resume->known)))
+    if (!runs_hooks(s, resume->from) ||
+        (resume->known != resume->from && !runs_hooks(s, resume->known)))
       return true;
   return false;
 }
@@ -170,27 +176,38 @@ static mts_State *find_hit_state(lua_State *L)
 
 static void interrupt_hook(lua_State *L, lua_Debug *ar);
 
+/* Whether the hook in L stands, or has stood, in the place of another one. */
+static bool stands_for_user(const mts_InterruptNode *node, const lua_State *L)
+{
+  const lua_State *hooked = node->user.hooked;
+  return hooked && (hooked == L || MTS_HOOKS_ARE_GLOBAL);
+}
+
 /* Puts back what the hook stands in the place of. */
 static void remove_hook(mts_State *s, lua_State *L)
 {
   mts_UserHook *user = &s->interrupt.user;
-  if (user->hooked == L || (MTS_HOOKS_ARE_GLOBAL && user->hooked)) {
-    lua_sethook(L, user->hook, user->mask, user->count);
-    user->hooked = NULL;
+  mts_UserHook found = {NULL, NULL, 0, 0};
+  if (stands_for_user(&s->interrupt, L)) {
+    found = *user;
+    user->hooked = NULL; /* first: from then on it could be noted anew */
+    atomic_signal_fence(memory_order_seq_cst);
   }
-  else
-    lua_sethook(L, NULL, 0, 0);
+  lua_sethook(L, found.hook, found.mask, found.count);
 }
 
 /*
 ** The coroutine is going to run no more for now; a hook that it has of us is
-** set again when it is resumed, if need be.
+** set again when it is resumed, if need be.  Where hooks are global, it would
+** stay in what Lua thread runs next, which of a host is not to be hit.
 */
 void mts_hook_leave(mts_State *s, const mts_Resume *resume)
 {
   lua_State *co = atomic_load(&s->interrupt.running);
-  if (!MTS_HOOKS_ARE_GLOBAL && s->interrupt.user.hooked == co &&
-      lua_gethook(co) == interrupt_hook)
+  const bool is_to_go = MTS_HOOKS_ARE_GLOBAL
+                            ? s->is_host && s->interrupt.user.hooked
+                            : s->interrupt.user.hooked == co;
+  if (is_to_go && lua_gethook(co) == interrupt_hook)
     remove_hook(s, co);
   if (resume->user.hooked)
     s->interrupt.user = resume->user;
@@ -245,7 +262,7 @@ static void interrupt_hook(lua_State *L, lua_Debug *ar)
 
 bool mts_hook_is_kept_off(mts_State *s, lua_State *L)
 {
-  return !MTS_HOOKS_ARE_GLOBAL && (!runs_hooks(L) || is_in_finalizer(s, L));
+  return !MTS_HOOKS_ARE_GLOBAL && (!runs_hooks(s, L) || is_in_finalizer(s, L));
 }
 
 bool mts_hook_is_foreign(lua_State *L)
@@ -275,6 +292,8 @@ void mts_hook_set(mts_InterruptNode *node)
     node->user =
         (mts_UserHook){L, hook, lua_gethookmask(L), lua_gethookcount(L)};
   }
+  else if (!hook && stands_for_user(node, L)) /* which the code has removed */
+    node->user.hooked = NULL;
   lua_sethook(L, interrupt_hook, MTS_NEXT_OPERATION, 1);
   atomic_store(&node->progress, MTS_INTERRUPT_HOOK_SET);
 }

@@ -419,9 +419,12 @@ void mts_interrupt_reach_others(const mts_State *s, uintptr_t holder)
     mts_State *other = states[i];
     if (other != s && mts_lock_is_held(&other->lock, holder)) {
       mts_mutex_lock(&other->lock.mutex);
-      if (mts_lock_pin(&other->lock) == holder && !other->is_host &&
-          atomic_load(&other->innermost))
-        mts_hook_set(&other->interrupt);
+      if (mts_lock_pin(&other->lock) == holder && !other->is_host) {
+        mts_interrupt_look(other, true); /* who switches now takes the mutex */
+        if (atomic_load(&other->innermost))
+          mts_hook_set(&other->interrupt);
+        mts_interrupt_look(other, other->interrupt.tracebacks != NULL);
+      }
       mts_mutex_unlock(&other->lock.mutex);
     }
     mts_state_release(other);

@@ -14,7 +14,10 @@
 ** the same at the end of the use, nothing is added to the sum.  If it is not,
 ** the time from then to the new tick is added, or to now if that is 0.  So of
 ** short uses the tick takes samples, and what one thread adds never overlaps,
-** as the tick only grows.
+** as the tick only grows.  A use that finds 0 would end before the tick is
+** cleared, always if there are pauses between: it begins at an odd number,
+** which no tick is, so at its end the clock is looked at, too, and the tick
+** made what that says.
 **
 ** It takes a thread to do that, which a program that has one thread, and calls
 ** states only, must not get.  So in the beginning the tick is UNMEASURED, and
@@ -45,9 +48,10 @@ static mts_Watch watch;
 static atomic_bool is_on;
 static atomic_bool has_no_thread;
 
+/* Returns: an even number. */
 static unsigned long long read_clock(void)
 {
-  return (unsigned long long)(mts_clock_now() * 1e9);
+  return (unsigned long long)(mts_clock_now() * 1e9) & ~1ULL;
 }
 
 void mts_usage_open(void)
@@ -83,7 +87,7 @@ static double clear_tick(mts_Watch *unused)
 static bool start_watching(void)
 {
   return atomic_load(&is_on) || atomic_exchange(&is_on, true) ||
-         mts_watch_start(&watch, clear_tick, PERIOD) ||
+         mts_watch_start(&watch, clear_tick, mts_clock_now() + PERIOD) ||
          mts_watch_is_on(&watch);
 }
 
@@ -91,13 +95,13 @@ unsigned long long mts_usage_start_tick(void)
 {
   const unsigned long long now = read_clock();
   if (atomic_load(&has_no_thread))
-    return now;
+    return now + 1;
   atomic_store(&mts_usage_tick, now);
   if (!start_watching()) {
     atomic_store(&has_no_thread, true);
     atomic_store(&mts_usage_tick, 0);
   }
-  return now;
+  return now + 1;
 }
 
 /* The tick, or the clock if there is none. */
@@ -110,12 +114,16 @@ static unsigned long long look(void)
 void mts_usage_add(mts_Usage *usage)
 {
   const unsigned long long began = begin_of(usage);
-  const unsigned long long now = look();
+  const bool has_started_tick = began % 2 != 0;
+  const unsigned long long now = has_started_tick ? read_clock() : look();
+  unsigned long long tick = began - 1;
+  if (has_started_tick)
+    (void)atomic_compare_exchange_strong(&mts_usage_tick, &tick, now);
   if (now > began) {
     const unsigned long long used =
         atomic_load_explicit(&usage->used, memory_order_relaxed);
+    atomic_store(&usage->began, now); /* first; see mts_usage_total */
     atomic_store(&usage->used, used + (now - began));
-    atomic_store(&usage->began, now);
   }
 }
 
@@ -139,10 +147,10 @@ double mts_usage_present(const mts_Usage *usage)
 double mts_usage_total(mts_Usage *usage, bool is_used)
 {
   unsigned long long used, began, told, total;
-  do { /* what ends meanwhile is added first */
-    used = atomic_load(&usage->used);
+  do { /* what ends meanwhile is missing for a moment, but never told twice */
     began = begin_of(usage);
-  } while (used != atomic_load(&usage->used));
+    used = atomic_load(&usage->used);
+  } while (began != begin_of(usage));
   total = used + (is_used ? since(began) : 0);
   told = atomic_load(&usage->told);
   while (told < total &&

@@ -61,6 +61,16 @@ static inline void mts_usage_end(mts_Usage *usage)
     mts_usage_add(usage);
 }
 
+/* A use ends, and another one begins, unless it has just found the tick 0. */
+static inline void mts_usage_begin_next(mts_Usage *usage)
+{
+  if (atomic_load_explicit(&usage->began, memory_order_relaxed) !=
+      atomic_load_explicit(&mts_usage_tick, memory_order_relaxed) + 1) {
+    mts_usage_end(usage);
+    mts_usage_begin(usage);
+  }
+}
+
 /* The callback is called, and such a call has failed. */
 static inline void mts_usage_note_call(mts_Usage *usage)
 {

@@ -145,8 +145,7 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
   mts_State *s = task->queue->state;
   const void *aim = task->request ? (void *)task->request : task->queue;
   mts_trace_begin(MTS_TRACE_TASK, s);
-  mts_usage_end(&s->usage); /* of what the thread has run before */
-  mts_usage_begin(&s->usage);
+  mts_usage_begin_next(&s->usage); /* after what the thread has run before */
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
   if (mts_timelimit_concerns(s)) {
