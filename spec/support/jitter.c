@@ -22,8 +22,6 @@
 #define OFTEN 16
 #define NANOSECONDS 20000
 
-EXPORT int pthread_mutex_unlock(pthread_mutex_t *mutex);
-
 static int (*unlock)(pthread_mutex_t *mutex);
 
 /* In a library that is preloaded this needs no memory. */
