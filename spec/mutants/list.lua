@@ -507,6 +507,14 @@ add {
   new = "if (queue->state->time_limit && !task->runtime.limit)",
   specs = "time_spec", filter = "of a loop stops it",
 }
+add {
+  name = "time-fork-starts-afresh",
+  says = "A fork that was stopped has its whole time again after a wait.",
+  file = "src/sched/taskrun.c",
+  old = "task->is_fork && task->runtime.stage == MTS_TIME_LEFT",
+  new = "task->is_fork",
+  specs = "time_edges", filter = "a fork for good",
+}
 
 add {
   name = "wait-ends-anyway",
