@@ -1,14 +1,12 @@
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local threads = require "threads"
 
 -- Code that was stopped and looks for ways to go on.
 describe("the option time", function()
   before_each(helpers.watch("time"))
-  after_each(function()
-    mtstates.logger(nil)
-    helpers.unwatch()
-  end)
+  after_each(helpers.unwatch)
 
   -- The callback runs the code that it gets, which finds these functions.
   local RUN = [[
@@ -38,18 +36,21 @@ describe("the option time", function()
     error(s)
   end
 
+  local function stopped(f, ...)
+    local err = helpers.raises_error("invoking_state", f, ...)
+    assert.equals(mtstates.error.interrupted, mtstates.error(err):cause())
+  end
+
   local function it_closes(says, f)
     helpers.it_needs(_VERSION >= "Lua 5.4", "to-be-closed variables")(says, f)
   end
 
   it_closes("stops a fork for good whose clean-up waits", function()
-    mtstates.logger(function() end)
     local s = new(0.05)
-    local ended, went_on = handoff.unique(), handoff.unique()
-    s:call([[
-      local ended, went_on = select(3, ...)
-      mtstates.fork(function()
-        local last <close> = later(function() gates.add(ended, 1) end)
+    local went_on = handoff.unique()
+    stopped(s.call, s, [[
+      local went_on = box
+      return mtstates.fork(function()
         for _ = 1, 3 do
           pcall(function()
             local first <close> = later(function() mtstates.sleep(0.001) end)
@@ -58,8 +59,37 @@ describe("the option time", function()
           gates.add(went_on, 1)
         end
       end)
-    ]], ended, went_on)
-    handoff.wait(ended, 1)
+    ]], went_on)
     assert.equals(0, handoff.get(went_on))
+  end)
+
+  it("stops the calls of threads without signals one by one #race",
+    function()
+    local s = new(0.02)
+    local ready, turn = handoff.unique(), handoff.unique()
+    local function call(number)
+      return threads.start(function(id, number, ready, turn)
+        local gates = require "handoff"
+        local s = require "mtstates".state(id)
+        pcall(s.call, s, "") -- what it blocks later is not known
+        require "signals".block(true)
+        gates.add(ready, 1)
+        gates.wait(turn, number)
+        local went_on, err = pcall(s.call, s, [[
+          local over = gates.monotonic() + 3
+          while gates.monotonic() < over do end
+        ]])
+        gates.add(turn, 1)
+        return went_on, err
+      end, s:id(), number, ready, turn)
+    end
+    local first, second = call(1), call(2)
+    handoff.wait(ready, 2)
+    handoff.set(turn, 1)
+    for _, thread in ipairs({first, second}) do
+      local went_on, err = thread:results()
+      assert.is_false(went_on)
+      assert.truthy(err:find("stopped after", 1, true), err)
+    end
   end)
 end)
