@@ -63,6 +63,21 @@ describe("the option time", function()
     assert.equals(0, handoff.get(went_on))
   end)
 
+  it_closes("stops a task whose clean-up waits in a coroutine", function()
+    local s = new(0.05)
+    local went_on = handoff.unique()
+    local future = s:async([[
+      local co = coroutine.create(pcall)
+      coroutine.resume(co, function()
+        local first <close> = later(function() mtstates.sleep(0.001) end)
+        spin()
+      end)
+      gates.add(box, 1)
+    ]], went_on)
+    stopped(future.await, future)
+    assert.equals(0, handoff.get(went_on))
+  end)
+
   it("stops the calls of threads without signals one by one #race",
     function()
     local s = new(0.02)
