@@ -78,6 +78,14 @@ describe("the option time", function()
     assert.equals(0, handoff.get(went_on))
   end)
 
+  it("stops a setup while it is asked for the last function", function()
+    stopped(mtstates.newstate, {time = 0.02}, [[
+      return setmetatable({f = type}, {__index = function()
+        while true do end
+      end})
+    ]])
+  end)
+
   it("stops the calls of threads without signals one by one #race",
     function()
     local s = new(0.02)
