@@ -86,6 +86,23 @@ describe("the option time", function()
     ]])
   end)
 
+  helpers.it_needs(_VERSION >= "Lua 5.2", "finalizers of tables")(
+    "does not count finalizers of a state that is closed", function()
+    local s = new(0.2)
+    assert.equals(1, s:call([[
+      local other = mtstates.newstate({}, function()
+        local gates = require "handoff"
+        local kept = setmetatable({}, {__gc = function()
+          local over = gates.monotonic() + 0.3
+          while gates.monotonic() < over do end
+        end})
+        return function() return kept end
+      end)
+      other:close()
+      return 1
+    ]]))
+  end)
+
   it("stops the calls of threads without signals one by one #race",
     function()
     local s = new(0.02)
