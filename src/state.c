@@ -311,6 +311,7 @@ void mts_state_finish_close(mts_State *s)
   if (mts_thread_is_too_deep(mts_self.closing))
     return;
   mts_self.closing++;
+  mts_timelimit_pause(); /* of the code that closes it */
   while ((s = mts_self.closed) != NULL) {
     mts_self.closed = s->next_closed;
     mts_timelimit_end(s);
@@ -327,5 +328,6 @@ void mts_state_finish_close(mts_State *s)
       mts_upcalls.state_ended(s);
     mts_state_release(s);
   }
+  mts_timelimit_resume();
   mts_self.closing--;
 }

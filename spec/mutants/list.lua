@@ -507,6 +507,22 @@ add {
   new = "if (queue->state->time_limit && !task->runtime.limit)",
   specs = "time_spec", filter = "of a loop stops it",
 }
+add {
+  name = "time-is-caught-by-resume",
+  says = "Code that was stopped goes on by resume, if its clean-up waits.",
+  file = "src/core/coroutine.c",
+  old = "lua_pushinteger(L, (lua_Integer)stage);",
+  new = "lua_pushinteger(L, MTS_TIME_OVER);",
+  specs = "time_edges", filter = "waits in a coroutine",
+}
+add {
+  name = "time-fork-starts-afresh",
+  says = "A fork that was stopped has its whole time again after a wait.",
+  file = "src/sched/taskrun.c",
+  old = "task->is_fork && task->runtime.stage == MTS_TIME_LEFT",
+  new = "task->is_fork",
+  specs = "time_edges", filter = "a fork for good",
+}
 
 add {
   name = "wait-ends-anyway",

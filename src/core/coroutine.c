@@ -122,22 +122,27 @@ static bool resume_coroutine(lua_State *L, lua_State *co, int count)
   return true;
 }
 
-/* Resumes the first argument, with all others, until it does not wait. */
-static int resume_first(lua_State *L);
+/*
+** Resumes the first argument, with all others, until it does not wait.  stage:
+** how far the code had been stopped at first.
+*/
+static int resume_first(lua_State *L, mts_TimeStage stage);
 
 static int go_on_with_resume(lua_State *L)
 {
+  const mts_TimeStage stage = (mts_TimeStage)lua_tointeger(L, 2);
   lua_settop(L, 1);
-  return resume_first(L);
+  return resume_first(L, stage);
 }
 
-static int resume_first(lua_State *L)
+static int resume_first(lua_State *L, mts_TimeStage stage)
 {
   lua_State *co = lua_tothread(L, 1);
-  const mts_TimeStage stage = mts_timelimit_stage();
   const bool is_ok = resume_coroutine(L, co, lua_gettop(L) - 1);
-  if (is_waiting(co))
-    return mts_yield(L, 0, go_on_with_resume);
+  if (is_waiting(co)) {
+    lua_pushinteger(L, (lua_Integer)stage);
+    return mts_yield(L, 1, go_on_with_resume);
+  }
   if (!is_ok && mts_timelimit_stage() > stage)
     return lua_error(L); /* it is not to be caught */
   lua_pushboolean(L, is_ok);
@@ -158,7 +163,7 @@ static int co_resume(lua_State *L)
 {
   lua_State *co = check_coroutine(L);
   if (can_be_resumed(co))
-    return resume_first(L);
+    return resume_first(L, mts_timelimit_stage());
   if (is_waiting(co)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "cannot resume a coroutine that waits");

@@ -65,11 +65,10 @@ static double look_at_deadline(mts_Watch *watch)
       (mts_TimeLimit *)((char *)watch - offsetof(mts_TimeLimit, watch));
   const double deadline = atomic_load(&limit->deadline);
   const double now = mts_clock_now();
-  const bool is_first = limit->delay == 0;
-  if (deadline > now) {
-    limit->delay = 0;
+  const bool is_first = limit->tried != deadline;
+  if (deadline > now)
     return deadline == MTS_FOREVER ? 0 : deadline - now;
-  }
+  limit->tried = deadline;
   limit->delay = is_first ? FIRST_DELAY : 2 * limit->delay;
   mts_interrupt_post_late(limit->state, is_first, limit->delay >= OVERDUE);
   return limit->delay;

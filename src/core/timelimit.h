@@ -27,7 +27,8 @@ typedef struct mts_TimeLimit {
 
   /* Guarded by the mutex of the watcher. */
   mts_Watch watch;
-  double delay; /* seconds from the last try to the next; 0: not tried yet */
+  double tried; /* the deadline of the last try to stop code, */
+  double delay; /* and the seconds from then to the next one for it */
 } mts_TimeLimit;
 
 /* What has become of a call. */

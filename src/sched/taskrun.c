@@ -149,7 +149,7 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
   if (mts_timelimit_concerns(s)) {
-    if (task->is_fork)
+    if (task->is_fork && task->runtime.stage == MTS_TIME_LEFT)
       mts_timelimit_reset(&task->runtime, s);
     mts_timelimit_open(&task->runtime, s);
     mts_timelimit_begin(&task->runtime);
