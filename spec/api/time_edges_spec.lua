@@ -103,6 +103,13 @@ describe("the option time", function()
     ]]))
   end)
 
+  it("does not show in tracebacks of handlers", function()
+    local s = new(10)
+    local text = s:call("return select(2, xpcall(spin2, debug.traceback))")
+    assert.truthy(text:find("stack traceback", 1, true), text)
+    assert.is_nil(text:find("mtstates:", 1, true), text)
+  end)
+
   it("stops the calls of threads without signals one by one #race",
     function()
     local s = new(0.02)
