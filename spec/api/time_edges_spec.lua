@@ -107,7 +107,7 @@ describe("the option time", function()
     local s = new(10)
     local text = s:call("return select(2, xpcall(spin2, debug.traceback))")
     assert.truthy(text:find("stack traceback", 1, true), text)
-    assert.is_nil(text:find("mtstates:", 1, true), text)
+    assert.is_nil(text:find("function <mtstates:", 1, true), text)
   end)
 
   it("stops the calls of threads without signals one by one #race",
