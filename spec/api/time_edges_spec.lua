@@ -103,23 +103,30 @@ describe("the option time", function()
     ]]))
   end)
 
+  it("does not show in tracebacks of handlers", function()
+    local s = new(10)
+    local text = s:call("return select(2, xpcall(spin2, debug.traceback))")
+    assert.truthy(text:find("stack traceback", 1, true), text)
+    assert.is_nil(text:find("function <mtstates:", 1, true), text)
+  end)
+
   it("stops the calls of threads without signals one by one #race",
     function()
     local s = new(0.02)
     local ready, turn = handoff.unique(), handoff.unique()
     local function call(number)
-      return threads.start(function(id, number, ready, turn)
+      return threads.start(function(id, mine, waits, turns)
         local gates = require "handoff"
-        local s = require "mtstates".state(id)
-        pcall(s.call, s, "") -- what it blocks later is not known
+        local busy = require "mtstates".state(id)
+        pcall(busy.call, busy, "") -- what it blocks later is not known
         require "signals".block(true)
-        gates.add(ready, 1)
-        gates.wait(turn, number)
-        local went_on, err = pcall(s.call, s, [[
+        gates.add(waits, 1)
+        gates.wait(turns, mine)
+        local went_on, err = pcall(busy.call, busy, [[
           local over = gates.monotonic() + 3
           while gates.monotonic() < over do end
         ]])
-        gates.add(turn, 1)
+        gates.add(turns, 1)
         return went_on, err
       end, s:id(), number, ready, turn)
     end

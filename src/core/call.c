@@ -438,8 +438,8 @@ mts_Status mts_call_setup(mts_State *s, const mts_Setup *setup,
   mts_Status status = run_callback(&call, source);
   status = mts_timelimit_judge(mts_self.runtime, status, failure);
   if (status == MTS_OK) /* a table of functions can run code, too */
-    status = mts_timelimit_judge(mts_self.runtime, accept_callback(&call),
-                                 failure);
+    status =
+        mts_timelimit_judge(mts_self.runtime, accept_callback(&call), failure);
   if (status == MTS_OK)
     status = mts_exchange_deliver(&call, sink, call.first + 1);
   if (status == MTS_OK) {

@@ -32,10 +32,14 @@ static int push_stage(lua_State *L)
   return 1;
 }
 
-/* Arguments: push_stage.  Returns what makes a handler of another one. */
+/*
+** Arguments: push_stage, debug.traceback.  Returns what makes a handler of
+** another one; the second stays as it is, as it would see the other.
+*/
 static const char handler_code[] =
-    "local stage = ...\n"
+    "local stage, traceback = ...\n"
     "return function(handle)\n"
+    "  if handle == traceback then return handle end\n"
     "  local before = stage()\n"
     "  return function(...)\n"
     "    if stage() > before then return ... end\n"
@@ -54,7 +58,12 @@ static void push_result_of_code(lua_State *L, const char *code, int arguments)
 static void push_handler_maker(lua_State *L)
 {
   lua_pushcfunction(L, push_stage);
-  push_result_of_code(L, handler_code, 1);
+  lua_getglobal(L, "debug");
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "traceback");
+    lua_replace(L, -2);
+  }
+  push_result_of_code(L, handler_code, 2);
 }
 
 #if MTS_HAS_CLOSE
