@@ -58,7 +58,7 @@ end
 -- How many digits to show of a number with this unit.
 local DIGITS = {
   ns = 0, us = 0, ms = 2, ["M/s"] = 2, ["K/s"] = 0, ["1/s"] = 0, KB = 2,
-  bytes = 0, cores = 2, threads = 0, files = 0,
+  bytes = 0, cores = 2, threads = 0, files = 0, times = 2,
 }
 
 function harness.show(number, unit)
