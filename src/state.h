@@ -187,7 +187,7 @@ static inline void mts_state_leave(mts_State *s)
   mts_self.nesting--;
   if (--s->depth == 0) {
     mts_LockLeft left;
-    if (!s->heap.is_counted && s->L)
+    if (!s->heap.is_counted && mts_usage_is_sample(&s->usage) && s->L)
       mts_state_note_memory(s, s->L);
     mts_usage_end(&s->usage);
     mts_state_unhold(s);

@@ -9,7 +9,8 @@
 **
 **  - small chunks, from malloc, until they are SMALL_CHUNKS bytes in all.
 **    That is what a state takes that does not do much.  They stay until the
-**    slab is deleted.
+**    slab is deleted, which is in the first one.  A block of a large class is
+**    a chunk of its own then, since it could leave much of the rest unused.
 **  - then pages of 4 KB, of chunks that are mapped from the system.  The
 **    larger the slab is, the larger is its next chunk.
 **
@@ -23,7 +24,9 @@
 ** lists.  It is made
 **  - when less than a quarter of the pages' bytes are in use: so programs that
 **    make garbage and collect it, whose memory is about half in use after each
-**    collection, have none;
+**    collection, have none.  A slab that never had MANY_PAGES keeps them, and
+**    one that grows as large again as it was before waits for twice as many
+**    the next time: what goes up and down would be mapped again and again;
 **  - before a chunk is mapped while half of the bytes are free, since others
 **    than those classes' blocks were freed; once for each time that the slab
 **    has grown by half.

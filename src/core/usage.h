@@ -81,6 +81,12 @@ static inline void mts_usage_note_call(mts_Usage *usage)
 }
 void mts_usage_note_error(mts_Usage *usage);
 
+/* Whether this is one of each sixteen calls, for what is looked at seldom. */
+static inline bool mts_usage_is_sample(const mts_Usage *usage)
+{
+  return (atomic_load_explicit(&usage->calls, memory_order_relaxed) & 15) == 0;
+}
+
 /*
 ** Seconds that the present use has taken, if there is one, and that all uses
 ** have taken, the present one included if is_used is true.

@@ -12,9 +12,21 @@
 #include "sched/teamcall.h"
 #include "sched/worker.h"
 
+/* Where no allocator counts, the collector does, if nobody uses the state. */
+static void note_memory(mts_State *s)
+{
+  if (!s->heap.is_counted && !s->is_host &&
+      mts_state_enter(s, 0) == MTS_OK) {
+    if (s->L)
+      mts_state_note_memory(s, s->L);
+    mts_state_leave(s);
+  }
+}
+
 /* Of one state, which is no pool, and not of its members. */
 static void read_state(mts_State *s, mts_StateStats *stats)
 {
+  note_memory(s);
   *stats = (mts_StateStats){.queue = mts_queue_stats(s),
                             .calls = atomic_load(&s->usage.calls),
                             .errors = atomic_load(&s->usage.errors),
