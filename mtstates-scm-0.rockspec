@@ -34,6 +34,7 @@ build = {
         "src/base/pages.c",
         "src/base/process.c",
         "src/base/slab.c",
+        "src/base/slabpages.c",
         "src/capi/notify.c",
         "src/capi/receiver.c",
         "src/core/anchor.c",

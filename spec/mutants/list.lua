@@ -1287,7 +1287,7 @@ add {
 add {
   name = "slab-drops-nothing",
   says = "Blocks of pages that are given back stay on the lists.",
-  file = "src/base/slab.c",
+  file = "src/base/slabpages.c",
   old = "  drop_blocks_of_free_pages(slab);\n",
   new = "",
   specs = "^slab_spec",
@@ -1295,7 +1295,7 @@ add {
 add {
   name = "slab-never-purges",
   says = "No page is given back.",
-  file = "src/base/slab.c",
+  file = "src/base/slabpages.c",
   old = "slab->pages * PAGE / 4 + slab->small_size + slab->large;",
   new = "0;",
   specs = "^slab_spec",

@@ -56,6 +56,7 @@ static void counted_unmap(void *memory, size_t size)
 #define mts_pages_map counted_map
 #define mts_pages_unmap counted_unmap
 #include "base/slab.c"
+#include "base/slabpages.c"
 #undef mts_pages_map
 #undef mts_pages_unmap
 #undef malloc
@@ -216,7 +217,7 @@ static int slabs_refuse(lua_State *L)
 
 static size_t rounded(size_t size)
 {
-  return size <= MTS_SLAB_MOST ? class_size(MTS_SLAB_CLASS(size)) : 0;
+  return size <= MTS_SLAB_MOST ? mts_slab_class_size(MTS_SLAB_CLASS(size)) : 0;
 }
 
 /* Bytes of the free blocks, each of which has to be where blocks can be. */
@@ -228,10 +229,10 @@ static size_t free_bytes(lua_State *L)
     for (block = slab->unused[class]; block; block = block->next) {
       if ((uintptr_t)block % 16 != 0)
         luaL_error(L, "a free block is not aligned");
-      if (!is_in_small_chunk(slab, (char *)block) &&
-          ((uintptr_t)block & (PAGE - 1)) + class_size(class) > PAGE)
+      if (!mts_slab_is_in_small_chunk(slab, block) &&
+          ((uintptr_t)block & (PAGE - 1)) + mts_slab_class_size(class) > PAGE)
         luaL_error(L, "a free block crosses the border of a page");
-      sum += class_size(class);
+      sum += mts_slab_class_size(class);
     }
   return sum;
 }
@@ -245,7 +246,7 @@ static size_t all_bytes(lua_State *L)
   for (small = slab->small; small; small = small->next) {
     sum += (size_t)((char *)small - small->begin);
     if (small->begin == (char *)slab)
-      sum -= round_up(sizeof *slab, 16);
+      sum -= (sizeof *slab + 15) / 16 * 16;
   }
   for (chunk = slab->chunks; chunk; chunk = chunk->next)
     for (index = 0; index < chunk->pages; index++)

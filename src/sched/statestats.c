@@ -15,8 +15,7 @@
 /* Where no allocator counts, the collector does, if nobody uses the state. */
 static void note_memory(mts_State *s)
 {
-  if (!s->heap.is_counted && !s->is_host &&
-      mts_state_enter(s, 0) == MTS_OK) {
+  if (!s->heap.is_counted && !s->is_host && mts_state_enter(s, 0) == MTS_OK) {
     if (s->L)
       mts_state_note_memory(s, s->L);
     mts_state_leave(s);
