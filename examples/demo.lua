@@ -1,6 +1,6 @@
 -- demo.lua: what `make demo` runs: words counted by a pool, then how many
--- states and requests there are a second, a runaway that is cancelled while
--- others work, and a deadlock that is found.
+-- states and requests there are a second, a runaway that tells where it is and
+-- is stopped while others work, and a deadlock that is found.
 --
 --   lua5.4 examples/demo.lua [FILE...]
 
@@ -145,17 +145,18 @@ show("requests", "%s a second answered, one service asks another",
 
 --------------------------------------------------------------- runaway --
 
-local runaway = mtstates.newstate({}, function()
-  if rawget(_G, "jit") then
-    require("jit").off() -- cancel does not reach what LuaJIT has compiled
-  end
+local runaway = mtstates.newstate("runaway", { time = SECONDS }, function()
   return function() while true do end end
 end)
 local future = runaway:async()
+local place
+repeat
+  place = runaway:traceback()
+until place or future:ready()
 local meanwhile = rate(function() return client:await(1000) end)
-future:cancel()
 local _, message = pcall(future.await, future)
-show("runaway", "a loop without end: %s", cause(message))
+show("runaway", "a loop without end, at %s: %s by its limit of time",
+  place and place:match("demo.lua:%d+") or "an unknown line", cause(message))
 show("", "meanwhile %s requests a second were answered",
   with_commas(meanwhile))
 

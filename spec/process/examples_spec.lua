@@ -283,7 +283,8 @@ describe("the examples", function()
       "                  1 " .. ("#"):rep(14) .. " three",
       "states    N a second made, called and closed",
       "requests  N a second answered, one service asks another",
-      "runaway   a loop without end: cancelled",
+      "runaway   a loop without end, at demo.lua:N: interrupted by its " ..
+        "limit of time",
       "          meanwhile N requests a second were answered",
       "deadlock  two services that ask each other: deadlock",
     }
