@@ -10,7 +10,7 @@
 --   welcome: hello Ann, welcome
 --   broken: no such thing
 --   greedy: not enough memory
---   loop hangs in line 2
+--   loop hangs in line 1
 --   loop: mtstates.error.interrupted
 --   greet answered 100 times meanwhile
 --   welcome: good evening Ann, welcome
@@ -30,9 +30,7 @@ local SCRIPTS = {
     end]],
   broken = "return function() error('no such thing', 0) end",
   greedy = "return function() local t = {} while true do t = {t} end end",
-  loop = [[return function()
-    while true do end
-  end]],
+  loop = "return function() while true do end end",
 }
 
 local function open(code)
