@@ -45,7 +45,7 @@ void mts_pages_unmap(void *memory, size_t size)
   (void)munmap(memory, size);
 }
 
-/* The system's pages can be larger than those of who calls. */
+/* The system's pages can be larger than those of the caller. */
 void mts_pages_release(void *memory, size_t size)
 {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

@@ -2,9 +2,9 @@
 ** traceback.c - where the code of a state is
 **
 ** Nobody but the thread that holds a state may read its Lua stacks, and only
-** when it is between two operations.  Who wants to know puts a request into
-** the list of the state, and tries until it has the text, in one of these
-** ways:
+** when it is between two operations.  A thread that wants to know puts a
+** request into the list of the state, and tries until it has the text, in one
+** of these ways:
 **
 ** 1. The thread runs code.  The level of the state gets LOOK added, and the
 **    thread a signal, as for an interrupt (interrupt.c): its handler sets the
