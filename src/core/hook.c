@@ -20,9 +20,9 @@
 **    the hook in the Lua thread that resumed it, which takes effect after the
 **    finalizer.  (In LuaJIT hooks are a matter of the whole state, and
 **    finalizers run without.)
-** 4. A thread that wants a traceback gets it first, without an error being raised; if
-**    there is no level then, the code goes on with the hook that was set
-**    before (traceback.c).
+** 4. A thread that wants a traceback gets it first, without an error being
+**    raised; if there is no level then, the code goes on with the hook that
+**    was set before (traceback.c).
 ** 5. A host has its own coroutine library and hooks of its own.  So only the
 **    coroutine of a task is hit there, and its state is found among those that
 **    the thread holds.
