@@ -19,9 +19,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 int luaopen_floor(lua_State *L);
 
@@ -67,6 +69,19 @@ static int floor_heap(lua_State *L)
 {
   struct mallinfo2 heap = mallinfo2(); /* NOLINT(concurrency-mt-unsafe) */
   lua_pushnumber(L, (lua_Number)(heap.uordblks + heap.hblkhd));
+  return 1;
+}
+
+/* resident(): bytes of memory that the process has. */
+static int floor_resident(lua_State *L)
+{
+  long long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (!file || fscanf(file, "%*s %lld", &pages) != 1)
+    pages = 0;
+  if (file)
+    fclose(file);
+  lua_pushnumber(L, (lua_Number)pages * (lua_Number)sysconf(_SC_PAGESIZE));
   return 1;
 }
 
@@ -322,6 +337,7 @@ int luaopen_floor(lua_State *L)
       {"clock", floor_clock},
       {"pin", floor_pin},
       {"heap", floor_heap},
+      {"resident", floor_resident},
       {"keep_memory", floor_keep_memory},
       {"copy_twice", floor_copy_twice},
       {"open_and_close", floor_open_and_close},

@@ -8,7 +8,7 @@
 
 MTS_BEGIN_HIDDEN
 
-#define MTS_BLOCK_SIZE 384 /* bytes */
+#define MTS_BLOCK_SIZE 320 /* bytes */
 
 /* Returns: a block, aligned for any type; NULL if there is no memory. */
 void *mts_blocks_get(void);

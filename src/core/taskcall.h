@@ -9,6 +9,7 @@
 #include "core/exchange.h"
 #include "core/failure.h"
 #include "core/interruptnode.h"
+#include "core/timelimit.h"
 #include "state.h"
 #include "value/codec.h"
 #include "value/decode.h"
@@ -32,7 +33,9 @@ typedef struct mts_Stretch {
   lua_State *co;
   lua_State *outer;
   mts_Resume link;
-  mts_Opening *opening; /* of the first stretch, or NULL */
+  mts_Opening *opening;  /* of the first stretch, or NULL */
+  mts_Runtime *runtime;  /* if there are limits of time; see taskrun.c */
+  mts_Runtime unlimited; /* that, if the state has none */
 } mts_Stretch;
 
 /*

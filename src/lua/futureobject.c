@@ -42,12 +42,12 @@ mts_FutureObject *mts_futureobject_push(lua_State *L)
 ** Pushes what the future was answered with.  Returns MTS_OK; MTS_RAISED with
 ** the error on top of the stack; MTS_NO_MEMORY.
 */
-static mts_Status push_answered(lua_State *L, const mts_Future *future)
+static mts_Status push_answered(lua_State *L, mts_Future *future)
 {
   mts_Failure failure;
   mts_Status status = future->status;
   if (status == MTS_RAISED) {
-    mts_failure_push_copy(L, &((const mts_Request *)future)->text,
+    mts_failure_push_copy(L, mts_request_text(future),
                           future->has_value ? &future->values : NULL);
     return MTS_RAISED;
   }

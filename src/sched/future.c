@@ -53,7 +53,7 @@ void mts_future_retain(mts_Future *future)
 /* ======================================================================= */
 
 /* The text of an error that is to be logged, or NULL. */
-static const char *unseen_error(const mts_Future *future, size_t *length)
+static const char *unseen_error(mts_Future *future, size_t *length)
 {
   const mts_Request *request = (const mts_Request *)future;
   const char *text = NULL;
@@ -61,8 +61,8 @@ static const char *unseen_error(const mts_Future *future, size_t *length)
       (!request->is_send && atomic_load(&request->asked.source))) /* says it */
     return NULL;
   if (future->status == MTS_RAISED) {
-    *length = request->text.length;
-    return request->text.data;
+    *length = mts_request_text(future)->length;
+    return mts_request_text(future)->data;
   }
   if (future->status == MTS_NO_MEMORY)
     text = mts_error_no_memory;

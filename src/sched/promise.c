@@ -77,7 +77,7 @@ bool mts_promise_raise(mts_Future *future, mts_Buffer *text,
   }
   mts_handle_let_go(value->handles, future);
   future->status = MTS_RAISED;
-  ((mts_Request *)future)->text = *text;
+  *mts_request_text(future) = *text;
   future->has_value = true;
   future->values = *value;
   mts_future_answer(future);

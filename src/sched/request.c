@@ -95,7 +95,7 @@ static void free_content(mts_Request *request)
   mts_Future *future = &request->future;
   mts_codec_free(&future->values);
   if (future->status == MTS_RAISED)
-    mts_buffer_free(&request->text);
+    mts_buffer_free(mts_request_text(future));
   if (!request->is_send) {
     mts_mutex_destroy(&request->asked.mutex);
     if (future->state)

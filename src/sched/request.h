@@ -23,7 +23,7 @@ typedef struct mts_Asked {
   mts_State *pool;
 
   /* Of a promise; see promise.c. */
-  atomic_size_t promises; /* who can answer */
+  atomic_uint promises;   /* who can answer */
   atomic_bool is_claimed; /* somebody answers, or has answered */
 } mts_Asked;
 
@@ -39,24 +39,29 @@ typedef struct mts_Request {
   struct mts_Request *next, *previous;
   bool is_queued;
   bool is_counted;  /* it takes room */
-  bool is_send;     /* nobody can wait for the answer */
-  bool is_log;      /* it is for the logger; see log.c */
-  bool is_call;     /* a call that the own thread of the state runs */
   bool is_first;    /* nothing ran or waited when it was put */
   bool is_fork;     /* it is answered by a task that a task has made */
   bool is_deferred; /* see deferral.c; guarded by the mutex of the queue */
+
+  /* Constant once others can find the request. */
+  bool is_send : 1;  /* nobody can wait for the answer */
+  bool is_log : 1;   /* it is for the logger; see log.c */
+  bool is_call : 1;  /* a call that the own thread of the state runs */
+  bool is_small : 1; /* it has no arguments, and is no block */
+
   atomic_bool is_cancelled;
   atomic_bool is_untold; /* cancelled, and its code does not know yet */
   struct mts_Task *_Atomic task; /* that runs it and is suspended, or NULL;
                                  ** stored under the mutex of the queue */
-  bool is_small;                 /* it has no arguments, and is no block */
-  mts_Buffer text;               /* with MTS_RAISED */
 
   _Alignas(16) mts_Asked asked;
-  _Alignas(16) char space[]; /* where short values are */
+
+  /* Where short values are; or with MTS_RAISED the text, an mts_Buffer; or,
+  ** while the answer is deferred, the wait for it; see deferral.c. */
+  _Alignas(16) char space[];
 } mts_Request;
 
-/* Bytes of that.  A small one has room for a wait; see deferral.c. */
+/* Bytes of that, and of that of a small one. */
 #define MTS_REQUEST_SPACE (MTS_BLOCK_SIZE - sizeof(mts_Request))
 #define MTS_SMALL_SPACE sizeof(mts_Wait)
 
@@ -71,6 +76,12 @@ static inline size_t mts_request_size(const mts_Request *request)
   const mts_Buffer *bytes = &request->future.values.bytes;
   return sizeof(*request) + mts_request_space(request) +
          (bytes->is_borrowed ? 0 : bytes->capacity);
+}
+
+/* The text of the error, with MTS_RAISED. */
+static inline mts_Buffer *mts_request_text(mts_Future *future)
+{
+  return (mts_Buffer *)(void *)((mts_Request *)future)->space;
 }
 
 static inline mts_Asked *mts_request_asked(mts_Future *future)

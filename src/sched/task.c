@@ -68,7 +68,9 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
     queue->tasks.idle_count--;
   }
   else {
-    task = calloc(1, sizeof(*task));
+    task =
+        calloc(1, sizeof(*task) +
+                      (queue->state->time_limit ? sizeof(*task->runtime) : 0));
     if (!task)
       return NULL;
     task->queue = queue;
@@ -80,7 +82,7 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
     }
   }
   if (queue->state->time_limit)
-    mts_timelimit_reset(&task->runtime, queue->state);
+    mts_timelimit_reset(task->runtime, queue->state);
   task->request = NULL;
   task->trace = 0;
   task->has_begun = task->quits = task->is_weak = false;

@@ -40,18 +40,19 @@ typedef struct mts_Task {
   int reference;
   int count;             /* values on it to be resumed with */
   unsigned owner;        /* with tasks = 1: the request that made it go on */
+  unsigned trace;        /* that has its wait; see core/trace.h */
   mts_Request *request;  /* that it answers; NULL: that of a notice */
   struct mts_Task *next; /* of the list that it is in */
   struct mts_Task *previous;
   mts_Pending pending;
-  mts_Runtime runtime;
-  unsigned trace; /* that has its wait; see core/trace.h */
   bool has_begun;
   bool is_fork;
   bool is_waiting; /* it has yielded, or is about to, with `pending` */
   bool has_woken;  /* its wait is over: the code has not noticed yet */
   bool quits;      /* the state closes when it ends */
   bool is_weak;    /* the Lua registry does not keep the coroutine now */
+
+  mts_Runtime runtime[]; /* one, if the state has a limit of time */
 } mts_Task;
 
 /*

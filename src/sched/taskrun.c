@@ -47,7 +47,7 @@ typedef struct Ending {
 static void store_failure(mts_Request *request, const mts_Failure *failure)
 {
   mts_Future *future = &request->future;
-  request->text = failure->text;
+  *mts_request_text(future) = failure->text;
   future->has_value = failure->has_value;
   if (failure->has_value)
     future->values = failure->value;
@@ -139,6 +139,19 @@ static void end_task(mts_Queue *queue, mts_Task *task, mts_Request *request,
 /* Stretches                                                               */
 /* ======================================================================= */
 
+/* There are limits of time: the task uses time now. */
+static void begin_runtime(mts_Stretch *stretch, mts_Task *task)
+{
+  mts_State *s = stretch->state;
+  const bool is_limited = s->time_limit != NULL;
+  mts_Runtime *runtime = is_limited ? task->runtime : &stretch->unlimited;
+  if (!is_limited || (task->is_fork && runtime->stage == MTS_TIME_LEFT))
+    mts_timelimit_reset(runtime, s);
+  mts_timelimit_open(runtime, s);
+  mts_timelimit_begin(runtime);
+  stretch->runtime = runtime;
+}
+
 /* Code of the task runs between these two. */
 static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
 {
@@ -148,20 +161,17 @@ static void begin_stretch(mts_Stretch *stretch, mts_Task *task)
   mts_usage_begin_next(&s->usage); /* after what the thread has run before */
   mts_taskcall_enter(stretch, s, task->co);
   mts_interrupt_begin_task(s, aim);
-  if (mts_timelimit_concerns(s)) {
-    if (task->is_fork && task->runtime.stage == MTS_TIME_LEFT)
-      mts_timelimit_reset(&task->runtime, s);
-    mts_timelimit_open(&task->runtime, s);
-    mts_timelimit_begin(&task->runtime);
-  }
+  stretch->runtime = NULL;
+  if (mts_timelimit_concerns(s))
+    begin_runtime(stretch, task);
 }
 
-static void end_stretch(mts_Stretch *stretch, mts_Task *task)
+static void end_stretch(mts_Stretch *stretch)
 {
   mts_usage_end(&stretch->state->usage); /* who gets the answer can see it */
-  if (task->runtime.is_open) {
-    mts_timelimit_pause_one(&task->runtime);
-    mts_timelimit_close(&task->runtime);
+  if (stretch->runtime) {
+    mts_timelimit_pause_one(stretch->runtime);
+    mts_timelimit_close(stretch->runtime);
   }
   if (atomic_load_explicit(&stretch->state->interrupt.task,
                            memory_order_relaxed)) /* it is not suspended */
@@ -190,7 +200,7 @@ static mts_Status deliver(const mts_Stretch *stretch, const mts_Task *task,
                           mts_Message *results, mts_Failure *failure)
 {
   const mts_Status status =
-      mts_timelimit_judge(&task->runtime, MTS_OK, failure);
+      mts_timelimit_judge(stretch->runtime, MTS_OK, failure);
   if (status == MTS_OK)
     return mts_taskcall_deliver(stretch, results, failure);
   lua_settop(task->co, 0);
@@ -220,8 +230,8 @@ static bool run_stretch(const mts_Stretch *stretch, mts_Task *task,
   else {
     ending->status = mts_taskcall_report(stretch, result, results != NULL,
                                          &ending->failure, &ending->is_idle);
-    ending->status =
-        mts_timelimit_judge(&task->runtime, ending->status, &ending->failure);
+    ending->status = mts_timelimit_judge(stretch->runtime, ending->status,
+                                         &ending->failure);
   }
   return false;
 }
@@ -233,7 +243,7 @@ static void run_task(mts_Task *task, mts_Stretch *stretch, Ending *ending)
   const bool waits = run_stretch(stretch, task, ending);
   if (waits)
     mts_suspend_task(task);
-  end_stretch(stretch, task);
+  end_stretch(stretch);
   if (waits)
     mts_memory_settle(queue->state);
   else if (!mts_worker_is_forked()) /* else the parent answers */
@@ -276,7 +286,7 @@ static void begin_task(mts_Task *task, mts_Message *message, Ending *ending)
     return;
   }
   lua_settop(task->co, 0); /* of a fork */
-  end_stretch(&stretch, task);
+  end_stretch(&stretch);
   if (!mts_worker_is_forked())
     end_task(queue, task, task->request, ending);
 }
@@ -395,7 +405,7 @@ static void close_task(mts_Task *task)
     drop_wait(task);
     begin_stretch(&stretch, task);
     mts_taskcall_close(&stretch);
-    end_stretch(&stretch, task);
+    end_stretch(&stretch);
   }
   if (task->has_begun || request) /* else it was cancelled */
     mts_queue_end_request(queue, task->is_fork);
