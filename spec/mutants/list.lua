@@ -519,7 +519,7 @@ add {
   name = "time-fork-starts-afresh",
   says = "A fork that was stopped has its whole time again after a wait.",
   file = "src/sched/taskrun.c",
-  old = "task->is_fork && task->runtime.stage == MTS_TIME_LEFT",
+  old = "task->is_fork && runtime->stage == MTS_TIME_LEFT",
   new = "task->is_fork",
   specs = "time_edges", filter = "a fork for good",
 }
