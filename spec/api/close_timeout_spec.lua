@@ -20,7 +20,7 @@ local KINDS = {
   end,
 }
 
-local LASTING = {1, 60, 1e300, math.huge}
+local LASTING = {60, 1e9, 1e300, math.huge}
 local NONE = {0, -0.0, -1e-300, -1, -math.huge}
 
 for kind, new in pairs(KINDS) do

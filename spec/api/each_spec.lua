@@ -184,18 +184,21 @@ describe("each", function()
                                                               i)
       index[futures[i]] = i
     end
-    local thread = threads.start(function(tid, first, second, third)
+    local taken = handoff.unique("taken")
+    local thread = threads.start(function(tid, gate, ...)
       local gates = require "handoff"
-      for _, leave in ipairs({first, second, third}) do
+      for i, leave in ipairs({...}) do
+        gates.wait(gate, i - 1)
         gates.wait_asleep(tid)
         gates.set(leave, 1)
       end
-    end, handoff.tid(), leaves[2], leaves[3], leaves[1])
+    end, handoff.tid(), taken, leaves[2], leaves[3], leaves[1])
     local got = {}
     for future, ok, i in mtstates.each(futures) do
       assert.is_true(ok)
       assert.equals(index[future], i)
       got[#got + 1] = i
+      handoff.add(taken)
     end
     thread:join()
     assert.same({2, 3, 1}, got)

@@ -63,7 +63,11 @@ describe("a fork in the main program", function()
         mtstates.fork(promise.set, promise)
         future:await()
       end,
-      function() silent:tawait(0.02) end,
+      function(gate)
+        repeat -- it can be over before anything else has begun
+          silent:tawait(0.02)
+        until handoff.get(gate) == 1
+      end,
     }
     for i, wait in ipairs(waits) do
       local gate = handoff.unique()
@@ -297,10 +301,11 @@ describe("a fork in the main program", function()
 
   it_tells("goes on waiting when others resume its coroutine", function()
     local kept
+    local go, promise = mtstates.promise()
     local future = mtstates.fork(function(...)
       kept = coroutine.running()
       local ok, err = pcall(function(...)
-        mtstates.sleep(0.01)
+        go:await()
         return ...
       end, ...)
       mtstates.sleep(0.001)
@@ -314,6 +319,7 @@ describe("a fork in the main program", function()
       return helpers.pack(coroutine.resume(kept))
     end)
     assert.same({true, n = 1}, other:await())
+    promise:set()
     assert.same({true, "kept"}, {future:await()})
   end)
 end)

@@ -68,15 +68,18 @@ describe("the descriptor of here", function()
   end)
 
   it("is not readable inside of what run runs", function()
-    local inside
+    local inside, count = 0, 0
     open(function()
-      inside = is_readable() -- a loop in the loop, as in a dialog
+      -- a loop in the loop, as in a dialog
+      inside = inside + (is_readable() and 1 or 0)
     end)
     here:send()
     here:send()
-    assert.is_true(is_readable())
-    assert.equals(2, here:run())
-    assert.is_false(inside)
+    repeat -- the second one, too, if there is time
+      assert.is_true(is_readable())
+      count = count + here:run()
+    until count >= 2
+    assert.same({0, 2}, {inside, count})
     assert.is_false(is_readable())
   end)
 

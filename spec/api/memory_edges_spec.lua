@@ -118,13 +118,9 @@ describe("memory", function()
     local s = mtstates.newstate({memory = 400000}, SETUP)
     for garbage = 100000, 200000, 10000 do
       pcall(s.call, s, "kept[1] = ('x'):rep(...) kept[1] = nil", garbage)
-      local granted = false
-      for _ = 1, 100 do -- a refused one has it collected
-        granted = granted or pcall(s.await, s, "return", ("y"):rep(180000))
-        if granted then break end
-        mtstates.sleep(0.01)
-      end
-      assert.is_true(granted, garbage)
+      helpers.wait_until(function() -- a refused one has it collected
+        return (pcall(s.await, s, "return", ("y"):rep(180000)))
+      end)
     end
   end)
 

@@ -102,12 +102,18 @@ describe("a call of a state with own_thread", function()
     local s, leave = new(helpers.gated), handoff.unique()
     local entered = handoff.unique()
     local caller = threads.start(function(id, ...)
-      return require "mtstates".state(id):tcall(0.2, ...)
+      local r = require "mtstates".state(id)
+      local ok, result
+      repeat -- the thread can take longer to begin
+        ok, result = r:tcall(0.02, ...)
+      until ok
+      return ok, result
     end, s:id(), entered, leave, "longer")
     handoff.wait(entered, 1)
-    mtstates.sleep(0.25)
+    mtstates.sleep(0.05)
     handoff.set(leave, 1)
     assert.same({true, "longer"}, {caller:results()})
+    assert.equals(1, handoff.get(entered))
   end)
 
   it("nests where that thread runs the state already", function()

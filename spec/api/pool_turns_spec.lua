@@ -9,12 +9,11 @@ local mtstates = require "mtstates"
 local tasks = require "tasks"
 local threads = require "threads"
 
--- Thread: calls the state with that id until the gate is open, or so many
--- times.
-local function caller(id, gate, most)
+-- Thread: calls the state with that id until the gate is open.
+local function caller(id, gate)
   local s, gates = require "mtstates".state(id), require "handoff"
   local count = 0
-  while count < most and gates.get(gate) == 0 do
+  while gates.get(gate) == 0 do
     s:call()
     count = count + 1
   end
@@ -39,37 +38,63 @@ describe("the members of a pool", function()
 
   it("begin requests though callers stand in line", function()
     for n = 1, 2 do
-      local most, stop, callers = 8000, handoff.unique("stop"), {}
+      local stop, callers = handoff.unique("stop"), {}
       local pool = mtstates.pool(n, slow)
       for i = 1, n + 2 do
-        callers[i] = threads.start(caller, pool:id(), stop, most)
+        callers[i] = threads.start(caller, pool:id(), stop)
       end
       for _ = 1, 40 do
-        assert.is_true(pool:await())
+        local has_begun = pool:tawait(60)
+        if not has_begun then
+          handoff.add(stop)
+        end
+        assert.is_true(has_begun)
       end
       handoff.add(stop)
       for i = 1, n + 2 do
-        assert.is_true(callers[i]:results() < most)
+        callers[i]:results()
       end
       assert.is_true(pool:close(60))
     end
   end)
 
+  -- Setup: each call takes a while, and each request sends one more, until the
+  -- gate is open.
+  local function restless(gate)
+    local gates, mt = require "handoff", require "mtstates"
+    return function(pool)
+      local start, turns = mt.now(), 0
+      repeat
+        turns = turns + 1
+      until mt.now() - start > 0.0005
+      if pool and gates.get(gate) == 0 then
+        pool:send(pool)
+      end
+      return turns > 0
+    end
+  end
+
   it("take calls though requests wait", function()
-    local pool = mtstates.pool({n = 1, queue = math.huge}, slow)
-    local stop = handoff.unique("stop")
-    local futures = {}
-    for i = 1, 2000 do
-      futures[i] = pool:async()
+    local over = handoff.unique("over")
+    local pool = mtstates.pool({n = 1, queue = math.huge}, restless, over)
+    for _ = 1, 100 do
+      pool:send(pool)
     end
-    local one = threads.start(caller, pool:id(), stop, 10)
-    local two = threads.start(caller, pool:id(), stop, 10)
-    assert.equals(10, one:results())
-    assert.equals(10, two:results())
+    local callers = {}
+    for i = 1, 2 do
+      callers[i] = threads.start(function(id)
+        local s, count = require "mtstates".state(id), 0
+        for _ = 1, 10 do
+          count = count + (s:tcall(60) and 1 or 0)
+        end
+        return count
+      end, pool:id())
+    end
+    for i = 1, 2 do
+      assert.equals(10, callers[i]:results())
+    end
     assert.is_true(pool:stats().queue > 0)
-    for i = 1, 2000 do
-      futures[i]:cancel()
-    end
+    handoff.add(over)
     assert.is_true(pool:close(60))
   end)
 

@@ -121,18 +121,30 @@ for _, kind in ipairs(requests.kinds) do
 
     -- The wait is over, but the state is in use by a call.
     it("whose wait is over before it goes on raises all the same", function()
-      for _, wait in ipairs({"mt.state(id):await('get')",
-                             "mt.state(id):async('get'):tawait(60)",
-                             "mt.sleep(0.2)"}) do
-        keeper = suspended.keeper()
-        local future = begin("enter() " .. wait .. " return 'went on'")
-        local busy = threads.start(function(id)
+      local function hold()
+        return threads.start(function(id)
           require "mtstates".state(id):call([[
             gates.put("task cancel", gates.tid())
             gates.wait("task cancel leave", 1)
           ]])
         end, s:id())
-        handoff.take("task cancel")
+      end
+      for _, wait in ipairs({"mt.state(id):await('get')",
+                             "mt.state(id):async('get'):tawait(60)",
+                             "mt.sleep(0.2)"}) do
+        keeper = suspended.keeper()
+        local future, busy
+        repeat -- the sleep can be over before the call gets in
+          if busy then
+            handoff.set("task cancel leave", 1)
+            busy:results()
+            handoff.set("task cancel leave", 0)
+          end
+          future = tasks.begin(s, "local id = ... enter() " .. wait ..
+            " return 'went on'", keeper.id)
+          busy = hold() -- gets in when that waits
+          handoff.take("task cancel")
+        until not future:ready()
         keeper.open("answer")
         keeper.state:await("get")
         mtstates.sleep(0.25)

@@ -144,8 +144,7 @@ describe("mtstates.shutdown", function()
       end
       local before = mtstates.now()
       mtstates.shutdown(0.2)
-      local took = mtstates.now() - before
-      assert(took >= 0.2 and took < 20, took)
+      assert(mtstates.now() - before >= 0.2)
       for i = 1, 20 do
         assert(is_closed(states[i]))
         assert(not pcall(futures[i].await, futures[i]))
