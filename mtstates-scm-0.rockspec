@@ -86,6 +86,7 @@ build = {
         "src/lua/options.c",
         "src/lua/poolobject.c",
         "src/lua/promiseobject.c",
+        "src/lua/setupread.c",
         "src/lua/statecall.c",
         "src/lua/statehandle.c",
         "src/lua/stateobject.c",
