@@ -116,6 +116,7 @@ build = {
         "src/sched/queue.c",
         "src/sched/queueclose.c",
         "src/sched/queuelist.c",
+        "src/sched/queueturn.c",
         "src/sched/request.c",
         "src/sched/room.c",
         "src/sched/serve.c",
