@@ -145,7 +145,8 @@ show("requests", "%s a second answered, one service asks another",
 
 --------------------------------------------------------------- runaway --
 
-local runaway = mtstates.newstate("runaway", { time = SECONDS }, function()
+local options = { time = 2 * SECONDS }
+local runaway = mtstates.newstate("runaway", options, function()
   return function() while true do end end
 end)
 local future = runaway:async()

@@ -22,8 +22,8 @@ package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
 require "built"
 local mtstates = require "mtstates"
 
-local MINUTE = 0.02 -- seconds
-local COOKING = { soup = 5, fish = 15, roast = 40 } -- minutes
+local MINUTE = 0.04 -- seconds
+local COOKING = { soup = 10, fish = 15, roast = 60 } -- minutes
 local GUESTS = { { name = "Ann", dish = "roast" },
                  { name = "Ben", dish = "soup" },
                  { name = "Cleo", dish = "fish" },

@@ -89,7 +89,7 @@ end
 -- The innermost frame that is Lua code.
 local function where(id)
   local ok, text = pcall(function()
-    return mtstates.state(id):traceback(PERIOD)
+    return mtstates.state(id):traceback()
   end)
   return ok and text and text:match("\n%s*([^\n]-:%d+:[^\n]*)") or "?"
 end

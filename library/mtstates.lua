@@ -102,9 +102,10 @@ local mtstates = {}
 function mtstates.newstate(name, libs, setup, ...) end
 
 ---A reference to the open state with this id or name; it owns nothing. With a
----timeout it waits until there is one.
+---timeout it waits until there is one; a task is suspended meanwhile.
 ---
----Errors: `unknown_object`, `ambiguous_name`, `out_of_memory`.
+---Errors: `unknown_object`, `ambiguous_name`, `out_of_memory`; of the wait
+---`cancelled`, `object_closed`.
 ---@param key number|string # an id (a float will do, too) or a name
 ---@param timeout number? # in seconds; math.huge: no limit
 ---@return mtstates.state state
@@ -507,7 +508,8 @@ function state:close(timeout) end
 ---@field ambiguous_name "mtstates.error.ambiguous_name"
 ---The request was cancelled.
 ---@field cancelled "mtstates.error.cancelled"
----`close()` while a call is in progress.
+---`close()` while a call is in progress, or by the state itself; `shutdown()`
+---inside of a state.
 ---@field concurrent_access "mtstates.error.concurrent_access"
 ---Waiting would never end.
 ---@field deadlock "mtstates.error.deadlock"
@@ -515,10 +517,10 @@ function state:close(timeout) end
 ---@field interrupted "mtstates.error.interrupted"
 ---An error inside the other state: its message and traceback follow.
 ---@field invoking_state "mtstates.error.invoking_state"
----The state is closed.
+---The state is closed, or its code waits while it is being closed.
 ---@field object_closed "mtstates.error.object_closed"
----No memory for the state or for a value that crosses, or too many nested
----calls.
+---No memory for the state, for a value that crosses or for a request, or none
+---within the option `memory`; no thread; or too many nested calls.
 ---@field out_of_memory "mtstates.error.out_of_memory"
 ---Setup or callback returned what cannot be used or transferred.
 ---@field state_result "mtstates.error.state_result"

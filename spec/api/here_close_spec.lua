@@ -274,7 +274,7 @@ describe("a state of here", function()
         print("closed\tfalse\tmtstates.error.object_closed")
       end
       mtstates.sleep(0)
-    ]], nil, 30)
+    ]])
     assert.equals(0, status, output)
     assert.truthy(output:find("closed\tfalse\t[^\n]*object_closed"), output)
   end)

@@ -249,7 +249,7 @@ describe("mtstates.shutdown", function()
       local mtstates = require "mtstates"
       local tasks = require "tasks"
       local suspended = require "suspended"
-      handoff.watchdog(60, "shutdown of tasks")
+      handoff.watchdog(150, "shutdown of tasks")
       for _, options in ipairs({{}, {own_thread = true}}) do
         local s = mtstates.newstate(options, tasks.setup)
         local keeper = suspended.keeper()

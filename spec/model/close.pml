@@ -266,7 +266,7 @@ inline request_put(request)
   schedule_if_runnable()
 }
 
-/* C: mts_queue_tell_closers */
+/* C: mts_queue_tell_closers end_waits */
 inline queue_tell_closers()
 {
   d_step { told = told | closing; closing = 0 }
@@ -637,7 +637,7 @@ inline await_end()
   is_lua_closed
 }
 
-/* C: mts_queue_await_idle */
+/* C: mts_queue_await_idle await_in_list is_done */
 inline queue_await_idle()
 {
   atomic {

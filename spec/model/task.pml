@@ -288,7 +288,7 @@ inline queue_take()
   }
 }
 
-/* C: mts_queue_tell_closers */
+/* C: mts_queue_tell_closers end_waits */
 inline tell_finishers()
 {
   if

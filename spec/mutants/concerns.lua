@@ -34,8 +34,8 @@ local concerns = {
   [CALL] = "core/call core/exchange core/failure core/deep core/dispatch",
   [INTERRUPT] = "core/interrupt core/hook core/signal core/watch",
   [STATE] = "state core/thread core/anchor",
-  [QUEUE] = "sched/queue sched/room sched/queuelist sched/request " ..
-    "sched/serve sched/notices sched/log",
+  [QUEUE] = "sched/queue sched/queueturn sched/room sched/queuelist " ..
+    "sched/request sched/serve sched/notices sched/log",
   [FUTURE] = "sched/future sched/promise sched/arrivals",
   [TASK] = "sched/task sched/suspend sched/taskrun sched/blocker " ..
     "sched/deferral core/taskcall",

@@ -124,7 +124,7 @@ add {
 add {
   name = "queue-schedules-blocked",
   says = "A request makes a blocked queue count as scheduled.",
-  file = "src/sched/queue.h",
+  file = "src/sched/queueturn.h",
   old = "if (was_idle)\n    queue->status = MTS_QUEUE_SCHEDULED;",
   new = "queue->status = MTS_QUEUE_SCHEDULED;",
   specs = "requests_spec", filter = "waits while a call runs",
@@ -132,7 +132,7 @@ add {
 add {
   name = "queue-blind-turn-end",
   says = "The end of a turn does not look whether there are more requests.",
-  file = "src/sched/queue.c",
+  file = "src/sched/queueturn.c",
   old = "if (!has_something_to_run(queue) ||\n      ((queue",
   new = "if (mts_queue_notices(queue) == 0 ||\n      ((queue",
   specs = "requests_spec",
@@ -683,7 +683,7 @@ add {
 add {
   name = "close-not-told",
   says = "Who waits to close a state is not told that it is idle.",
-  file = "src/sched/queue.c",
+  file = "src/sched/queueturn.c",
   old = "has_closers = queue->closing.first && !mts_queue_has_work(queue);",
   new = "has_closers = false;",
   specs = "close_timeout",

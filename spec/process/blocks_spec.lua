@@ -6,7 +6,7 @@ describe("blocks", function()
   local function run(program, expected)
     assert.same({expected .. "\n", 0}, {helpers.run_program([[
       local blocks = require "blocks"
-      require("handoff").watchdog(60, "blocks")
+      require("handoff").watchdog(150, "blocks")
       local function show(...)
         local texts = {...}
         for i = 1, #texts do

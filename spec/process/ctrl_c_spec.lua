@@ -63,7 +63,7 @@ local waits = {
 
 local function run(program)
   local output, status = helpers.run_program(prelude .. program,
-    "MTSTATES_WORKERS=2", 20)
+    "MTSTATES_WORKERS=2")
   return output:gsub("mtstates: %d+ requests? w%l+ lost [^\n]*\n", ""), status
 end
 

@@ -85,6 +85,23 @@ describe("the examples", function()
            code
   end
 
+  -- The same of one that is sent SIGINT, once, when it has printed the text.
+  local function run_until(text, path, arguments)
+    local command = command_line(path, arguments,
+      { init = "io.stdout:setvbuf('line')" })
+      :gsub("timeout", "exec timeout --foreground")
+    local script = ([[
+      cd %s; rm -f status stdout stderr
+      (sh -c %s >stdout 2>stderr </dev/null; echo $? >status) &
+      until [ -s status ] || grep -qF %s stdout; do sleep 0.1; done
+      kill -INT $(cat pid); wait
+      cat status
+    ]]):format(quote(scratch), quote("echo $$ >pid; " .. command), quote(text))
+    local status = tonumber(shell(script))
+    return read_file(scratch .. "/stdout"), read_file(scratch .. "/stderr"),
+           status
+  end
+
   -- What a Lua program prints on a terminal; nil if there are no pseudo
   -- terminals.
   local function on_terminal(path, arguments)
@@ -174,10 +191,10 @@ describe("the examples", function()
   end)
 
   it("show states and workers in top", function()
-    local out, err, status = run("examples/top.lua", { "8", "plain" })
+    local out, err, status = run("examples/top.lua", { "28", "plain" })
     assert.same({ "", 0 }, { err, status })
     local _, frames = out:gsub("STATE        USED   BUSY   CALLS", "")
-    assert.equals(8, frames)
+    assert.equals(28, frames)
     for _, row in ipairs {
       "%d+ workers, %d+ idle, %d+ beyond; %d+ requests, %d+ of them in queues",
       "\nlog ", "\npages +%d+% +%S+ +%d+ +0 +%d+ +%d+ +0\n",
@@ -328,10 +345,8 @@ describe("the examples", function()
   it("stop a loop over a pool by Ctrl-C", function()
     local first = write_file(scratch .. "/first", "one\n")
     shell("mkfifo " .. quote(scratch .. "/fifo")) -- whoever opens it waits
-    -- In the foreground it sends one signal; a second one would kill.
-    local interrupt = "timeout --foreground --preserve-status -s INT 2 env"
-    local out, err, status = run("examples/map.lua",
-      { first, scratch .. "/fifo" }, { env = interrupt })
+    local out, err, status = run_until(" 50 %", "examples/map.lua",
+      { first, scratch .. "/fifo" })
     assert.matches("^ 50 %%         1  .*/first\n1 lines in 1 files, ", out)
     assert.matches("^stopped after 1 of 2 files: .*interrupted!", err)
     assert.equal(1, status)

@@ -201,7 +201,7 @@ describe("the end of a process", function()
 
   local function run_end(scene, code, status)
     local output, ended = helpers.run_program(prelude .. scene .. code,
-      "MTSTATES_WORKERS=2", 30)
+      "MTSTATES_WORKERS=2")
     assert.equals(status, ended, output)
     for line in output:gmatch("[^\n]+") do
       assert.truthy(is_expected(line, code), output)
@@ -221,7 +221,7 @@ describe("the end of a process", function()
 
   local function run(program, expected, status)
     local output, ended = helpers.run_program(prelude .. program,
-      "MTSTATES_WORKERS=2", 30)
+      "MTSTATES_WORKERS=2")
     assert.same({expected, status}, {output, ended})
   end
 

@@ -16,7 +16,7 @@ describe("a thread of the module", function()
   it("runs detached #unjoined", function()
     assert.equals("1\n", (helpers.run_program([[
       local osthreads = require "osthreads"
-      require("handoff").watchdog(60, "detached thread")
+      require("handoff").watchdog(150, "detached thread")
       assert(osthreads.detach())
       while osthreads.runs() == 0 do end
       print(("%d"):format(osthreads.runs()))

@@ -21,7 +21,7 @@ describe("the service ping", function()
         return S
       end, "Hello")
       print(user:await("ping", "PONG")) --> PING	PONG
-    ]], nil, 60)
+    ]])
     assert.same({"User Start\tHello\n1\n2\nPING\tPONG\n", 0},
       {output, status})
   end)

@@ -11,7 +11,7 @@ local prelude = [==[
   local host = require "host"
   local mtstates = require "mtstates"
   local realtime = require "realtime"
-  handoff.watchdog(60, "realtime")
+  handoff.watchdog(150, "realtime")
   local function counting(options)
     return mtstates.newstate(options, function()
       local gates = require "handoff"

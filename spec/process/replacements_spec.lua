@@ -9,7 +9,7 @@ local prelude = [==[
   local handoff = require "handoff"
   local host = require "host"
   local mtstates = require "mtstates"
-  handoff.watchdog(60, "replacements")
+  handoff.watchdog(150, "replacements")
   local states = {}
   local function check()
     for i = 1, 100 do

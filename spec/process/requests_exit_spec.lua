@@ -32,10 +32,9 @@ local function lost(count)
     "see mtstates.shutdown\n"):format(count, count == 1 and " was" or "s were")
 end
 
--- Half a minute is far more than any end takes, also where it is slow.
 local function run(program, expected, status)
   local output, ended = helpers.run_program(prelude .. program,
-    "MTSTATES_WORKERS=2", 30)
+    "MTSTATES_WORKERS=2")
   assert.same({expected, status}, {output, ended})
 end
 
@@ -88,7 +87,7 @@ describe("the end of a process", function()
     -- that others still ask can be closed by then, which is told, too.
     local function run_end(program, is_lossy)
       local output, ended = helpers.run_program(prelude .. program .. code,
-        "MTSTATES_WORKERS=2", 30)
+        "MTSTATES_WORKERS=2")
       assert.equals(status, ended, output)
       if output ~= "" then
         assert.truthy(output:find("mtstates: %d+ requests? w%l+ lost at " ..
@@ -218,7 +217,7 @@ describe("the end of a process", function()
     local output, status = helpers.run_program(prelude .. [[
       local a = begin("while true do end", 2)
       error("the end", 0)
-    ]], nil, 30)
+    ]])
     assert.equals(1, status)
     assert.truthy(output:find("the end", 1, true), output)
     assert.truthy(output:find(lost(3), 1, true), output)
@@ -261,7 +260,7 @@ describe("the end of a process", function()
       local s = mtstates.newstate({}, "return function() error'unseen' end")
       s:send()
       assert(not pcall(s.await, s))
-    ]], "MTSTATES_WORKERS=2", 30)
+    ]], "MTSTATES_WORKERS=2")
     assert.truthy(output:find("^mtstates: error: [^\n]*unseen"), output)
     assert.truthy(output:find(lost(1), 1, true), output)
     assert.equals(0, status)

@@ -3,7 +3,7 @@
 local helpers = require "helpers"
 
 local function run(program, expected, status)
-  local output, ended = helpers.run_program(program, "MTSTATES_WORKERS=2", 30)
+  local output, ended = helpers.run_program(program, "MTSTATES_WORKERS=2")
   assert.same({expected, status or 0}, {output, ended})
 end
 
@@ -137,7 +137,7 @@ describe("a child process after requests #fork", function()
       local pool = mtstates.pool("pool", 2, setup)
       pool:await()
       local function check(count)
-        handoff.watchdog(20, "child")
+        handoff.watchdog(150, "child")
         refused(pool.send, pool)
         refused(pool.await, pool)
         assert(pool:call() == "in" and select(2, pool:tcall(0)) == "in")
@@ -178,7 +178,7 @@ describe("a child process after requests #fork", function()
       local unanswered = held:async()
       local status = signals.fork()
       if not status then
-        handoff.watchdog(20, "child")
+        handoff.watchdog(150, "child")
         refused(s.send, s)
         refused(s.tsend, s, 0)
         refused(s.async, s)
@@ -222,7 +222,7 @@ describe("a child process after requests #fork", function()
       for _, code in ipairs({"os.exit(4)", "os.exit(4, true)"}) do
         local status = signals.fork()
         if not status then
-          handoff.watchdog(20, "child")
+          handoff.watchdog(150, "child")
           assert((loadstring or load)(code))()
         end
         print(("%.0f"):format(status))
@@ -274,7 +274,7 @@ describe("a child process after requests #fork", function()
       for _ = 1, 200 do
         local status = signals.fork()
         if not status then
-          handoff.watchdog(5, "child")
+          handoff.watchdog(150, "child")
           mtstates.sleep(0.0001)
           local ok, err = pcall(here.fd, here)
           local is_told = not ok and err:find("has no workers", 1, true)
@@ -284,7 +284,7 @@ describe("a child process after requests #fork", function()
       end
       print("ended")
       os.exit(0, false)
-    ]], "MTSTATES_WORKERS=2", 60)
+    ]], "MTSTATES_WORKERS=2")
     assert.truthy(output:find("ended", 1, true), output)
   end)
 end)

@@ -5,7 +5,7 @@ local helpers = require "helpers"
 local prelude = [==[
   local handoff = require "handoff"
   local mtstates = require "mtstates"
-  handoff.watchdog(60, "requests without threads")
+  handoff.watchdog(150, "requests without threads")
   local a = mtstates.newstate({}, [[
     local hold, mt = require "helpers".hold, require "mtstates"
     local ways = {}

@@ -6,7 +6,7 @@ local prelude = [==[
   io.stdout:setvbuf("no")
   local handoff = require "handoff"
   local mtstates = require "mtstates"
-  handoff.watchdog(60, "shutdown")
+  handoff.watchdog(150, "shutdown")
   local OWN = {own_thread = true}
   -- A service that runs code, which is given as the argument of its requests.
   local function new(options)
@@ -39,7 +39,7 @@ local prelude = [==[
 
 local function run(program)
   local output, status = helpers.run_program(prelude .. program ..
-    " print('fine')", "MTSTATES_WORKERS=2", 60)
+    " print('fine')", "MTSTATES_WORKERS=2")
   assert.same({"fine\n", 0}, {output, status})
 end
 

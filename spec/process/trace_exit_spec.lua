@@ -15,7 +15,7 @@ local function trace_of(program, expected_output, expected_status)
       "local f = ... if f then return load(f)() end end")
     local path = %q
     mtstates.trace(path)
-  ]]):format(path) .. program, nil, 60)
+  ]]):format(path) .. program)
   if expected_output ~= false then
     assert.equals(expected_output or "", output)
   end
@@ -154,7 +154,7 @@ describe("the trace of a process", function()
       gates.wait_asleep(gates.take("tracer"))
       mtstates.trace(nil)
       print(tracer:ready())
-    ]]):format(fifo), nil, 20)
+    ]]):format(fifo))
     os.remove(fifo)
     assert.matches("^false\nmtstates: 1 request was lost at the end", output)
     assert.equals(0, status)

@@ -11,7 +11,7 @@ describe("a thread that is cancelled while it waits for a state", function()
       local handoff = require "handoff"
       local mtstates = require "mtstates"
       local threads = require "threads"
-      handoff.watchdog(30, "cancelled")
+      handoff.watchdog(150, "cancelled")
       local s = mtstates.newstate(function()
         local gates = require "handoff"
         local calls = 0

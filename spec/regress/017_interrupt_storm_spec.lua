@@ -8,7 +8,7 @@ local mtstates = require "mtstates"
 local threads = require "threads"
 
 describe("a state that is interrupted all the time", function()
-  before_each(helpers.watch("interrupt storm", 60))
+  before_each(helpers.watch("interrupt storm"))
   after_each(helpers.unwatch)
 
   it("still serves its callers", function()

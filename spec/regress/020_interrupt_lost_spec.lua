@@ -9,7 +9,7 @@ local PROGRAM = [[
   local mtstates = require "mtstates"
   local signals = require "signals"
   local threads = require "threads"
-  handoff.watchdog(60, "interrupt lost")
+  handoff.watchdog(150, "interrupt lost")
 
   local s = mtstates.newstate(function()
     require "interruptible"
@@ -57,14 +57,14 @@ describe("a hook that got lost #read", function()
       lose_hook()
       local first = signals.fork()
       if not first then
-        handoff.watchdog(60, "child")
+        handoff.watchdog(150, "child")
         lose_hook()
         os.exit(0)
       end
       lose_hook(true)
       local second = signals.fork()
       if not second then
-        handoff.watchdog(60, "second child")
+        handoff.watchdog(150, "second child")
         lose_hook(true)
         os.exit(0)
       end

@@ -11,7 +11,7 @@ local PRELUDE = [[
   local handoff = require "handoff"
   local signals = require "signals"
   local threads = require "threads"
-  handoff.watchdog(60, "not known")
+  handoff.watchdog(150, "not known")
 
   local function looping(...)
     return require("mtstates").newstate(nil, [=[
@@ -109,7 +109,7 @@ describe("an interrupt hits by signal", function()
       if status then
         print(status)
       else
-        handoff.watchdog(60, "child")
+        handoff.watchdog(150, "child")
         local interrupter = threads.start(function(id)
           require("handoff").wait("entered", 1)
           require("mtstates").state(id):interrupt()

@@ -6,7 +6,7 @@ local helpers = require "helpers"
 
 local PROGRAM = [[
   local handoff = require "handoff"
-  handoff.watchdog(60, "fork flag")
+  handoff.watchdog(150, "fork flag")
   local s = require("mtstates").newstate(function()
     require "interruptible"
     local gates, signals = require "handoff", require "signals"
@@ -23,7 +23,7 @@ local PROGRAM = [[
       if status then
         return status
       end
-      gates.watchdog(60, "child")
+      gates.watchdog(150, "child")
       signals.block(false)
       threads.start(function(number)
         require("handoff").wait("running", 1)

@@ -7,7 +7,7 @@ local PROGRAM = [[
   local handoff = require "handoff"
   local signals = require "signals"
   local threads = require "threads"
-  handoff.watchdog(30, "hook from outside")
+  handoff.watchdog(150, "hook from outside")
   local s = require("mtstates").newstate(function()
     require "interruptible"
     local gates, pipes = require "handoff", require "signals"

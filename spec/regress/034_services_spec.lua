@@ -24,7 +24,7 @@ local prelude = [[
 ]]
 
 local function run(program)
-  local output, status = helpers.run_program(prelude .. program, nil, 60)
+  local output, status = helpers.run_program(prelude .. program)
   assert.same({"fine\n", 0}, {output, status})
 end
 

@@ -16,6 +16,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,8 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 30.0
+#define PATIENCE 60.0
 #define ASLEEP_SAMPLES 10
+#define LOCKED_SAMPLES 2000
 
 SUPPORT_EXPORT int luaopen_handoff(lua_State *L);
 
@@ -369,16 +371,38 @@ static void pause_ms(long milliseconds)
 }
 
 /*
+** Whether the thread sleeps until it gets a mutex, as in glibc: other waits
+** for a futex have a bit set there.
+*/
+static int waits_for_mutex(long tid)
+{
+  char path[64];
+  long number = -1;
+  unsigned long address, operation = 1;
+  snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", tid);
+  FILE *f = fopen(path, "re");
+  if (f != NULL) {
+    if (fscanf(f, "%ld %lx %lx", &number, &address, &operation) != 3) {
+      number = -1;
+    }
+    fclose(f);
+  }
+  return number == SYS_futex && (operation & FUTEX_CMD_MASK) == FUTEX_WAIT;
+}
+
+/*
 ** handoff.wait_asleep(tid): until that thread sleeps in the kernel, seen
 ** several times in a row. The only way to know from outside that a thread
-** waits inside a call. False if the thread is gone.
+** waits inside a call. A mutex is no such wait, unless it takes seconds: who
+** has it can be kept from running. False if the thread is gone.
 */
 static int wait_asleep(lua_State *L)
 {
   long tid = (long)luaL_checknumber(L, 1);
   double end = now() + PATIENCE;
   int seen = 0;
-  while (seen < ASLEEP_SAMPLES) {
+  while (seen < ASLEEP_SAMPLES ||
+         (seen < LOCKED_SAMPLES && waits_for_mutex(tid))) {
     char status = support_thread_status(tid);
     if (status == 0) {
       lua_pushboolean(L, 0);

@@ -63,7 +63,7 @@ end
 function helpers.watch(topic, seconds)
   local factor = tonumber(os.getenv("SLOWNESS")) or 1
   return function()
-    handoff.watchdog((seconds or 120) * factor, topic)
+    handoff.watchdog((seconds or 240) * factor, topic)
   end
 end
 
@@ -228,14 +228,14 @@ end
 -- Runs Lua code as a program of its own: what it prints, errors included, and
 -- its exit status: 124 if it took too long, more than 128 after a crash.
 -- setting: in the environment ("NAME=value") of that program only, or nil.
--- seconds: what is too long (100).
+-- seconds: what is too long (200).
 function helpers.run_program(code, setting, seconds)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
   assert(file:write(code))
   file:close()
   local command = ("%s timeout %d %s %s 2>&1; echo status $?"):format(
-    setting or "", seconds or 100, helpers.interpreter(), path)
+    setting or "", seconds or 200, helpers.interpreter(), path)
   local pipe = assert(io.popen(command))
   local output, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
   pipe:close()

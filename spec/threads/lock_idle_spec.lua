@@ -8,7 +8,7 @@ local tasks = require "tasks"
 local threads = require "threads"
 
 describe("a worker", function()
-  before_each(helpers.watch("lock idle", 60))
+  before_each(helpers.watch("lock idle"))
   suspended.one_worker(before_each, after_each)
   after_each(helpers.unwatch)
 

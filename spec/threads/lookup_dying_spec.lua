@@ -11,17 +11,20 @@ local SETTING = "MALLOC_PERTURB_=165 " ..
 local PROGRAM = [[
   local handoff = require "handoff"
   local threads = require "threads"
-  handoff.watchdog(30, "lookup of dying names")
+  handoff.watchdog(150, "lookup of dying names")
 
   local makers, users = {}, {}
   for i = 1, 2 do
     makers[i] = threads.start(function()
       local gates, mtstates = require "handoff", require "mtstates"
       gates.wait("users", 4)
-      for _ = 1, 5000 / (tonumber(os.getenv("SLOWNESS")) or 1) do
+      local made = 0
+      repeat
         mtstates.newstate("dying", false, "return function() return 7 end")
         collectgarbage() -- closes it and frees its memory
-      end
+        made = made + 1
+      until made >= 5000 / (tonumber(os.getenv("SLOWNESS")) or 1)
+        and gates.get("called") > 0
     end)
   end
   for i = 1, 4 do
@@ -36,6 +39,7 @@ local PROGRAM = [[
           if called then
             assert(result == 7)
             calls = calls + 1
+            if calls == 1 then gates.add("called") end
           else
             assert(result:find("mtstates.error.object_closed", 1, true),
                    result)

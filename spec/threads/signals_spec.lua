@@ -14,7 +14,7 @@ local PRELUDE = [[
   local threads = require "threads"
   local first, last = signals.range()
 
-  handoff.watchdog(60, "signals")
+  handoff.watchdog(150, "signals")
 
   -- Runs the loop of s on a new thread and stops it.
   local function interrupt(s)
@@ -189,7 +189,7 @@ end)
 describe("a thread of the module", function()
   local function masks(is_blocked, setting)
     local output = helpers.run_program(([[
-      require("handoff").watchdog(60, "masks")
+      require("handoff").watchdog(150, "masks")
       print(require("signals").masks(%s))
     ]]):format(is_blocked), setting)
     return output

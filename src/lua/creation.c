@@ -15,18 +15,11 @@
 #include "error.h"
 #include "lua/arguments.h"
 #include "lua/futureobject.h"
-#include "lua/options.h"
+#include "lua/setupread.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
 #include "sched/ownthread.h"
 #include "sched/request.h"
-
-/* As mts_options_read, and sets open_module. */
-static int read_setup(lua_State *L, int first, mts_Setup *setup)
-{
-  setup->open_module = mts_userdata_context(L)->open_module;
-  return mts_options_read(L, first, setup);
-}
 
 /* Gives the object a new state; the calling thread holds it. */
 static void create_state(lua_State *L, mts_StateObject *object,
@@ -123,7 +116,7 @@ int mts_creation_newstate(lua_State *L)
     name = lua_tolstring(L, 1, &length); /* NULL for nil */
     first = 2;
   }
-  index = read_setup(L, first, &setup);
+  index = mts_setupread_state(L, first, &setup);
   object = mts_stateobject_push(L);
   create_state(L, object, name, length);
   return open_state(L, object, &setup, index);
@@ -164,7 +157,7 @@ int mts_creation_singleton(lua_State *L)
   status = mts_registry_find_singleton(name, length, &object->state);
   if (status == MTS_UNKNOWN) {
     lua_pop(L, 1); /* where the arguments end */
-    index = read_setup(L, 2, &setup);
+    index = mts_setupread_state(L, 2, &setup);
     object = mts_stateobject_push(L);
     create_state(L, object, name, length);
     status = mts_registry_reserve(object->state, &found);
@@ -185,8 +178,7 @@ mts_State *mts_creation_push_callback(lua_State *L, int index)
 {
   mts_Setup setup;
   mts_StateObject *object;
-  setup.open_module = mts_userdata_context(L)->open_module;
-  mts_options_read_callback(L, index, &setup);
+  mts_setupread_callback(L, index, &setup);
   object = mts_stateobject_push(L);
   create_state(L, object, NULL, 0);
   open_state(L, object, &setup, index);
@@ -240,8 +232,7 @@ int mts_creation_thread(lua_State *L)
   mts_Message *message;
   mts_Status status;
   int index, count;
-  index = mts_options_read_thread(L, &setup, &count);
-  setup.open_module = mts_userdata_context(L)->open_module;
+  index = mts_setupread_thread(L, &setup, &count);
   message = push_message(L, index, count);
   future = mts_futureobject_push(L);
   object = mts_stateobject_push(L);

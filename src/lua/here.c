@@ -118,7 +118,10 @@ static void read_arguments(lua_State *L, Arguments *arguments)
   if (arguments->callback && !lua_isfunction(L, index) &&
       !lua_istable(L, index))
     luaL_typeerror(L, index, "function or table");
-  mts_options_read_here(L, arguments->options, &arguments->setup);
+  mts_options_set_defaults(&arguments->setup);
+  if (arguments->options > 0)
+    mts_options_read(L, arguments->options, MTS_OPTIONS_HERE,
+                     &arguments->setup);
 }
 
 static int raise_no_callback(lua_State *L)

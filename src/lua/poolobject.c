@@ -14,7 +14,7 @@
 #include "core/newstate.h"
 #include "core/registry.h"
 #include "error.h"
-#include "lua/options.h"
+#include "lua/setupread.h"
 #include "lua/stateobject.h"
 #include "lua/userdata.h"
 #include "sched/ownthread.h"
@@ -125,8 +125,7 @@ int mts_poolobject_pool(lua_State *L)
   int index;
   const bool has_name =
       lua_isnil(L, 1) || (lua_type(L, 1) == LUA_TSTRING && lua_gettop(L) > 1);
-  setup.open_module = mts_userdata_context(L)->open_module;
-  index = mts_options_read_pool(L, has_name ? 2 : 1, &setup);
+  index = mts_setupread_pool(L, has_name ? 2 : 1, &setup);
   if (has_name)
     setup.name = lua_tolstring(L, 1, &setup.name_length); /* NULL for nil */
   if (setup.members == 0)

@@ -16,7 +16,7 @@
 #include "core/interrupt.h"
 #include "core/registry.h"
 #include "core/thread.h"
-#include "sched/queue.h"
+#include "sched/queueclose.h"
 #include "sched/queuelist.h"
 #include "sched/teamclose.h"
 #include "sched/worker.h"

@@ -16,7 +16,7 @@
 #include "sched/deferral.h"
 
 #include "core/waitgraph.h"
-#include "sched/queue.h"
+#include "sched/queueturn.h"
 
 static mts_Wait *wait_of(mts_Request *request)
 {

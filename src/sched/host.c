@@ -43,6 +43,7 @@
 #include "core/registry.h"
 #include "core/thread.h"
 #include "luaapi/protect.h"
+#include "sched/queueturn.h"
 #include "sched/serve.h"
 #include "sched/task.h"
 #include "sched/worker.h"

@@ -5,7 +5,7 @@
 ** with that no more are taken, so none that was taken is dropped by a state
 ** that is closed when all is done.  A worker that serves the queue takes them
 ** one by one, and runs the callback for each; the turn does not end before the
-** counter is zero (queue.c).
+** counter is zero (queueturn.c).
 **
 ** Who makes the counter leave zero has the queue served.  Threads that must
 ** not wait cannot do that themselves, as it takes mutexes.  So the queue, with
@@ -26,6 +26,7 @@
 #include "sched/notices.h"
 
 #include "core/watch.h"
+#include "sched/queueturn.h"
 #include "sched/worker.h"
 
 /* Queues with notices, the last one first. */

@@ -23,6 +23,7 @@
 #include "core/signal.h"
 #include "core/thread.h"
 #include "sched/host.h"
+#include "sched/queueturn.h"
 #include "sched/serve.h"
 #include "sched/worker.h"
 

@@ -1,25 +1,12 @@
 /*
-** queue.c - the requests of a state that have not begun, and its turns
+** queue.c - the requests of a state that have not begun
 **
 ** A state gets its queue with the first request, and keeps it.  The queue is a
 ** list of requests, in the order in which they begin, and a list of senders
-** that wait for room, in the order in which they get it.
+** that wait for room, in the order in which they get it (room.c).
 **
-** The senders are in room.c, and how the queue is closed in queueclose.c.
-**
-** Invariants, with the mutex free:
-**
-** 1. If the status is idle, there are no ready tasks, and no requests that may
-**    begin, and no turn is in progress.  Requests may not begin while a task
-**    waits for room, or as many are under way as may be: what ends that is
-**    part of a turn, which goes on with them.  If the status is not idle, the
-**    queue is known in one place, which status names, and only who takes it
-**    from there changes the status, but for closing.
-** 2. If a sender is without room, the queue is full.
-** 3. The queue has a reference to its state until that is closed and the queue
-**    is idle.
-** 4. Once is_closed is true there are no requests, and senders leave at once;
-**    no task goes on: who closes the state closes them (taskrun.c).
+** Invariant, with the mutex free: if a sender is without room, the queue is
+** full.
 **
 ** The mutex is a leaf, but for a list of all queues, whose mutex is before it.
 */
@@ -28,7 +15,9 @@
 #include <stdlib.h>
 
 #include "sched/monitor.h"
+#include "sched/queueclose.h"
 #include "sched/queuelist.h"
+#include "sched/queueturn.h"
 #include "sched/room.h"
 #include "sched/task.h"
 #include "sched/team.h"
@@ -97,23 +86,6 @@ mts_Queue *mts_queue_of(mts_State *s)
 /* Put and take                                                            */
 /* ======================================================================= */
 
-/*
-** The request that can begin now, or NULL.  Calls of a state that has a thread
-** of its own do not wait for what keeps others from beginning, but for a task
-** that keeps the state.
-*/
-static mts_Request *find_beginnable(const mts_Queue *queue)
-    MTS_REQUIRES(queue->mutex)
-{
-  mts_Request *request = queue->first;
-  if (mts_queue_may_begin(queue) || mts_queue_keeps_state(queue) ||
-      !queue->has_own_thread)
-    return mts_queue_may_begin(queue) ? request : NULL;
-  while (request && !request->is_call)
-    request = request->next;
-  return request;
-}
-
 /* Its pool has the mutex of the queue, which the analyser cannot know. */
 static bool has_free_member(const mts_Queue *queue) MTS_UNCHECKED
 {
@@ -148,7 +120,7 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
   }
   mts_queue_append(queue, request);
   *is_runnable = mts_queue_make_runnable(queue);
-  request->is_first = find_beginnable(queue) == request &&
+  request->is_first = mts_queue_beginnable(queue) == request &&
                       !mts_task_has_ready(queue) && has_free_member(queue) &&
                       !atomic_load(&queue->tasks.is_running);
   return MTS_OK;
@@ -242,17 +214,25 @@ static void remove_to_begin(mts_Queue *queue, mts_Request *request,
     mts_room_tell(queue, wakes);
 }
 
+/* Something was taken: wakes those who have got room by that. */
+static void unlock_taken(mts_Queue *queue, const mts_Wakes *wakes)
+    MTS_RELEASES(queue->mutex)
+{
+  const bool has_granted = mts_room_has_granted(queue);
+  mts_mutex_unlock(&queue->mutex);
+  mts_wakes_wake(wakes);
+  if (has_granted)
+    mts_monitor_note_senders();
+}
+
 mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task)
 {
   mts_Wakes wakes = MTS_NO_WAKES;
   mts_Request *request = NULL;
-  bool has_granted;
   *task = NULL;
   mts_mutex_lock(&queue->mutex);
-  if (atomic_load_explicit(&queue->is_closed, memory_order_relaxed))
-    ;
-  else {
-    request = find_beginnable(queue);
+  if (!atomic_load_explicit(&queue->is_closed, memory_order_relaxed)) {
+    request = mts_queue_beginnable(queue);
     if (is_turn_of_task(queue, request)) {
       *task = mts_task_take_ready(queue);
       mts_queue_note_run(queue);
@@ -263,11 +243,7 @@ mts_Request *mts_queue_take(mts_Queue *queue, mts_Task **task)
   if (request)
     remove_to_begin(queue, request, queue, &wakes);
   mts_queue_note_more(queue, queue->first || queue->tasks.first_ready);
-  has_granted = queue->first_sender != queue->first_waiting;
-  mts_mutex_unlock(&queue->mutex);
-  mts_wakes_wake(&wakes);
-  if (has_granted)
-    mts_monitor_note_senders();
+  unlock_taken(queue, &wakes);
   return request;
 }
 
@@ -276,7 +252,7 @@ mts_Request *mts_queue_take_shared(mts_Queue *queue)
   mts_Queue *shared = queue->shared;
   mts_Wakes wakes = MTS_NO_WAKES;
   mts_Request *request;
-  bool has_granted, is_runnable;
+  bool is_runnable;
   mts_mutex_lock(&shared->mutex);
   request = shared->first; /* NULL if it is closed */
   if (request) {
@@ -287,11 +263,7 @@ mts_Request *mts_queue_take_shared(mts_Queue *queue)
   mts_queue_note_more(shared, shared->first != NULL);
   is_runnable =
       shared->has_idle && (shared->first || mts_queue_notices(shared) > 0);
-  has_granted = shared->first_sender != shared->first_waiting;
-  mts_mutex_unlock(&shared->mutex);
-  mts_wakes_wake(&wakes);
-  if (has_granted)
-    mts_monitor_note_senders();
+  unlock_taken(shared, &wakes);
   if (is_runnable)
     mts_team_wake(shared->team);
   return request;
@@ -304,15 +276,6 @@ void mts_queue_note_deferred(mts_Queue *queue)
   mts_mutex_unlock(&queue->mutex);
 }
 
-bool mts_queue_is_scheduled(mts_Queue *queue)
-{
-  bool is_scheduled;
-  mts_mutex_lock(&queue->mutex);
-  is_scheduled = queue->status == MTS_QUEUE_SCHEDULED;
-  mts_mutex_unlock(&queue->mutex);
-  return is_scheduled;
-}
-
 bool mts_queue_may_begin_now(mts_Queue *queue)
 {
   bool may_begin;
@@ -320,44 +283,6 @@ bool mts_queue_may_begin_now(mts_Queue *queue)
   may_begin = mts_queue_may_begin(queue);
   mts_mutex_unlock(&queue->mutex);
   return may_begin;
-}
-
-/* Whether there is something to run now. */
-static bool has_something_to_run(const mts_Queue *queue)
-    MTS_REQUIRES(queue->mutex)
-{
-  return !atomic_load(&queue->is_closed) &&
-         (mts_task_has_ready(queue) || find_beginnable(queue) ||
-          ((mts_queue_notices(queue) > 0 || mts_queue_has_shared(queue)) &&
-           mts_queue_may_begin(queue)));
-}
-
-void mts_queue_schedule_ready(mts_Queue *queue)
-{
-  bool is_runnable;
-  mts_mutex_lock(&queue->mutex);
-  is_runnable = has_something_to_run(queue) && mts_queue_make_runnable(queue);
-  mts_mutex_unlock(&queue->mutex);
-  if (is_runnable)
-    mts_worker_schedule(queue);
-}
-
-bool mts_queue_schedule_again(mts_Queue *queue)
-{
-  bool is_runnable;
-  mts_mutex_lock(&queue->mutex);
-  is_runnable =
-      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
-  mts_mutex_unlock(&queue->mutex);
-  return is_runnable;
-}
-
-bool mts_queue_schedule(mts_Queue *queue)
-{
-  const bool is_runnable = mts_queue_schedule_again(queue);
-  if (is_runnable)
-    mts_worker_schedule(queue);
-  return is_runnable;
 }
 
 bool mts_queue_withdraw(mts_Request *request)
@@ -376,81 +301,6 @@ bool mts_queue_withdraw(mts_Request *request)
   if (is_queued)
     mts_room_tell_all(queue);
   return is_queued;
-}
-
-/* ======================================================================= */
-/* Turns                                                                   */
-/* ======================================================================= */
-
-bool mts_queue_take_reference(mts_Queue *queue)
-{
-  const bool has_reference = queue->has_reference;
-  queue->has_reference = false;
-  return has_reference;
-}
-
-/*
-** What follows a turn after which there is nothing to run, or only forks of a
-** state that is to be closed.
-*/
-static mts_TurnEnd become_idle(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
-{
-  mts_TurnEnd end = MTS_TURN_IDLE;
-  queue->status = MTS_QUEUE_IDLE;
-  if (atomic_load(&queue->is_closed)) {
-    if (mts_queue_take_reference(queue))
-      end = MTS_TURN_CLOSED;
-  }
-  else if ((queue->is_shut || queue->closes_when_idle) &&
-           !mts_queue_is_busy(queue)) {
-    mts_state_retain(queue->state);
-    end = queue->is_shut ? MTS_TURN_SHUT : MTS_TURN_UNOWNED;
-    queue->is_shut = queue->closes_when_idle = false;
-  }
-  return end;
-}
-
-mts_TurnEnd mts_queue_end_turn(mts_Queue *queue)
-{
-  mts_TurnEnd end = MTS_TURN_AGAIN;
-  bool has_granted, has_closers = false;
-  mts_mutex_lock(&queue->mutex);
-  has_closers = queue->closing.first && !mts_queue_has_work(queue);
-  if (!has_something_to_run(queue) ||
-      ((queue->closes_when_idle || queue->is_shut) &&
-       !mts_queue_has_work(queue)))
-    end = become_idle(queue);
-  has_granted =
-      queue->first_sender != queue->first_waiting && end != MTS_TURN_AGAIN;
-  if (has_granted || has_closers)
-    mts_state_retain(queue->state); /* it can be closed at once */
-  mts_mutex_unlock(&queue->mutex);
-  if (has_granted)
-    mts_room_tell_all(queue);
-  if (has_closers)
-    mts_queue_tell_closers(queue);
-  if (has_granted || has_closers)
-    mts_state_release(queue->state);
-  return end;
-}
-
-void mts_queue_block(mts_Queue *queue)
-{
-  mts_mutex_lock(&queue->mutex);
-  queue->status = MTS_QUEUE_BLOCKED;
-  queue->was_refused = true;
-  mts_mutex_unlock(&queue->mutex);
-}
-
-bool mts_queue_unblock(mts_Queue *queue)
-{
-  bool was_blocked;
-  mts_mutex_lock(&queue->mutex);
-  was_blocked = queue->status == MTS_QUEUE_BLOCKED;
-  if (was_blocked)
-    queue->status = MTS_QUEUE_SCHEDULED;
-  mts_mutex_unlock(&queue->mutex);
-  return was_blocked;
 }
 
 /* ======================================================================= */

@@ -1,5 +1,7 @@
 /*
 ** queue.h - the requests of a state that have not begun
+**
+** When the queue is served is in queueturn.h, and how it ends in queueclose.h.
 */
 #ifndef MTS_QUEUE_H
 #define MTS_QUEUE_H
@@ -21,7 +23,7 @@ MTS_BEGIN_HIDDEN
 typedef struct mts_Sender mts_Sender;
 typedef struct mts_Task mts_Task;
 
-/* Where a queue is known; see queue.c. */
+/* Where a queue is known; see queueturn.c. */
 typedef enum mts_QueueStatus {
   MTS_QUEUE_IDLE,      /* nowhere: there are no requests */
   MTS_QUEUE_SCHEDULED, /* in the run queue, the slot of a worker, or by the
@@ -106,7 +108,7 @@ typedef struct mts_Queue {
 } mts_Queue;
 
 /* ======================================================================= */
-/* Parts of queue.c                                                        */
+/* What waits, and may begin                                               */
 /* ======================================================================= */
 
 /* A request or ready task was added, or taken out. */
@@ -202,6 +204,23 @@ static inline bool mts_queue_keeps_state(const mts_Queue *queue)
 }
 
 /*
+** The request that can begin now, or NULL.  Calls of a state that has a thread
+** of its own do not wait for what keeps others from beginning, but for a task
+** that keeps the state.
+*/
+static inline mts_Request *mts_queue_beginnable(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  mts_Request *request = queue->first;
+  if (mts_queue_may_begin(queue) || mts_queue_keeps_state(queue) ||
+      !queue->has_own_thread)
+    return mts_queue_may_begin(queue) ? request : NULL;
+  while (request && !request->is_call)
+    request = request->next;
+  return request;
+}
+
+/*
 ** Appends the request if there is room, or it takes none.
 ** Returns: MTS_OK, MTS_BUSY, MTS_CLOSED, MTS_NO_MEMORY: the state has a limit;
 ** *is_runnable: whether the queue is to be scheduled.
@@ -214,21 +233,6 @@ static inline bool mts_queue_has_room(const mts_Queue *queue)
     MTS_REQUIRES(queue->mutex)
 {
   return queue->counted < queue->limit;
-}
-
-/*
-** Makes an idle queue count as scheduled; that of a pool never does.
-** Returns: whether the caller has to schedule it.
-*/
-static inline bool mts_queue_make_runnable(mts_Queue *queue)
-    MTS_REQUIRES(queue->mutex)
-{
-  const bool was_idle = queue->status == MTS_QUEUE_IDLE;
-  if (queue->team)
-    return queue->has_idle;
-  if (was_idle)
-    queue->status = MTS_QUEUE_SCHEDULED;
-  return was_idle;
 }
 
 /* No more notices are taken: a flag, beside as many MTS_NOTICE as wait. */
@@ -255,15 +259,6 @@ static inline bool mts_queue_is_busy(mts_Queue *queue)
 {
   return queue->status != MTS_QUEUE_IDLE || mts_queue_has_work(queue);
 }
-
-/* Whether the caller, who alone serves the queue, has to. */
-bool mts_queue_is_scheduled(mts_Queue *queue);
-
-/* Returns: whether the caller has the queue's reference now. */
-bool mts_queue_take_reference(mts_Queue *queue) MTS_REQUIRES(queue->mutex);
-
-/* The queue is idle: those who wait for that go on. */
-void mts_queue_tell_closers(mts_Queue *queue);
 
 /* ======================================================================= */
 /* For workers                                                             */
@@ -347,32 +342,6 @@ static inline void mts_queue_end_request(mts_Queue *queue, bool is_fork)
 */
 void mts_queue_note_deferred(mts_Queue *queue);
 
-/* What follows a turn. */
-typedef enum mts_TurnEnd {
-  MTS_TURN_AGAIN, /* there is more to run */
-  MTS_TURN_IDLE,
-  MTS_TURN_UNOWNED, /* idle; the state had no owner */
-  MTS_TURN_SHUT,    /* idle; see mts_queue_shut */
-  MTS_TURN_CLOSED   /* idle, and the state has been closed */
-} mts_TurnEnd;
-
-/*
-** The turn of the worker has ended; unless there is another one, the worker
-** does not know the queue any more.
-** Locks: takes queue->mutex.
-** Owns: with MTS_TURN_UNOWNED, MTS_TURN_SHUT and MTS_TURN_CLOSED, the caller
-** gets a reference to the state.
-*/
-mts_TurnEnd mts_queue_end_turn(mts_Queue *queue);
-
-/*
-** The state is busy: the queue is blocked until mts_queue_unblock.
-** Locks: take queue->mutex.
-** Returns: whether the queue was blocked; then the caller knows it.
-*/
-void mts_queue_block(mts_Queue *queue);
-bool mts_queue_unblock(mts_Queue *queue);
-
 /* ======================================================================= */
 /* For all                                                                 */
 /* ======================================================================= */
@@ -385,85 +354,6 @@ mts_Queue *mts_queue_of(mts_State *s);
 
 /* Takes a request back; see mts_future_withdraw. */
 bool mts_queue_withdraw(mts_Request *request);
-
-/*
-** Has the queue served if it is idle, though there is no request.
-** mts_queue_schedule_again: for its worker, which then knows it again.
-** Locks: takes queue->mutex, and those of mts_worker_schedule, or not.
-** Returns: whether it was idle, and is not closed.
-*/
-bool mts_queue_schedule(mts_Queue *queue);
-bool mts_queue_schedule_again(mts_Queue *queue);
-
-/*
-** The same if there is something to run: to be called when a turn has left the
-** queue idle although there was.
-*/
-void mts_queue_schedule_ready(mts_Queue *queue);
-
-/*
-** One closer more (1) or less (-1): as long as there is one, the queue takes
-** no more requests.
-** Locks: takes queue->mutex.
-*/
-void mts_queue_add_closer(mts_Queue *queue, int count);
-
-/*
-** Waits until there is no request, and none under way.
-** Locks: takes queue->mutex, and those of mts_wait_begin.
-** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep.
-*/
-mts_Status mts_queue_await_idle(mts_Queue *queue,
-                                const mts_Patience *patience);
-
-/*
-** Takes no more notices, if none waits; or takes them again, unless the queue
-** is closed.
-** Locks: takes queue->mutex to take them again.
-** Returns: false if there are some.
-*/
-bool mts_queue_refuse_notices(mts_Queue *queue);
-void mts_queue_accept_notices(mts_Queue *queue);
-
-/*
-** Has the state closed by the turn that makes the queue idle; the next one, if
-** it is.
-** Locks: takes queue->mutex, and those of mts_worker_schedule.
-*/
-void mts_queue_shut(mts_Queue *queue);
-
-/*
-** The Lua state is closed.
-** Locks: takes queue->mutex.
-*/
-void mts_queue_note_end(mts_Queue *queue);
-
-/*
-** Waits for that.
-** Locks: takes queue->mutex, and those of mts_wait_begin.
-** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep.
-*/
-mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience);
-
-/*
-** The queue takes no more requests, and those in it fail.
-** Locks: takes queue->mutex; no mutex may be held.
-*/
-void mts_queue_close(mts_Queue *queue);
-
-/*
-** The state has lost its last owner.
-** Locks: takes queue->mutex.
-** Returns: false if there are no requests: the queue is closed now.
-*/
-bool mts_queue_close_when_idle(mts_Queue *queue);
-
-/*
-** The same, but if there are no requests, the next turn, which has to be
-** scheduled by the caller, closes the state.
-** Returns: whether it has to be scheduled.
-*/
-bool mts_queue_close_by_turn(mts_Queue *queue);
 
 /* Takes out the first request that is for the logger; NULL: there is none. */
 mts_Request *mts_queue_take_log(mts_Queue *queue);

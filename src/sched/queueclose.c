@@ -1,14 +1,21 @@
 /*
-** queueclose.c - the end of a queue; a part of queue.c
+** queueclose.c - the end of a queue; a part of queue.h
 **
 ** There are three ways.  The state is closed: the queue takes no more
 ** requests, and those in it fail.  The state has lost its last owner: that
 ** closes it when the queue is idle.  Or threads wait to close the state, for a
 ** while: as long as there is one, no more requests are taken.
 **
+** Invariants, with the mutex of the queue free:
+**
+** 1. The queue has a reference to its state until that is closed and the queue
+**    is idle.
+** 2. Once is_closed is true there are no requests, and senders leave at once;
+**    no task goes on: who closes the state closes them (taskrun.c).
+**
 ** Locks: that of the queue, a leaf.
 */
-#include "sched/queue.h"
+#include "sched/queueclose.h"
 
 #include <stdio.h>
 
@@ -16,9 +23,56 @@
 #include "sched/deferral.h"
 #include "sched/log.h"
 #include "sched/ownthread.h"
+#include "sched/queueturn.h"
 #include "sched/room.h"
 #include "sched/task.h"
 #include "sched/worker.h"
+
+/* ======================================================================= */
+/* Waits of those who close                                                */
+/* ======================================================================= */
+
+/* Waits in a list of the queue until that is so. */
+static mts_Status await_in_list(mts_Queue *queue, mts_WaitList *list,
+                                bool (*is_so)(const mts_Queue *queue),
+                                mts_TraceWhat what,
+                                const mts_Patience *patience)
+{
+  mts_ThreadWait wait;
+  bool has_to_wait;
+  mts_Status status = mts_wait_begin(&wait, patience);
+  if (status != MTS_OK)
+    return status;
+  mts_mutex_lock(&queue->mutex);
+  has_to_wait = !is_so(queue);
+  if (has_to_wait)
+    mts_waitlist_add(list, &wait.wait);
+  mts_mutex_unlock(&queue->mutex);
+  if (has_to_wait) {
+    mts_trace_begin(what, queue->state);
+    status = mts_wait_sleep(&wait, patience, queue->state, NULL);
+    mts_trace_end();
+    if (status != MTS_OK) {
+      mts_mutex_lock(&queue->mutex);
+      mts_waitlist_remove(list, &wait.wait);
+      mts_mutex_unlock(&queue->mutex);
+    }
+  }
+  mts_wait_end(&wait, status);
+  return status;
+}
+
+static void end_waits(mts_Queue *queue, mts_WaitList *list)
+{
+  mts_Wakes wakes;
+  do {
+    wakes = MTS_NO_WAKES;
+    mts_mutex_lock(&queue->mutex);
+    mts_waitlist_finish(list, MTS_OK, &wakes);
+    mts_mutex_unlock(&queue->mutex);
+    mts_wakes_wake(&wakes);
+  } while (wakes.count == MTS_WAKES);
+}
 
 /* ======================================================================= */
 /* Closed                                                                  */
@@ -131,52 +185,20 @@ bool mts_queue_close_by_turn(mts_Queue *queue)
 /* Closed when it is idle, by those who wait for that                      */
 /* ======================================================================= */
 
-void mts_queue_tell_closers(mts_Queue *queue)
+static bool is_done(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
 {
-  mts_Wakes wakes;
-  do {
-    wakes = MTS_NO_WAKES;
-    mts_mutex_lock(&queue->mutex);
-    mts_waitlist_finish(&queue->closing, MTS_OK, &wakes);
-    mts_mutex_unlock(&queue->mutex);
-    mts_wakes_wake(&wakes);
-  } while (wakes.count == MTS_WAKES);
-}
-
-/* Returns: whether the queue is not idle, and the wait is in the list. */
-static bool wait_if_busy(mts_Queue *queue, mts_Wait *wait)
-{
-  bool is_busy;
-  mts_mutex_lock(&queue->mutex);
-  is_busy = mts_queue_has_work(queue);
-  if (is_busy)
-    mts_waitlist_add(&queue->closing, wait);
-  mts_mutex_unlock(&queue->mutex);
-  return is_busy;
-}
-
-static void give_up_closing(mts_Queue *queue, mts_Wait *wait)
-{
-  mts_mutex_lock(&queue->mutex);
-  mts_waitlist_remove(&queue->closing, wait);
-  mts_mutex_unlock(&queue->mutex);
+  return !mts_queue_has_work(queue);
 }
 
 mts_Status mts_queue_await_idle(mts_Queue *queue, const mts_Patience *patience)
 {
-  mts_ThreadWait wait;
-  mts_Status status = mts_wait_begin(&wait, patience);
-  if (status != MTS_OK)
-    return status;
-  if (wait_if_busy(queue, &wait.wait)) {
-    mts_trace_begin(MTS_TRACE_IDLE, queue->state);
-    status = mts_wait_sleep(&wait, patience, queue->state, NULL);
-    mts_trace_end();
-    if (status != MTS_OK)
-      give_up_closing(queue, &wait.wait);
-  }
-  mts_wait_end(&wait, status);
-  return status;
+  return await_in_list(queue, &queue->closing, is_done, MTS_TRACE_IDLE,
+                       patience);
+}
+
+void mts_queue_tell_closers(mts_Queue *queue)
+{
+  end_waits(queue, &queue->closing);
 }
 
 bool mts_queue_refuse_notices(mts_Queue *queue)
@@ -218,46 +240,18 @@ void mts_queue_shut(mts_Queue *queue)
     mts_worker_schedule(queue);
 }
 
-void mts_queue_note_end(mts_Queue *queue)
+static bool has_ended(const mts_Queue *queue)
 {
-  mts_Wakes wakes;
-  do {
-    wakes = MTS_NO_WAKES;
-    mts_mutex_lock(&queue->mutex);
-    mts_waitlist_finish(&queue->ends, MTS_OK, &wakes);
-    mts_mutex_unlock(&queue->mutex);
-    mts_wakes_wake(&wakes);
-  } while (wakes.count == MTS_WAKES);
-}
-
-/* Returns: whether it has not ended, and the wait is in the list. */
-static bool wait_unless_ended(mts_Queue *queue, mts_Wait *wait)
-{
-  bool has_ended;
-  mts_mutex_lock(&queue->mutex);
-  has_ended = atomic_load(&queue->state->has_ended);
-  if (!has_ended)
-    mts_waitlist_add(&queue->ends, wait);
-  mts_mutex_unlock(&queue->mutex);
-  return !has_ended;
+  return atomic_load(&queue->state->has_ended);
 }
 
 mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience)
 {
-  mts_ThreadWait wait;
-  mts_Status status = mts_wait_begin(&wait, patience);
-  if (status != MTS_OK)
-    return status;
-  if (wait_unless_ended(queue, &wait.wait)) {
-    mts_trace_begin(MTS_TRACE_CLOSING, queue->state);
-    status = mts_wait_sleep(&wait, patience, queue->state, NULL);
-    mts_trace_end();
-    if (status != MTS_OK) {
-      mts_mutex_lock(&queue->mutex);
-      mts_waitlist_remove(&queue->ends, &wait.wait);
-      mts_mutex_unlock(&queue->mutex);
-    }
-  }
-  mts_wait_end(&wait, status);
-  return status;
+  return await_in_list(queue, &queue->ends, has_ended, MTS_TRACE_CLOSING,
+                       patience);
+}
+
+void mts_queue_note_end(mts_Queue *queue)
+{
+  end_waits(queue, &queue->ends);
 }

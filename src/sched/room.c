@@ -1,5 +1,5 @@
 /*
-** room.c - the senders that wait for room in a queue; a part of queue.c
+** room.c - the senders that wait for room in a queue; a part of queue.h
 **
 ** A request that finds no room waits in its sender, which is on the stack of a
 ** thread, or belongs to a suspended task.  When there is room its request is
@@ -86,8 +86,7 @@ static void tell_sender(mts_Queue *queue, mts_Status status, mts_Wakes *wakes)
 void mts_room_tell(mts_Queue *queue, mts_Wakes *wakes)
     MTS_REQUIRES(queue->mutex)
 {
-  while (queue->first_sender != queue->first_waiting &&
-         wakes->count < MTS_WAKES)
+  while (mts_room_has_granted(queue) && wakes->count < MTS_WAKES)
     tell_sender(queue, MTS_OK, wakes);
 }
 

@@ -1,5 +1,5 @@
 /*
-** room.h - the senders that wait for room in a queue; a part of queue.c
+** room.h - the senders that wait for room in a queue; a part of queue.h
 */
 #ifndef MTS_ROOM_H
 #define MTS_ROOM_H
@@ -20,6 +20,13 @@ struct mts_Sender {
   bool is_refused; /* there was room, but not the memory */
   mts_Sender *next, *previous;
 };
+
+/* Whether senders have got room and are not told yet. */
+static inline bool mts_room_has_granted(const mts_Queue *queue)
+    MTS_REQUIRES(queue->mutex)
+{
+  return queue->first_sender != queue->first_waiting;
+}
 
 /* Gives room that has become free to those who wait for it. */
 void mts_room_grant(mts_Queue *queue) MTS_REQUIRES(queue->mutex);

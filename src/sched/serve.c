@@ -36,6 +36,8 @@
 #include "sched/log.h"
 #include "sched/monitor.h"
 #include "sched/notices.h"
+#include "sched/queueclose.h"
+#include "sched/queueturn.h"
 #include "sched/taskrun.h"
 #include "sched/tasktrace.h"
 #include "sched/team.h"

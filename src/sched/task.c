@@ -26,7 +26,7 @@
 
 #include "core/thread.h"
 #include "luaapi/protect.h"
-#include "sched/queue.h"
+#include "sched/queueturn.h"
 #include "sched/worker.h"
 
 /* Tasks that are kept for each state; they count against a limit of memory. */

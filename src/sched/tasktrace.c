@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sched/queue.h"
+#include "sched/queueturn.h"
 #include "sched/task.h"
 #include "sched/worker.h"
 

@@ -46,6 +46,8 @@
 #include <stdlib.h>
 
 #include "core/registry.h"
+#include "sched/queueclose.h"
+#include "sched/queueturn.h"
 #include "sched/room.h"
 #include "sched/worker.h"
 

@@ -40,6 +40,7 @@
 #include "sched/teamcall.h"
 
 #include "core/thread.h"
+#include "sched/queueturn.h"
 #include "sched/worker.h"
 
 /* A call that looks for a member; lives on the stack of its thread. */

@@ -29,6 +29,7 @@
 #include "core/registry.h"
 #include "core/thread.h"
 #include "sched/closing.h"
+#include "sched/queueclose.h"
 #include "sched/teamcall.h"
 #include "sched/worker.h"
 
