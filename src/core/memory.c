@@ -44,6 +44,39 @@ static void keep_reserve(mts_Heap *heap)
     heap->reserve = usual;
 }
 
+#if MTS_COLLECTS_IN_NEED
+
+static void make_collection_due(mts_State *s, lua_State *L)
+{
+  (void)s;
+  (void)L;
+}
+
+static void give_step_back(mts_State *s, lua_State *L)
+{
+  (void)s;
+  (void)L;
+}
+
+#else
+
+static void make_collection_due(mts_State *s, lua_State *L)
+{
+  const int multiplier = lua_gc(L, LUA_GCSETSTEPMUL, 0);
+  if (multiplier > 0)
+    s->step_multiplier = multiplier;
+  lua_gc(L, LUA_GCRESTART, 0);
+}
+
+static void give_step_back(mts_State *s, lua_State *L)
+{
+  if (s->step_multiplier > 0)
+    lua_gc(L, LUA_GCSETSTEPMUL, s->step_multiplier);
+  s->step_multiplier = 0;
+}
+
+#endif
+
 /*
 ** What has a finalizer is there until the collection after the one that runs
 ** that.
@@ -55,9 +88,7 @@ void mts_memory_collect(mts_State *s, lua_State *L)
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (mts_heap_used(heap) > heap->limit / 2)
     lua_gc(L, LUA_GCCOLLECT, 0);
-  if (s->step_multiplier > 0)
-    lua_gc(L, LUA_GCSETSTEPMUL, s->step_multiplier);
-  s->step_multiplier = 0;
+  give_step_back(s, L);
   mts_heap_begin_anew(heap);
   keep_reserve(heap);
 }
@@ -94,26 +125,6 @@ void mts_memory_make_room_for_others(mts_State *s)
   if (s->wants_collection)
     mts_memory_make_room(s);
 }
-
-#if MTS_COLLECTS_IN_NEED
-
-static void make_collection_due(mts_State *s, lua_State *L)
-{
-  (void)s;
-  (void)L;
-}
-
-#else
-
-static void make_collection_due(mts_State *s, lua_State *L)
-{
-  const int multiplier = lua_gc(L, LUA_GCSETSTEPMUL, 0);
-  if (multiplier > 0)
-    s->step_multiplier = multiplier;
-  lua_gc(L, LUA_GCRESTART, 0);
-}
-
-#endif
 
 /* Called by the allocator. */
 static void press_collector(mts_Heap *heap, bool is_refused)
