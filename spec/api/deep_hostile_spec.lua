@@ -19,8 +19,12 @@ local prelude = [[
       pcall(collectgarbage, "generational")
     else
       pcall(collectgarbage, "incremental")
-      collectgarbage("setpause", 1)
-      collectgarbage("setstepmul", 10000)
+      if not pcall(collectgarbage, "setpause", 1) then -- 5.5
+        collectgarbage("param", "pause", 1)
+        collectgarbage("param", "stepmul", 10000)
+      else
+        collectgarbage("setstepmul", 10000)
+      end
     end
   end
   local function again(f)

@@ -168,8 +168,11 @@ describe("each", function()
         function() mtstates.each({true}) end)
     bad(1, "each", "index 3: mtstates.future expected, got userdata",
         function() mtstates.each({future, future, io.stdout, 7}) end)
-    bad(1, "each", "index 2: mtstates.future expected, got nil",
-        function() mtstates.each({future, nil, future}) end)
+    local holed = {future, nil, future}
+    if #holed == 3 then -- not in each Lua
+      bad(1, "each", "index 2: mtstates.future expected, got nil",
+          function() mtstates.each(holed) end)
+    end
     local finalized = mtstates.newstate({}, helpers.echo):async()
     getmetatable(finalized).__gc(finalized)
     helpers.raises_error("object_closed", mtstates.each, finalized)

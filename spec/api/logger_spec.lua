@@ -43,7 +43,7 @@ describe("the logger", function()
       ["error({code = 404})"] = "table",
       ["error(setmetatable({}, {__tostring = function() return 'T!' end}))"]
         = "T!",
-      ["error()"] = "nil",
+      ["error()"] = tostring(select(2, pcall(error))), -- nil before 5.5
       ["error(true)"] = "boolean",
     }) do
       s:send(code)
