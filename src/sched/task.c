@@ -335,7 +335,7 @@ bool mts_task_cancel(mts_Request *request)
 /* ======================================================================= */
 
 /* Makes the tasks ready whose waits are not over: they are ended now. */
-static void end_waits(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+static void end_task_waits(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
 {
   mts_Task *task = queue->tasks.suspended;
   while (task) {
@@ -372,7 +372,7 @@ mts_Request *mts_task_detach_requests(mts_Queue *queue, size_t *sends)
 {
   mts_Request *requests = NULL;
   mts_Task *task;
-  end_waits(queue);
+  end_task_waits(queue);
   for (task = queue->tasks.first_ready; task; task = task->next) {
     mts_Request *request = task->request;
     if (!request || !task->has_begun)
@@ -394,10 +394,10 @@ mts_Task *mts_task_take_all(mts_Queue *queue)
   mts_Tasks *tasks = &queue->tasks;
   mts_Task *all, *task;
   mts_mutex_lock(&queue->mutex);
-  end_waits(queue);
+  end_task_waits(queue);
   while (tasks->suspended) {
     help_transit(queue);
-    end_waits(queue);
+    end_task_waits(queue);
   }
   all = tasks->first_ready;
   tasks->first_ready = tasks->last_ready = NULL;
