@@ -19,7 +19,8 @@ end
 -- should be: a thread of the module that helps to measure can be kept from
 -- running. Each time f gives whether it was, and what it was.
 local function measure(f)
-  local tries, is_right, seen = 0, nil, nil
+  local is_right, seen
+  local tries = 0
   repeat
     tries = tries + 1
     is_right, seen = f()
@@ -174,7 +175,8 @@ describe("stats of a state", function()
   it("sum up the time of calls, also of short ones", function()
     measure(function()
       local s = mtstates.newstate(helpers.gated)
-      local start, time, passed = mtstates.now(), nil, nil
+      local time, passed
+      local start = mtstates.now()
       repeat
         for _ = 1, 100 do
           s:call()
