@@ -183,7 +183,7 @@ describe("stats of a state", function()
         end
         time = s:stats().time
         passed = mtstates.now() - start
-      until time > 0.03 or time > passed + 0.02
+      until time > 0.1 or time > passed + 0.02
       s:close()
       return time <= passed + 0.02, ("%f of %f"):format(time, passed)
     end)
