@@ -162,7 +162,7 @@ describe("workers", function()
     run([[
       local s = mtstates.newstate({}, function()
         return function()
-          local pipe = io.popen("echo $$; exec sleep 100")
+          local pipe = io.popen("echo $$; exec sleep 1000")
           local pid = pipe:read("*l")
           os.execute("kill -TERM " .. pid)
           pipe:close()

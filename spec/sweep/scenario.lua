@@ -1220,7 +1220,7 @@ end
 local function await_in_time(future)
   if not future:tawait(0.3) then
     host.relent()
-    if not future:tawait(3) then
+    if not future:tawait(30) then
       return "nobody serves it"
     end
   end
@@ -1265,7 +1265,7 @@ everywhere("state that is made later, in a request", function()
   local future = relay:async("find", "late")
   mtstates.sleep(0.001) -- most times it waits by then
   local late = mtstates.newstate("late", false, ECHO)
-  local ok, id = future:tawait(3)
+  local ok, id = future:tawait(30)
   local is_found = ok and id == late:id()
   late:close()
   return is_found
@@ -1281,7 +1281,7 @@ everywhere("traceback of a request that waits", function()
     return future:await()
   end
   late = mtstates.newstate("later", false, ECHO)
-  future:tawait(3)
+  future:tawait(30)
   late:close()
   return where:match("stack traceback:")
 end, gives("stack traceback:"))
@@ -1758,7 +1758,7 @@ everywhere("last owner goes, last function", function()
   host.collect()
   return id
 end, function(id)
-  local ends = mtstates.now() + 5
+  local ends = mtstates.now() + 30
   repeat until not pcall(mtstates.state, id) or mtstates.now() > ends
   raises("mtstates.error.unknown_object: id ")(pcall(mtstates.state, id))
 end)

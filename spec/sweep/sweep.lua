@@ -33,7 +33,7 @@ local host = require "sweephost"
 local ONLY_STEP, ONLY_MODE, ONLY_N = arg[1], arg[2], tonumber(arg[3])
 local JOBS = tonumber(os.getenv("JOBS")) or 4 -- they wait half of the time
 local EVERY = (os.getenv("WHOLE") or ONLY_N) and 1 or 16
-local TIME_LIMIT = 30 -- seconds for one process
+local TIME_LIMIT = 100 -- seconds for one process
 local MANY = 4 -- failures of a step in a mode, then it is given up
 
 local modes = {{name = "one", count = 1}, {name = "two", count = 2},
