@@ -21,7 +21,7 @@
 ** states, whose watches have nothing to do with each other but the heap.
 **
 ** -DPLANT=n plants a mistake:
-**  1 who begins looks at the watch first and publishes the deadline then
+**  1 a thread looks at the watch first and publishes the deadline then
 **  2 the watcher looks at the deadline first and takes the watch off then
 **  3 the hook does not look at the clock
 **  4 a watch that is due earlier does not wake the watcher
@@ -122,7 +122,7 @@ inline hit_at_once()
   UNLOCK(state_mutex)
 }
 
-/* Who has no time left is hit at once. */
+/* Code that has no time left is hit at once. */
 inline start()
 {
   end_at = now + left;

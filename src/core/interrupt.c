@@ -420,7 +420,7 @@ void mts_interrupt_reach_others(const mts_State *s, uintptr_t holder)
     if (other != s && mts_lock_is_held(&other->lock, holder)) {
       mts_mutex_lock(&other->lock.mutex);
       if (mts_lock_pin(&other->lock) == holder && !other->is_host) {
-        mts_interrupt_look(other, true); /* who switches now takes the mutex */
+        mts_interrupt_look(other, true); /* to switch now takes the mutex */
         if (atomic_load(&other->innermost))
           mts_hook_set(&other->interrupt);
         mts_interrupt_look(other, other->interrupt.tracebacks != NULL);
