@@ -263,7 +263,7 @@ inline post_late()
   UNLOCK(state_mutex)
 }
 
-/* try_watch, look_at_deadline */
+/* try_watch, look_at_deadline; the delay can be so long that it is no help */
 inline try_watch()
 {
   if
@@ -273,7 +273,7 @@ inline try_watch()
   if
   :: seen == FOREVER
   :: seen != FOREVER && seen > now -> due = seen
-  :: else -> post_late(); due = now + 1
+  :: else -> post_late(); due = LAST + 1
   fi
 }
 
