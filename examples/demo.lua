@@ -1,6 +1,6 @@
 -- demo.lua: what `make demo` runs: words counted by a pool, then how many
--- states and requests there are a second, a runaway that tells where it is and
--- is stopped while others work, and a deadlock that is found.
+-- states and requests there are a second, a live table of the states, with a
+-- runaway that is stopped while others work, and a deadlock that is found.
 --
 --   lua5.4 examples/demo.lua [FILE...]
 
@@ -9,6 +9,7 @@ require "built"
 local mtstates = require "mtstates"
 
 local SECONDS = 0.5 -- for each part
+local PERIOD = 0.1  -- of the live table
 local SHOWN = 5     -- words
 
 local function show(name, format, ...)
@@ -75,7 +76,7 @@ end
 
 local texts = read_texts(#arg > 0 and arg or licence_texts())
 local count_alone = counter_setup()
-local pool = mtstates.pool(counter_setup)
+local pool = mtstates.pool("words", counter_setup)
 
 -- Both do the same work by turns, so other work of the machine hits both.
 local alone, pooled = {}, {}
@@ -128,10 +129,10 @@ local states = rate(function()
 end)
 show("states", "%s a second made, called and closed", with_commas(states))
 
-local echo = mtstates.newstate({}, function()
+local echo = mtstates.newstate("echo", {}, function()
   return function(...) return ... end
 end)
-local client = mtstates.newstate({}, function()
+local client = mtstates.newstate("client", {}, function()
   return function(n) -- asks so often
     for i = 1, n do
       assert(echo:await(i) == i)
@@ -145,21 +146,45 @@ show("requests", "%s a second answered, one service asks another",
 
 --------------------------------------------------------------- runaway --
 
-local options = { time = 2 * SECONDS }
-local runaway = mtstates.newstate("runaway", options, function()
-  return function() while true do end end
+local runaway = mtstates.newstate("runaway", { time = 2 * SECONDS },
+  function()
+    return function() while true do end end
+  end)
+show("runaway", "a loop without end in one state, while others work:")
+local is_terminal = os.execute("test -t 1")
+is_terminal = is_terminal == true or is_terminal == 0 -- depends on the version
+local live = require("livetable").new(not is_terminal)
+local future, start, answered = runaway:async(), mtstates.now(), 0
+
+-- Forks run while the program waits.
+local function keep_going(f)
+  return mtstates.fork(function()
+    repeat f() until future:ready()
+  end)
+end
+local asks = keep_going(function()
+  answered = answered + client:await(1000)
 end)
-local future = runaway:async()
-local place
+local counts = keep_going(function() pool:await(texts[1] or "") end)
+
+-- A terminal shows all frames; else it is the first with the runaway, or the
+-- last of all.
+local is_shown
 repeat
-  place = runaway:traceback()
-until place or future:ready()
-local meanwhile = rate(function() return client:await(1000) end)
+  mtstates.sleep(PERIOD)
+  local lines, slow = live.read()
+  local is_last = future:ready()
+  if is_terminal or not is_shown and (is_last or slow[1] == runaway:id()) then
+    live.draw(lines)
+    is_shown = true
+  end
+until is_last
 local _, message = pcall(future.await, future)
-show("runaway", "a loop without end, at %s: %s by its limit of time",
-  place and place:match("demo.lua:%d+") or "an unknown line", cause(message))
+show("", "stopped by its limit of time: %s", cause(message))
 show("", "meanwhile %s requests a second were answered",
-  with_commas(meanwhile))
+  with_commas(answered / (mtstates.now() - start)))
+asks:await()
+counts:await()
 
 -------------------------------------------------------------- deadlock --
 

@@ -25,15 +25,19 @@ describe("the option time", function()
   ]]
 
   -- Also where the machine has other things to do during the setup.
-  local function new(time)
+  local function once_in_time(f, ...)
     local ok, s
     for _ = 1, 100 do
-      ok, s = pcall(mtstates.newstate, {time = time}, RUN)
+      ok, s = pcall(f, ...)
       if ok then
         return s
       end
     end
     error(s)
+  end
+
+  local function new(time)
+    return once_in_time(mtstates.newstate, {time = time}, RUN)
   end
 
   local function stopped(f, ...)
@@ -108,6 +112,50 @@ describe("the option time", function()
     local text = s:call("return select(2, xpcall(spin2, debug.traceback))")
     assert.truthy(text:find("stack traceback", 1, true), text)
     assert.is_nil(text:find("function <mtstates:", 1, true), text)
+  end)
+
+  for what, libs in pairs({["a library"] = true, ["none at first"] = false}) do
+    it("stops code whose finalizers take hooks away, with " .. what, function()
+      local s = once_in_time(mtstates.newstate, {time = 0.05, libs = libs}, [[
+        local on_collect, gates = require "on_collect", require "handoff"
+        local set_hook = require "debug".sethook
+        local function again()
+          on_collect(again)
+          set_hook()
+        end
+        collectgarbage("setpause", 0)
+        collectgarbage("setstepmul", 100000)
+        return function(went_on)
+          local over = gates.monotonic() + 2
+          local function f()
+            while gates.monotonic() < over do
+              local _ = {{}, {}}
+            end
+          end
+          on_collect(again)
+          repeat pcall(f) until gates.monotonic() >= over
+          gates.add(went_on, 1)
+        end
+      ]])
+      local went_on = handoff.unique()
+      stopped(s.call, s, went_on)
+      assert.equals(0, handoff.get(went_on))
+    end)
+  end
+
+  helpers.it_needs(_VERSION >= "Lua 5.3", "a sort that asks metatables")(
+    "stops code that takes hooks away all the time", function()
+    local s = new(0.05)
+    local went_on = handoff.unique()
+    stopped(s.call, s, [[
+      local nils = setmetatable({}, {__len = function() return 10000 end})
+      local over = gates.monotonic() + 3
+      repeat
+        table.sort(nils, debug.sethook)
+      until gates.monotonic() >= over
+      gates.add(box, 1)
+    ]], went_on)
+    assert.equals(0, handoff.get(went_on))
   end)
 
   it("stops the calls of threads without signals one by one #race",

@@ -13,20 +13,22 @@
 **
 ** Checked is: no code is hit before its time is over (an assertion); and when
 ** nothing can happen any more at that time, no code computes whose time is
-** over, but that which has been hit for good, where the hook stays set.
+** over, but that which has been hit for good, where the hook stays set.  Code
+** can take the hook away then, once; in any case the watch is on.
 **
 ** Not in the model: weak memory (all of this is sequentially consistent),
 ** signals and hooks that get lost (lock.pml), who holds the state, and several
 ** states, whose watches have nothing to do with each other but the heap.
 **
 ** -DPLANT=n plants a mistake:
-**  1 who begins looks at the watch first and publishes the deadline then
+**  1 a thread looks at the watch first and publishes the deadline then
 **  2 the watcher looks at the deadline first and takes the watch off then
 **  3 the hook does not look at the clock
 **  4 a watch that is due earlier does not wake the watcher
-**  5 code that is to be hit for good goes on without
+**  5 code that has no time left goes on without the watcher knowing
 **  6 the hook takes a level back that is for good
 **  7 clean-up has its time without the watcher knowing
+**  8 code that is hit for good is not watched any more
 */
 
 #ifndef PLANT
@@ -63,12 +65,13 @@ bool wake_up;
 bool state_mutex;
 bool level, hook, signal;
 
-/* mts_Stopwatch, for the thread alone. */
+/* mts_Runtime, for the thread alone. */
 mtype = { running, cleaning, over };
 mtype stage;
 byte left;   /* of the limit, when it began to run */
 byte end_at; /* when that will be used up */
 bool is_on;  /* it runs */
+bool is_taken; /* that code has taken the hook away */
 
 #define LOCK(mutex) atomic { !mutex -> mutex = true }
 #define UNLOCK(mutex) mutex = false
@@ -119,15 +122,18 @@ inline hit_at_once()
   UNLOCK(state_mutex)
 }
 
-/* Who has no time left does not depend on the watcher. */
+/* Code that has no time left is hit at once. */
 inline start()
 {
   end_at = now + left;
   is_on = true;
   if
-  :: stage == over && PLANT == 5
-  :: (stage == over && PLANT != 5) || left == 0 -> hit_at_once()
-  :: stage != over && left > 0 -> publish(end_at)
+  :: left == 0 -> hit_at_once()
+  :: else
+  fi;
+  if
+  :: left == 0 && PLANT == 5
+  :: else -> publish(end_at)
   fi
 }
 
@@ -175,7 +181,7 @@ inline run_hook()
         arms = PLANT != 7
      :: else ->
         stage = over;
-        deadline = FOREVER;
+        deadline = (PLANT == 8 -> FOREVER : deadline);
         level = PLANT != 6
      fi
   :: else -> level = false
@@ -224,6 +230,7 @@ end_computes: /* for ever, unless it is hit for good */
 end_hit: /* at every operation from now on; or it ends */
   if
   :: waits < WAITS -> wait(); goto end_hit
+  :: hook && !is_taken -> is_taken = true; hook = false; goto end_computes
   :: calls < CALLS -> stop();
      calls++;
      stage = running;
@@ -256,7 +263,7 @@ inline post_late()
   UNLOCK(state_mutex)
 }
 
-/* try_watch, look_at_deadline */
+/* try_watch, look_at_deadline; the delay can be so long that it is no help */
 inline try_watch()
 {
   if
@@ -266,7 +273,7 @@ inline try_watch()
   if
   :: seen == FOREVER
   :: seen != FOREVER && seen > now -> due = seen
-  :: else -> post_late(); due = now + 1
+  :: else -> post_late(); due = LAST + 1
   fi
 }
 
@@ -305,5 +312,6 @@ active proctype judge()
 {
   timeout;
   assert(!is_on || stage == over || now < end_at);
-  assert(!is_on || stage != over || (level && hook))
+  assert(!is_on || stage != over || is_taken || (level && hook));
+  assert(!is_on || now < end_at || due != FOREVER)
 }

@@ -516,6 +516,14 @@ add {
   specs = "time_edges", filter = "waits in a coroutine",
 }
 add {
+  name = "time-hook-is-taken-away",
+  says = "Code that is to be stopped takes the hook away, all the time.",
+  file = "src/core/catch.c",
+  old = "  if (s)\n    mts_interrupt_check(s);\n",
+  new = "",
+  specs = "time_edges", filter = "takes hooks away all",
+}
+add {
   name = "time-fork-starts-afresh",
   says = "A fork that was stopped has its whole time again after a wait.",
   file = "src/sched/taskrun.c",

@@ -18,12 +18,18 @@
 ** until pcall or the like catches another one.  The functions of the coroutine
 ** library are in coroutine.c.
 **
-** Takes no locks.
+** Code that calls debug.sethook again and again would not be stopped for long:
+** the hook is most often set while that runs, which then takes it away.  So
+** debug.sethook sets the hook again at its end, if there is a reason to.
+**
+** Locks: only those of mts_interrupt_check.
 */
 #include "core/catch.h"
 
 #include <string.h>
 
+#include "core/anchor.h"
+#include "core/interrupt.h"
 #include "core/timelimit.h"
 
 static int push_stage(lua_State *L)
@@ -154,8 +160,55 @@ static int catch_load(lua_State *L)
   return lua_gettop(L);
 }
 
+/* Upvalues: the anchor of the state, and the one of Lua. */
+static int set_hook(lua_State *L)
+{
+  mts_State *s = mts_anchor_to_state(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 0);
+  if (s)
+    mts_interrupt_check(s);
+  return 0;
+}
+
+/* The library is on top. */
+static void patch_debug(lua_State *L)
+{
+  mts_anchor_push(L);
+  lua_getfield(L, -2, "sethook");
+  lua_pushcclosure(L, set_hook, 2);
+  lua_setfield(L, -2, "sethook");
+}
+
+/* The loader in package.preload; upvalue: the one that was there. */
+static int load_debug(lua_State *L)
+{
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  patch_debug(L);
+  return 1;
+}
+
+static void patch_library(lua_State *L)
+{
+  const int top = lua_gettop(L);
+  lua_getglobal(L, LUA_DBLIBNAME);
+  if (lua_istable(L, -1))
+    patch_debug(L);
+  else {
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_getfield(L, -1, LUA_DBLIBNAME);
+    lua_pushcclosure(L, load_debug, 1);
+    lua_setfield(L, -2, LUA_DBLIBNAME);
+  }
+  lua_settop(L, top);
+}
+
 void mts_catch_patch(lua_State *L)
 {
+  patch_library(L);
   lua_getglobal(L, "load");
   lua_pushcclosure(L, catch_load, 1);
   lua_setglobal(L, "load");

@@ -12,7 +12,7 @@ MTS_BEGIN_HIDDEN
 
 /*
 ** Replaces the basic functions that catch errors in L, a new state with a time
-** limit.
+** limit, and debug.sethook.
 ** Stack: [-0, +0, m]
 */
 void mts_catch_patch(lua_State *L);

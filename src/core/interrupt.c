@@ -114,7 +114,7 @@ static void set_hooks_of_thread(void)
       mts_hook_set(&s->interrupt);
 }
 
-/* To be called whenever the holder has had the mutex. */
+/* For the holder, to be called whenever it has had the mutex. */
 static void set_hook_if_due(mts_State *s) MTS_REQUIRES(s->lock.mutex)
 {
   const bool was_there = atomic_exchange(&s->interrupt.is_at_hooks, true);
@@ -147,7 +147,7 @@ static bool send_to_holder(mts_State *s, bool is_overdue, bool *is_refused)
       atomic_load(&s->lock.holder_wants_mutex))
     return false;
   if (holder == mts_thread_id()) {
-    mts_hook_set(&s->interrupt);
+    set_hook_if_due(s);
     return false;
   }
   *is_refused = !mts_signal_send(&((mts_Thread *)holder)->signal, is_overdue);
@@ -420,7 +420,7 @@ void mts_interrupt_reach_others(const mts_State *s, uintptr_t holder)
     if (other != s && mts_lock_is_held(&other->lock, holder)) {
       mts_mutex_lock(&other->lock.mutex);
       if (mts_lock_pin(&other->lock) == holder && !other->is_host) {
-        mts_interrupt_look(other, true); /* who switches now takes the mutex */
+        mts_interrupt_look(other, true); /* to switch now takes the mutex */
         if (atomic_load(&other->innermost))
           mts_hook_set(&other->interrupt);
         mts_interrupt_look(other, other->interrupt.tracebacks != NULL);
@@ -458,7 +458,7 @@ void mts_interrupt_note_late(mts_State *s)
 {
   mts_lock_acquire_mutex(&s->lock);
   atomic_fetch_or(&s->interrupt.level, MTS_INTERRUPT_LATE);
-  mts_hook_set(&s->interrupt);
+  set_hook_if_due(s);
   mts_mutex_unlock(&s->lock.mutex);
 }
 

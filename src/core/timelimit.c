@@ -25,12 +25,14 @@
 **    like (catch.c) raise it again, if they were called before it was raised.
 **    When that time is over, too, LATE stays, and the hook, until the call
 **    ends.  Before 5.4 that is so from the beginning.
-** 5. If no time is left when the code goes on, or LATE is to stay, the thread
-**    sets the hook itself.
+**    The deadline stays, too, so the watch goes on: code can take the hook
+**    away (debug.sethook), also where none runs, as in a finalizer.
+** 5. If no time is left when the code goes on, the thread sets the hook itself
+**    before that.
 **
-** Invariant: while code runs whose time is over, the watch is on, or the hook
-** is set and LATE is there.  It rests on sequential consistency in 1 and 2:
-** each side stores something and then looks at what the other stores.
+** Invariant: while code runs whose time is over, the watch is on.  It rests on
+** sequential consistency in 1 and 2: each side stores something and then looks
+** at what the other stores.
 **
 ** Locks: that of the watcher, and lock.mutex of the state, one at a time; the
 ** watch takes the second inside the first.
@@ -121,10 +123,9 @@ void mts_timelimit_begin(mts_Runtime *runtime)
     return;
   runtime->started = mts_clock_now();
   left = runtime->limit - runtime->used;
-  if (runtime->stage == MTS_TIME_OVER || left <= 0)
+  if (left <= 0)
     mts_interrupt_note_late(runtime->state);
-  else
-    publish_deadline(runtime->state->time_limit, runtime->started + left);
+  publish_deadline(runtime->state->time_limit, runtime->started + left);
 }
 
 void mts_timelimit_pause_one(mts_Runtime *runtime)
@@ -197,7 +198,6 @@ double mts_timelimit_take(mts_State *s, bool *is_for_good)
     return ran;
   }
   runtime->stage = MTS_TIME_OVER;
-  atomic_store(&s->time_limit->deadline, MTS_FOREVER);
   *is_for_good = true;
   return ran;
 }

@@ -13,16 +13,18 @@
 **    signal is sent again after a while: it can get lost, or the thread have
 **    entered another state since.
 ** 2. The thread waits inside the module, and has said so in its wait_state.
-**    Who changes that from WAITS to IS_READ, while the thread is pinned, reads
-**    the stacks itself; the thread does not go on before it is WAITS again.
+**    The asking thread pins it and changes that from WAITS to IS_READ; if that
+**    succeeds, it reads the stacks itself.  The thread that waits does not go
+**    on before its wait_state is WAITS again.
 ** 3. No thread holds the state, but there are suspended tasks.  The scheduler
 **    is asked for a turn of the state, which answers at its begin.
 ** 4. The thread that asks holds the state.  It just reads.
 ** 5. No thread holds the state, and there are no such tasks: nothing runs.
 **
 ** Under the mutex of the lock a request is put into the list, or taken out by
-** who answers it; that stores DONE at last, without the mutex.  So one that is
-** not in the list any more, nor DONE, is just being answered.
+** the thread that answers it, which stores DONE at last, without the mutex.
+** So a request that is neither in the list any more, nor DONE, is being
+** answered.
 **
 ** The text is made with functions of Lua that only read.
 **
@@ -160,7 +162,7 @@ static void write_running(mts_Traceback *request, lua_State *L)
   }
 }
 
-/* For who may read the stacks of the state. */
+/* For a thread that may read the stacks of the state. */
 static void write_all(mts_Traceback *request, lua_State *L)
 {
   mts_State *s = request->state;
@@ -203,7 +205,7 @@ void mts_traceback_answer(void)
 }
 
 /* ======================================================================= */
-/* Who asks                                                                */
+/* The thread that asks                                                    */
 /* ======================================================================= */
 
 static mts_TracebackProgress stage_of(const mts_Traceback *request)
@@ -260,10 +262,10 @@ void mts_traceback_close(mts_Traceback *request)
 /* The way in which a request is answered. */
 typedef enum Way {
   BY_NOBODY, /* no thread holds the state */
-  BY_CALLER, /* who reads: it holds the state, or another thread that waits */
-  BY_READER,
+  BY_CALLER, /* it holds the state, and just reads */
+  BY_READER, /* so does the caller: the thread that holds it waits */
   BY_HOLDER, /* another thread, which runs */
-  BY_NEXT,   /* somebody else is just reading */
+  BY_NEXT,   /* the same, but another thread is just reading */
   WAS_ANSWERED
 } Way;
 

@@ -13,7 +13,7 @@ MTS_BEGIN_HIDDEN
 
 /* What became of a request. */
 typedef enum mts_TracebackProgress {
-  MTS_TRACEBACK_NOWHERE, /* nobody knows it */
+  MTS_TRACEBACK_NOWHERE, /* no other thread knows it */
   MTS_TRACEBACK_PENDING, /* it is in the list of the state */
   MTS_TRACEBACK_TAKEN,   /* the thread that holds the state writes */
   MTS_TRACEBACK_DONE
@@ -34,7 +34,7 @@ typedef struct mts_Traceback {
 ** s: with a reference, which stays the caller's.  Between the two the request
 ** has to stay where it is; afterwards the text is the caller's.
 ** Locks: mts_traceback_close takes s->lock.mutex, and waits, not for long, for
-** who is just writing.
+** a thread that is just writing.
 */
 void mts_traceback_open(mts_Traceback *request, mts_State *s);
 void mts_traceback_close(mts_Traceback *request);

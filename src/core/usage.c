@@ -4,11 +4,11 @@
 ** A look at the clock would take as long as a tenth of a call does.  So there
 ** is a tick, a number that is about what the clock says:
 **
-** - It is 0 if nobody knows.  Who begins to use a state and finds 0 looks at
-**   the clock, and stores what that says.
+** - It is 0 if nobody knows.  A thread that begins to use a state and finds 0
+**   looks at the clock, and stores what that says.
 ** - While it is not 0 the watcher (watch.c) makes it 0 again, every PERIOD.
 **   If it has been 0 all the time there is nothing to do: the watcher sleeps,
-**   and who finds 0 wakes it.
+**   and the next thread that finds 0 wakes it.
 **
 ** A use begins at the tick, which is PERIOD too early at most.  If the tick is
 ** the same at the end of the use, nothing is added to the sum.  If it is not,
@@ -23,10 +23,10 @@
 ** states only, must not get.  So in the beginning the tick is UNMEASURED, and
 ** nothing is added, until mts_usage_open is called.
 **
-** Who makes the tick known stores it, and then looks whether the watcher is
-** on; that notes that it is off, and then looks once more.  Without a thread
-** for that, as in the child after a fork, the tick stays 0, and the clock is
-** looked at each time.
+** The thread that looked at the clock stores the tick, and then looks whether
+** the watch is on; the watcher notes that it is off, and then looks at the
+** tick once more.  Without a watcher, as in the child after a fork, the tick
+** stays 0, and the clock is looked at each time.
 **
 ** Takes no locks but the mutex of the watcher.
 */

@@ -211,7 +211,7 @@ int mts_looking_module_stats(lua_State *L)
 #define FIRST_PAUSE 20e-6
 #define LONGEST_PAUSE 2e-3
 
-/* Who asks, and until when. */
+/* The Lua thread that asks, and until when. */
 typedef struct Asking {
   mts_Waiting waiting;
   double deadline;
