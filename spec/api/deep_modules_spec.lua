@@ -97,6 +97,23 @@ describe("modules that cross", function()
     assert.equals(1, run:call("return 1"))
   end)
 
+  it("are an error each time that they cannot be loaded there", function()
+    local s = mtstates.newstate({}, [[
+      package.preload["deep.broken"] = function() error("is broken", 0) end
+      return type
+    ]])
+    local m = {f = function() end}
+    package.loaded["deep.broken"] = m
+    local _, first = pcall(s.call, s, m)
+    local ok, second = pcall(s.call, s, m)
+    package.loaded["deep.broken"] = nil
+    assert.equals("is broken", mtstates.error(first):text())
+    -- Lua 5.1 and LuaJIT: "loop or previous error loading module ..."
+    assert.is_false(ok, second)
+    assert.truthy(second:find("is broken", 1, true) or
+      second:find("'deep.broken'", 1, true), second)
+  end)
+
   it("may be of C, and this one", function()
     local luv = require "luv"
     assert.is_true(run:call([[
