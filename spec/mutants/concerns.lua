@@ -52,6 +52,13 @@ local concerns = {
   ["^trace"] = "core/trace core/tracefile",
   ["^task_coroutine ^task_library ^interrupt_spec ^0%d%d_interrupt"] =
     "core/coroutine",
+  ["^time_ ^close_timeout ^watch_spec ^workers ^cancel_storm"] =
+    "core/timelimit",
+  ["^traceback ^task_spec ^stats"] = "core/traceback",
+  ["^memory ^stats ^gcpressure ^requests_memory ^newstate"] =
+    "core/memory core/usage",
+  ["^errors ^deep_raised ^004 ^029 ^023 ^requests_errors ^memory"] =
+    "core/catch core/failure",
   ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
 }
 
