@@ -301,6 +301,55 @@ describe("state:traceback", function()
     s:close()
   end)
 
+  it("shows the whole of a stack that is not deep", function()
+    local s = mtstates.newstate(setup)
+    local skipped, expected
+    for depth = 1, 30 do
+      local text = has(s:call([[
+        local function f(n)
+          local x = n > 0 and f(n - 1) or mt.state(mt.id()):traceback()
+          return x
+        end
+        local x = f(...)
+        return x
+      ]], depth))
+      skipped = tonumber(text:match("skipping (%S+) levels"))
+      expected = skipped and (expected or 0) + 1
+      assert.equals(expected, skipped)
+      local _, count = text:gsub("\n", "")
+      assert.is_true(skipped and count == 22 or count <= 21, text)
+    end
+    assert.truthy(skipped)
+    s:close()
+  end)
+
+  it("tells what kind each function is", function()
+    local s = mtstates.newstate(setup)
+    local text = has(s:call([[
+      local compile = rawget(_G, "loadstring") or load
+      local chunk = compile([==[
+        function global()
+          local x = mt.state(mt.id()):traceback()
+          return x
+        end
+        local _, x = pcall(function() local x = global() return x end)
+        return x
+      ]==], "=chunk")
+      rawset(_G, "mt", mt)
+      local x = chunk()
+      return x
+    ]]))
+    local lines = {}
+    for line in text:gmatch("\n\t([^\n]*)") do
+      lines[#lines + 1] = line:gsub("in %a+ '", "in '")
+    end
+    assert.equals("chunk:2: in 'global'", lines[1])
+    assert.equals("chunk:5: in function <chunk:5>", lines[2])
+    assert.equals("[C]: in 'pcall'", lines[3])
+    assert.equals("chunk:5: in main chunk", lines[4])
+    s:close()
+  end)
+
   it("gives up in time, and the code goes on undisturbed", function()
     local s = mtstates.newstate({}, tasks.setup)
     local gate = handoff.unique("leave")

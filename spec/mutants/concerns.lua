@@ -53,12 +53,10 @@ local concerns = {
   ["^task_coroutine ^task_library ^interrupt_spec ^0%d%d_interrupt"] =
     "core/coroutine",
   ["^time_ ^close_timeout ^watch_spec ^workers ^cancel_storm"] =
-    "core/timelimit",
+    "core/timelimit core/catch",
   ["^traceback ^task_spec ^stats"] = "core/traceback",
   ["^memory ^stats ^gcpressure ^requests_memory ^newstate"] =
     "core/memory core/usage",
-  ["^errors ^deep_raised ^004 ^029 ^023 ^requests_errors ^memory"] =
-    "core/catch core/failure",
   ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
 }
 
