@@ -1,4 +1,5 @@
 -- The specs that concern a file: patterns of their names, for `make mutate`.
+-- The first two are run first.
 
 local LOCK = "lock_bursts ^call_spec ^deadlock_spec ^close_spec " ..
   "^close_function ^nesting ^quit ^requests_spec ^own_thread_spec ^018 " ..
@@ -11,7 +12,8 @@ local STATE = "^close_spec ^close_function ^ownership ^nesting ^call_spec " ..
   "^newstate ^018 ^005 ^tasks_one ^cancel_calls ^quit ^stress_spec"
 local INTERRUPT = "^interrupt_spec ^cancel_calls ^cancel_spec " ..
   "^cancel_waits ^close_timeout ^task_interrupt ^task_cancel_spec ^00[17] " ..
-  "^0[12]%d_interrupt ^015 ^signals ^stress_spec"
+  "^0[12]%d_interrupt ^015 ^signals ^traceback ^memory_spec " ..
+  "^task_hook ^here_close ^time_ ^stress_spec"
 local REGISTRY = "^lookup_ ^singleton ^named_states ^ownership ^newstate " ..
   "^threads_spec ^close_spec ^close_function ^stats ^here_spec " ..
   "^deadlock_spec ^pool_end ^requests_close ^task_unowned"
@@ -54,7 +56,7 @@ local concerns = {
     "core/coroutine",
   ["^time_ ^close_timeout ^watch_spec ^workers ^cancel_storm"] =
     "core/timelimit core/catch",
-  ["^traceback ^task_spec ^stats"] = "core/traceback",
+  ["^traceback"] = "core/traceback",
   ["^memory ^stats ^gcpressure ^requests_memory ^newstate"] =
     "core/memory core/usage",
   ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
