@@ -318,6 +318,25 @@ describe("libs", function()
         "return coroutine.status(outer), coroutine.resume(outer) end) " ..
         "return coroutine.resume(inner) end) " ..
         "return coroutine.resume(outer)",
+      "local unpack = rawget(table, 'unpack') or unpack " ..
+        "local t, n = {}, " ..
+        "_VERSION == 'Lua 5.1' and 5000 or 600000 " ..
+        "for i = 1, n do t[i] = i end " ..
+        "local co = coroutine.create(function(...) " ..
+        "return select('#', ...) + select('#', coroutine.yield(7)) end) " ..
+        "coroutine.resume(co, unpack(t)) " ..
+        "local ok, text = coroutine.resume(co, unpack(t)) " ..
+        "return ok, text, coroutine.status(co), coroutine.resume(co, 1)",
+      "local unpack = rawget(table, 'unpack') or unpack " ..
+        "local t, n = {}, " ..
+        "_VERSION == 'Lua 5.1' and 5000 or 600000 " ..
+        "for i = 1, n do t[i] = i end " ..
+        "local co = coroutine.create(function() " ..
+        "coroutine.yield(unpack(t)) return 'more' end) " ..
+        "local function resume(...) return coroutine.resume(co, ...) end " ..
+        "local function ask(...) " ..
+        "return resume(), select('#', ...) end " ..
+        "return ask(unpack(t))",
       "return (pcall(coroutine.resume))",
       "return (pcall(coroutine.resume, 5))",
       "return (pcall(coroutine.resume, {}, 1))",

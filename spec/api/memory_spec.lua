@@ -172,6 +172,18 @@ describe("a limit of memory", function()
     end)
   end
 
+  it("lets calls nest that leave much garbage", function()
+    local s = open()
+    assert.equals(60 * 60000, s:call([[
+      local s, sum = require "mtstates".state(...), 0
+      for i = 1, 60 do
+        sum = sum + s:call("return #('x'):rep(60000 - 1) + 1")
+      end
+      return sum
+    ]], s:id()))
+    assert.is_true(s:stats().peak <= LIMIT)
+  end)
+
   it("holds for finalizers", function()
     local s = open()
     s:call([[

@@ -282,6 +282,54 @@ describe("state:traceback", function()
     end
   end)
 
+  it("tells of coroutines that C code has resumed", function()
+    local s = mtstates.newstate(setup)
+    local text = has(s:call([[
+      local text
+      require "cresume"(function()
+        local x = coroutine.wrap(function()
+          local x = mt.state(mt.id()):traceback()
+          return x
+        end)()
+        text = x
+      end)
+      local x = require "cresume"(function()
+        local x = mt.state(mt.id()):traceback()
+        text = text .. "\nsecond " .. x
+      end)
+      return text
+    ]]))
+    local first, second = text:match("^(.*)\nsecond (.*)$")
+    has(first, "code:4: in function <code:3>", "in function <code:2>")
+    assert.equals(2, helpers.count(first, "\nresumed by:"))
+    has(second, "code:10: in function <code:9>")
+    assert.equals(1, helpers.count(second, "\nresumed by:"))
+    s:close()
+  end)
+
+  it("is given to those who still ask", function()
+    local s = mtstates.newstate({}, setup)
+    local gate = handoff.unique("gate")
+    local future = s:async("local gate = ... gates.add('a' .. gate) " ..
+      "gates.wait(gate, 1) local x = spin('b' .. gate) return x", gate)
+    handoff.wait("a" .. gate, 1)
+    local function ask()
+      local asker = mtstates.newstate({}, setup)
+      return asker:async("gates.add('asks' .. select(2, ...)) " ..
+        "return mt.state((...)):traceback(600)", s:id(), gate)
+    end
+    local impatient = ask()
+    local patient = ask()
+    handoff.wait("asks" .. gate, 2)
+    assert.is_true(impatient:cancel())
+    helpers.raises_error("cancelled", impatient.await, impatient)
+    handoff.set(gate, 1)
+    has(patient:await(), "code:1: in")
+    handoff.set("b" .. gate, 1)
+    assert.is_true(future:await())
+    s:close()
+  end)
+
   it("shows the ends of a deep stack", function()
     local s = mtstates.newstate(setup)
     local text = has(s:call([[
@@ -347,6 +395,7 @@ describe("state:traceback", function()
     assert.equals("chunk:5: in function <chunk:5>", lines[2])
     assert.equals("[C]: in 'pcall'", lines[3])
     assert.equals("chunk:5: in main chunk", lines[4])
+    assert.equals("[C]: in ?", lines[#lines])
     s:close()
   end)
 
@@ -587,6 +636,18 @@ describe("state:traceback", function()
     assert.is_true(two())
     pool:close()
     helpers.raises_error("object_closed", pool.traceback, pool)
+  end)
+
+  it("of a pool says which member gave none in time", function()
+    local pool = mtstates.pool(2, tasks.setup)
+    local gate = handoff.unique("gate")
+    local future = tasks.begin_waiting(pool,
+      "enter() gates.wait(..., 1) return 'kept'", gate)
+    local text = pool:traceback(0.01)
+    assert.truthy(text:match("^state%(id=%d+%)\nno traceback in time$"), text)
+    handoff.set(gate, 1)
+    assert.equals("kept", future:await())
+    pool:close()
   end)
 
   it("ends with object_closed when the state is closed", function()

@@ -119,10 +119,7 @@ static void make_collection_due(mts_State *s, lua_State *L)
 static void press_collector(mts_Heap *heap, bool is_refused)
 {
   mts_State *s = (mts_State *)((char *)heap - offsetof(mts_State, heap));
-  lua_State *L = atomic_load(&s->interrupt.running);
-  if (!L) /* not open yet */
-    return;
-  make_collection_due(s, L);
+  make_collection_due(s, atomic_load(&s->interrupt.running));
   keep_reserve(heap);
   if (is_refused)
     heap->reserve = 0;
