@@ -323,7 +323,7 @@ describe("libs", function()
         "_VERSION == 'Lua 5.1' and 5000 or 600000 " ..
         "for i = 1, n do t[i] = i end " ..
         "local co = coroutine.create(function(...) " ..
-        "return select('#', ...) + select('#', coroutine.yield(7)) end) " ..
+        "return select('#', coroutine.yield(7)) end) " ..
         "coroutine.resume(co, unpack(t)) " ..
         "local ok, text = coroutine.resume(co, unpack(t)) " ..
         "return ok, text, coroutine.status(co), coroutine.resume(co, 1)",
@@ -332,10 +332,11 @@ describe("libs", function()
         "_VERSION == 'Lua 5.1' and 5000 or 600000 " ..
         "for i = 1, n do t[i] = i end " ..
         "local co = coroutine.create(function() " ..
-        "coroutine.yield(unpack(t)) return 'more' end) " ..
+        "return select('#', coroutine.yield(unpack(t))) end) " ..
         "local function resume(...) return coroutine.resume(co, ...) end " ..
         "local function ask(...) " ..
-        "return resume(), select('#', ...) end " ..
+        "local ok, text = resume() " ..
+        "return ok, text, (resume(7)), coroutine.status(co) end " ..
         "return ask(unpack(t))",
       "return (pcall(coroutine.resume))",
       "return (pcall(coroutine.resume, 5))",

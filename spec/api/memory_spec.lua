@@ -172,6 +172,20 @@ describe("a limit of memory", function()
     end)
   end
 
+  it("lets code go on that leaves as garbage: what C makes in coroutines",
+    function()
+      local s = open()
+      assert.equals(100, s:call([[
+        local guard, count = require "on_collect", 0
+        for i = 1, 100 do
+          local big = coroutine.wrap(string.rep)("x", 20000 + i)
+          guard(function() big = nil end)
+          count = count + 1
+        end
+        return count
+      ]]))
+    end)
+
   it("lets calls nest that leave much garbage", function()
     local s = open()
     assert.equals(60 * 60000, s:call([[
