@@ -257,4 +257,16 @@ describe("own types", function()
       helpers.bad_argument(2, "call", "__transfer result #3: thread cannot " ..
         "be transferred to another state)", function() s:call("", own()) end)
     end)
+
+  it("can finalize the object that is called", function()
+    local future, promise = mtstates.promise()
+    function class.__transfer()
+      debug.getmetatable(s).__gc(s)
+      return 1
+    end
+    helpers.raises_error("object_closed", s.call, s, "", future, own())
+    helpers.raises_error("object_closed", s.call, s, "")
+    promise:set(7)
+    assert.equals(7, future:await())
+  end)
 end)

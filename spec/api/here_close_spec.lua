@@ -343,4 +343,19 @@ describe("a state of here", function()
     assert.is_nil(debug.gethook())
     here:interrupt(false)
   end)
+
+  it("is not made anew by finalizers behind its own", function()
+    local output, status = helpers.run_program([[
+      local mtstates
+      kept = require "on_collect"(function()
+        print(pcall(mtstates.here))
+        print(pcall(mtstates.fork, print))
+      end)
+      mtstates = require "mtstates"
+      mtstates.here("behind")
+    ]])
+    assert.equals(0, status)
+    assert.equals(2, helpers.count(output,
+      "false\tmtstates.error.object_closed: this Lua state"))
+  end)
 end)

@@ -318,6 +318,26 @@ describe("libs", function()
         "return coroutine.status(outer), coroutine.resume(outer) end) " ..
         "return coroutine.resume(inner) end) " ..
         "return coroutine.resume(outer)",
+      "local unpack = rawget(table, 'unpack') or unpack " ..
+        "local t, n = {}, " ..
+        "_VERSION == 'Lua 5.1' and 5000 or 600000 " ..
+        "for i = 1, n do t[i] = i end " ..
+        "local co = coroutine.create(function(...) " ..
+        "return select('#', coroutine.yield(7)) end) " ..
+        "coroutine.resume(co, unpack(t)) " ..
+        "local ok, text = coroutine.resume(co, unpack(t)) " ..
+        "return ok, text, coroutine.status(co), coroutine.resume(co, 1)",
+      "local unpack = rawget(table, 'unpack') or unpack " ..
+        "local t, n = {}, " ..
+        "_VERSION == 'Lua 5.1' and 5000 or 600000 " ..
+        "for i = 1, n do t[i] = i end " ..
+        "local co = coroutine.create(function() " ..
+        "return select('#', coroutine.yield(unpack(t))) end) " ..
+        "local function resume(...) return coroutine.resume(co, ...) end " ..
+        "local function ask(...) " ..
+        "local ok, text = resume() " ..
+        "return ok, text, (resume(7)), coroutine.status(co) end " ..
+        "return ask(unpack(t))",
       "return (pcall(coroutine.resume))",
       "return (pcall(coroutine.resume, 5))",
       "return (pcall(coroutine.resume, {}, 1))",

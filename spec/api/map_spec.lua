@@ -285,4 +285,67 @@ describe("map", function()
     assert.same({1, 2, "no error", "no error", "e"}, log)
     s:close()
   end)
+
+  -- The iterator yields at each item, so coroutines meet in it.
+  describe("of an iterator that yields", function()
+    local s, gate, next_item, count
+
+    before_each(helpers.watch("map"))
+    after_each(helpers.unwatch)
+    before_each(function()
+      gate = handoff.unique("gate")
+      s = mtstates.newstate({}, function()
+        local gates = require "handoff"
+        return function(item)
+          gates.wait(gate, 1)
+          return item
+        end
+      end)
+      count = 0
+      next_item = s:map(function()
+        coroutine.yield("asked")
+        count = count and count + 1
+        return count
+      end)
+    end)
+    after_each(function()
+      s:close()
+    end)
+
+    it("refuses more coroutines than items that it can keep", function()
+      local asking = {}
+      for i = 1, 129 do
+        asking[i] = coroutine.create(next_item)
+        assert.same({true, "asked"}, {coroutine.resume(asking[i])})
+      end
+      for i = 1, 127 do
+        assert.same({true, "asked"}, {coroutine.resume(asking[i])})
+      end
+      local future = mtstates.fork(function() -- while the next one waits
+        local ok, err = coroutine.resume(asking[129])
+        handoff.set(gate, 1)
+        return ok, err
+      end)
+      assert.same({true, 1, 1}, {coroutine.resume(asking[128])})
+      local ok, err = future:await()
+      assert.is_false(ok)
+      assert.truthy(err:find("too many coroutines ask for items at once", 1,
+        true), err)
+      assert.equals(129, count)
+    end)
+
+    it("drops an item that is there when the loop has ended", function()
+      local late = coroutine.create(next_item)
+      local last = coroutine.create(next_item)
+      coroutine.resume(late)
+      coroutine.resume(last)
+      handoff.set(gate, 1)
+      count = nil
+      assert.same({true, nil}, {coroutine.resume(last)})
+      count = 7
+      assert.same({true, nil}, {coroutine.resume(late)})
+      assert.equals(8, count)
+      assert.is_nil(next_item())
+    end)
+  end)
 end)

@@ -172,6 +172,32 @@ describe("a limit of memory", function()
     end)
   end
 
+  it("lets code go on that leaves as garbage: what C makes in coroutines",
+    function()
+      local s = open()
+      assert.equals(100, s:call([[
+        local guard, count = require "on_collect", 0
+        for i = 1, 100 do
+          local big = coroutine.wrap(string.rep)("x", 20000 + i)
+          guard(function() big = nil end)
+          count = count + 1
+        end
+        return count
+      ]]))
+    end)
+
+  it("lets calls nest that leave much garbage", function()
+    local s = open()
+    assert.equals(60 * 60000, s:call([[
+      local s, sum = require "mtstates".state(...), 0
+      for i = 1, 60 do
+        sum = sum + s:call("return #('x'):rep(60000 - 1) + 1")
+      end
+      return sum
+    ]], s:id()))
+    assert.is_true(s:stats().peak <= LIMIT)
+  end)
+
   it("holds for finalizers", function()
     local s = open()
     s:call([[

@@ -198,6 +198,35 @@ describe("the Notify C API", function()
     end)
   end)
 
+  it("reports calls that nest too deep", function()
+    local chain = {}
+    for i = 1, 250 do
+      chain[i] = mtstates.newstate(function(next_id)
+        local mt = require "mtstates"
+        local driver = require "capidriver"
+        local notifier = next_id and driver.notifier(mt.state(next_id))
+        local code, message
+        return function(what)
+          if not what and notifier then
+            code, message = notifier:notify()
+          end
+          return code, message
+        end
+      end, chain[i - 1] and chain[i - 1]:id())
+    end
+    assert.equals(OK, (capidriver.notifier(chain[#chain]):notify()))
+    local last = #chain
+    local code, message
+    repeat
+      code, message = chain[last]:call("look")
+      last = last - 1
+    until code ~= OK
+    assert.is_true(code and code ~= CLOSED)
+    assert.equals(1, message:find(mtstates.error.out_of_memory, 1, true))
+    assert.truthy(message:find("too many nested calls", 1, true), message)
+    assert.is_nil((chain[last]:call("look"))) -- was not reached
+  end)
+
   it("reports an interrupt as a failure", function()
     local s = mtstates.newstate(counting)
     local n = capidriver.notifier(s)

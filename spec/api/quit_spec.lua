@@ -26,6 +26,17 @@ describe("mtstates.quit", function()
       err)
   end)
 
+  it("in the only task of a state waits for it, however that waits",
+    function()
+      local s = mtstates.newstate({tasks = 1}, tasks.setup)
+      local future = s:async("mt.quit() mt.sleep(0.001) " ..
+        "return 'slept'")
+      local next_one = s:async("return 'next'")
+      assert.equals("slept", future:await())
+      helpers.raises_error("object_closed", next_one.await, next_one)
+      helpers.raises_error("object_closed", s.call, s, "")
+    end)
+
   for kind, options in pairs(KINDS) do
     local function new(...)
       return mtstates.newstate(nil, options, ...)

@@ -108,6 +108,9 @@ describe("the option time", function()
       ["a reader"] = "while true do load(spin) end",
       ["a reader, at last"] = "return load(spin)",
       ["short calls of C functions"] = "while true do gates.get('time') end",
+      ["a loop after a look-up"] =
+        "pcall(mtstates.state, 'nobody', 0.001) spin()",
+      ["a loop after a wait"] = "mtstates.sleep(0.001) spin()",
       ["text for an error"] = [[
         error(setmetatable({}, {__tostring = spin}))
       ]],

@@ -282,6 +282,54 @@ describe("state:traceback", function()
     end
   end)
 
+  it("tells of coroutines that C code has resumed", function()
+    local s = mtstates.newstate(setup)
+    local text = has(s:call([[
+      local text
+      require "cresume"(function()
+        local x = coroutine.wrap(function()
+          local x = mt.state(mt.id()):traceback()
+          return x
+        end)()
+        text = x
+      end)
+      local x = require "cresume"(function()
+        local x = mt.state(mt.id()):traceback()
+        text = text .. "\nsecond " .. x
+      end)
+      return text
+    ]]))
+    local first, second = text:match("^(.*)\nsecond (.*)$")
+    has(first, "code:4: in function <code:3>", "in function <code:2>")
+    assert.equals(2, helpers.count(first, "\nresumed by:"))
+    has(second, "code:10: in function <code:9>")
+    assert.equals(1, helpers.count(second, "\nresumed by:"))
+    s:close()
+  end)
+
+  it("is given to those who still ask", function()
+    local s = mtstates.newstate({}, setup)
+    local gate = handoff.unique("gate")
+    local future = s:async("local gate = ... gates.add('a' .. gate) " ..
+      "gates.wait(gate, 1) local x = spin('b' .. gate) return x", gate)
+    handoff.wait("a" .. gate, 1)
+    local function ask()
+      local asker = mtstates.newstate({}, setup)
+      return asker:async("gates.add('asks' .. select(2, ...)) " ..
+        "return mt.state((...)):traceback(600)", s:id(), gate)
+    end
+    local impatient = ask()
+    local patient = ask()
+    handoff.wait("asks" .. gate, 2)
+    assert.is_true(impatient:cancel())
+    helpers.raises_error("cancelled", impatient.await, impatient)
+    handoff.set(gate, 1)
+    has(patient:await(), "code:1: in")
+    handoff.set("b" .. gate, 1)
+    assert.is_true(future:await())
+    s:close()
+  end)
+
   it("shows the ends of a deep stack", function()
     local s = mtstates.newstate(setup)
     local text = has(s:call([[
@@ -298,6 +346,56 @@ describe("state:traceback", function()
     ]]), "code:3: in", "code:9: in", "skipping 9")
     local _, count = text:gsub("\n", "")
     assert.equals(22, count)
+    s:close()
+  end)
+
+  it("shows the whole of a stack that is not deep", function()
+    local s = mtstates.newstate(setup)
+    local skipped, expected
+    for depth = 1, 30 do
+      local text = has(s:call([[
+        local function f(n)
+          local x = n > 0 and f(n - 1) or mt.state(mt.id()):traceback()
+          return x
+        end
+        local x = f(...)
+        return x
+      ]], depth))
+      skipped = tonumber(text:match("skipping (%S+) levels"))
+      expected = skipped and (expected or 0) + 1
+      assert.equals(expected, skipped)
+      local _, count = text:gsub("\n", "")
+      assert.is_true(skipped and count == 22 or count <= 21, text)
+    end
+    assert.truthy(skipped)
+    s:close()
+  end)
+
+  it("tells what kind each function is", function()
+    local s = mtstates.newstate(setup)
+    local text = has(s:call([[
+      local compile = rawget(_G, "loadstring") or load
+      local chunk = compile([==[
+        function global()
+          local x = mt.state(mt.id()):traceback()
+          return x
+        end
+        local _, x = pcall(function() local x = global() return x end)
+        return x
+      ]==], "=chunk")
+      rawset(_G, "mt", mt)
+      local x = chunk()
+      return x
+    ]]))
+    local lines = {}
+    for line in text:gmatch("\n\t([^\n]*)") do
+      lines[#lines + 1] = line:gsub("in %a+ '", "in '")
+    end
+    assert.equals("chunk:2: in 'global'", lines[1])
+    assert.equals("chunk:5: in function <chunk:5>", lines[2])
+    assert.equals("[C]: in 'pcall'", lines[3])
+    assert.equals("chunk:5: in main chunk", lines[4])
+    assert.equals("[C]: in ?", lines[#lines])
     s:close()
   end)
 
@@ -538,6 +636,18 @@ describe("state:traceback", function()
     assert.is_true(two())
     pool:close()
     helpers.raises_error("object_closed", pool.traceback, pool)
+  end)
+
+  it("of a pool says which member gave none in time", function()
+    local pool = mtstates.pool(2, tasks.setup)
+    local gate = handoff.unique("gate")
+    local future = tasks.begin_waiting(pool,
+      "enter() gates.wait(..., 1) return 'kept'", gate)
+    local text = pool:traceback(0.01)
+    assert.truthy(text:match("^state%(id=%d+%)\nno traceback in time$"), text)
+    handoff.set(gate, 1)
+    assert.equals("kept", future:await())
+    pool:close()
   end)
 
   it("ends with object_closed when the state is closed", function()

@@ -12,14 +12,15 @@ local lines = {} -- [file][number] = {reached, text}
 
 -- Reads one line of gcov's text.
 local function note(file, count, number, text)
-  if file and count ~= "-" then
+  if file and count ~= "-" and not text:find("^%s*}$") then
     local known = lines[file]
     known[number] = known[number] or {false, text}
     known[number][1] = known[number][1] or not count:find("^[#=]")
   end
 end
 
--- A line of gcov's text has how often, number, source.
+-- A line of gcov's text has how often, number, source. One that has a brace
+-- only is not reached when the function never returns.
 local function read_object(path)
   local gcov = assert(io.popen("gcov -t '" .. path .. "' 2>/dev/null"))
   local file

@@ -1,4 +1,5 @@
 -- The specs that concern a file: patterns of their names, for `make mutate`.
+-- The first two are run first.
 
 local LOCK = "lock_bursts ^call_spec ^deadlock_spec ^close_spec " ..
   "^close_function ^nesting ^quit ^requests_spec ^own_thread_spec ^018 " ..
@@ -8,13 +9,14 @@ local CALL = "^call_spec ^nesting ^transfer ^memory_spec ^close_function " ..
   "^00[2367] ^029 ^interrupt_spec ^requests_errors ^here_calls ^class"
 local STATE = "^close_spec ^close_function ^ownership ^nesting ^call_spec " ..
   "^here_close ^own_thread_spec ^pool_end ^interrupt_spec ^memory_spec " ..
-  "^newstate ^018 ^005 ^tasks_one ^cancel_calls ^quit ^stress_spec"
+  "^newstate ^018 ^005 ^tasks_one ^cancel_calls ^quit ^stacks ^stress_spec"
 local INTERRUPT = "^interrupt_spec ^cancel_calls ^cancel_spec " ..
   "^cancel_waits ^close_timeout ^task_interrupt ^task_cancel_spec ^00[17] " ..
-  "^0[12]%d_interrupt ^015 ^signals ^stress_spec"
+  "^0[12]%d_interrupt ^015 ^signals ^traceback ^memory_spec " ..
+  "^task_hook ^here_close ^time_ ^stress_spec"
 local REGISTRY = "^lookup_ ^singleton ^named_states ^ownership ^newstate " ..
   "^threads_spec ^close_spec ^close_function ^stats ^here_spec " ..
-  "^deadlock_spec ^pool_end ^requests_close ^task_unowned"
+  "^deadlock_spec ^pool_end ^requests_close ^task_unowned ^time_spec"
 
 local QUEUE = "^requests_ ^queue ^room ^logger ^stats ^notify"
 local FUTURE = "^futures ^promise ^each ^deferred ^requests_timeout " ..
@@ -52,6 +54,11 @@ local concerns = {
   ["^trace"] = "core/trace core/tracefile",
   ["^task_coroutine ^task_library ^interrupt_spec ^0%d%d_interrupt"] =
     "core/coroutine",
+  ["^time_ ^close_timeout ^watch_spec ^workers ^cancel_storm ^stacks"] =
+    "core/timelimit core/catch",
+  ["^traceback"] = "core/traceback",
+  ["^memory ^stats ^gcpressure ^requests_memory ^newstate"] =
+    "core/memory core/usage",
   ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
 }
 

@@ -20,6 +20,11 @@ describe("when memory is out", function()
         limit.allow()
       elseif what == "make" then
         return ("m"):rep((...))
+      elseif what == "list" then
+        local list = {}
+        for i = 1, ... do
+          list[i] = i
+        end
       else
         return what, ...
       end
@@ -89,11 +94,13 @@ describe("when memory is out", function()
   it("inside the callback, the error names the state", function()
     local s = mtstates.newstate(limited)
     s:call("larger", 100000)
-    local err = helpers.raises(function() s:call("make", 1000000) end)
-    assert.truthy(err:find("not enough memory", 1, true)
-      or err:find(mtstates.error.out_of_memory, 1, true))
-    assert.equals(1, err:find("mtstates%.error%.%w+"))
-    assert.same({"echo", 1}, {s:call("echo", 1)})
+    for _, what in ipairs({"make", "list"}) do
+      local err = helpers.raises_error("invoking_state", s.call, s, what,
+        1000000)
+      assert.truthy(err:find("not enough memory", 1, true), err)
+      assert.truthy(err:find(tostring(s:id()), 1, true), err)
+      assert.same({"echo", 1}, {s:call("echo", 1)})
+    end
   end)
 
   it("in the caller, call raises and leaves both states usable", function()

@@ -183,16 +183,16 @@ static int close_coroutine(lua_State *L, lua_State *co)
   return status;
 }
 
-/* Pushes the error of Lua for a coroutine that cannot be resumed. */
-static bool refuse(lua_State *L, lua_State *co)
+/* Pushes the error for a coroutine that cannot be resumed: that of Lua. */
+static void refuse(lua_State *L, lua_State *co)
 {
-  if (is_waiting(co)) {
+  if (is_waiting(co))
     lua_pushliteral(L, "cannot resume a coroutine that waits");
-    return false;
+  else {
+    lua_pushvalue(L, ORIGINAL_WRAPPED);
+    lua_insert(L, 1);
+    (void)lua_pcall(L, lua_gettop(L) - 1, 0, 0);
   }
-  lua_pushvalue(L, ORIGINAL_WRAPPED);
-  lua_insert(L, 1);
-  return lua_pcall(L, lua_gettop(L) - 1, 0, 0) == LUA_OK;
 }
 
 /* Raises the error value on top of the stack, as what wrap returns does. */
@@ -232,8 +232,7 @@ static int wrapped(lua_State *L)
   lua_State *co = lua_tothread(L, COROUTINE);
   if (can_be_resumed(co))
     return resume_wrapped(L);
-  if (refuse(L, co))
-    return lua_gettop(L);
+  refuse(L, co);
   return raise_wrapped(L, co);
 }
 

@@ -130,10 +130,7 @@ void mts_memory_make_room_for_others(mts_State *s)
 static void press_collector(mts_Heap *heap, bool is_refused)
 {
   mts_State *s = (mts_State *)((char *)heap - offsetof(mts_State, heap));
-  lua_State *L = atomic_load(&s->interrupt.running);
-  if (!L) /* not open yet */
-    return;
-  make_collection_due(s, L);
+  make_collection_due(s, atomic_load(&s->interrupt.running));
   keep_reserve(heap);
   if (is_refused)
     heap->reserve = 0;
