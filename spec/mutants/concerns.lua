@@ -26,7 +26,8 @@ local CLOSING = "^close_ ^own_thread ^requests_close ^requests_exit ^exit_ " ..
   "^task_close"
 local WAIT = "^deadlock ^task_deadlock ^cancel_waits ^cancel_calls ^room " ..
   "^futures_spec"
-local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class ^carray"
+local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class ^carray " ..
+  "^levels"
 
 local concerns = {
   [LOCK] = "core/lock core/lockqueue core/lockword",
@@ -53,6 +54,8 @@ local concerns = {
   ["^task_coroutine ^task_library ^interrupt_spec ^0%d%d_interrupt"] =
     "core/coroutine",
   ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
+  ["^slab ^memory ^own_threads_memory ^newstate ^stats"] =
+    "base/heap base/slab base/slabpages base/pages",
 }
 
 local by_file = {
