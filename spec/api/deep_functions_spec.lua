@@ -188,6 +188,23 @@ describe("functions that cross", function()
     assert.same({"changed", "own"}, {copy(), f()})
   end)
 
+  it("of an environment with a metatable need its class", function()
+    local own = {mark = "own"}
+    local f
+    if has_setfenv then
+      f = has_setfenv(function() return mark end, own) -- luacheck: ignore
+    else
+      f = load("return mark", "own", "t", own)
+    end
+    look:call("require 'mtstates'.class('deep.Environment')")
+    setmetatable(own, mtstates.class("deep.Environment"))
+    assert.equals("own", look:call("return (...)()", f))
+    setmetatable(own, {})
+    helpers.bad_argument(2, "call", "no class name", function()
+      look:call("", f)
+    end)
+  end)
+
   it("have the globals of the other side", function()
     look:call("mark = 'there'")
     rawset(_G, "mark", "here")

@@ -78,11 +78,15 @@ describe("modules that cross", function()
   end)
 
   it("without functions are copied", function()
-    package.loaded["deep.constants"] = {pi = 3}
-    local is_table = run:call("local m = ... return m.pi == 3",
-      package.loaded["deep.constants"])
+    local constants = {pi = 3}
+    package.loaded["deep.constants"] = constants
+    local ok, is_table = pcall(run.call, run, "return (...).pi == 3",
+      constants)
+    local beside, is_beside = pcall(run.call, run,
+      "return (...)[1].pi == 3", {constants, function() end})
     package.loaded["deep.constants"] = nil
-    assert.is_true(is_table)
+    assert.same({true, true}, {ok, is_table})
+    assert.same({true, true}, {beside, is_beside})
   end)
 
   it("are an error if the other side has none", function()
@@ -161,6 +165,18 @@ describe("C functions that cross", function()
     rawset(_G, "a_format", nil)
     assert.is_true(ok, err)
   end)
+
+  it("of libraries and globals are theirs, whatever modules have them",
+    function()
+      local run = mtstates.newstate({}, run_code)
+      package.loaded["A.module"] = {format = string.format, print = print}
+      local ok, are_same = pcall(run.call, run, [[
+        local f, g = ...
+        return f == string.format and g == print
+      ]], string.format, print)
+      package.loaded["A.module"] = nil
+      assert.same({true, true}, {ok, are_same})
+    end)
 
   it("may have a later or an earlier name here, as unpack has", function()
     local run = mtstates.newstate({}, run_code)

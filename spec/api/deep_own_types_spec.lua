@@ -123,6 +123,17 @@ describe("own types", function()
     assert.same({"called"}, names)
   end)
 
+  it("may be made of modules and globals, met before or not", function()
+    function class.__transfer() return string, _G, table, {} end
+    local is_same, is_copy = s:call([[
+      local lib, t, x, copy = ...
+      local given = x.given
+      return lib == string and t.globals == _G and given[1] == lib and
+        given[2] == _G and given[3] == table, given[4] ~= copy
+    ]], string, {globals = _G, f = print}, own(), {})
+    assert.same({true, true}, {is_same, is_copy})
+  end)
+
   it("may hold others of their kind", function()
     function class.__transfer(x) return x.level, {x.next} end
     local x = own({level = 0})

@@ -56,6 +56,22 @@ describe("a future", function()
     assert.equals("string", type(tostring(future)))
   end)
 
+  it("keeps no arguments of a request that never begins", function()
+    local s, name = service(helpers.gated), handoff.unique("argument")
+    local release = requests.hold(s)
+    local argument = mtstates.newstate(name, {}, helpers.echo)
+    local future = s:async(nil, nil, argument)
+    argument = nil -- luacheck: ignore
+    helpers.collect()
+    assert.equals(name, mtstates.state(name):name()) -- a message names it
+    helpers.collect()
+    assert.is_true(future:cancel())
+    helpers.raises_error("unknown_object", mtstates.state, name)
+    helpers.raises_error("cancelled", future.await, future)
+    release()
+    s:close()
+  end)
+
   it("is equal to the same future only", function()
     local s = service(helpers.true_echo)
     local a, b = s:async(1), s:async(1)

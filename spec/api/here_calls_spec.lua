@@ -215,4 +215,71 @@ describe("a call of a state of here", function()
     here:run()
     helpers.raises_error("invoking_state", s.call, s, 6) -- a deadlock
   end)
+
+  it("is kept out by such a task, also after the program has forked",
+    function()
+      local order = {}
+      local answer, promise = mtstates.promise()
+      open({tasks = 1}, function()
+        order[#order + 1] = "begins"
+        answer:await()
+        order[#order + 1] = "ends"
+      end)
+      local future = here:async()
+      assert.equals(1, here:run())
+      for i = 1, 2 do
+        mtstates.fork(function() order[#order + 1] = "fork " .. i end)
+      end
+      local s = mtstates.newstate({}, function(of)
+        return function()
+          return require "mtstates".state(of):tcall(0)
+        end
+      end, name)
+      assert.is_false(s:call())
+      assert.equals(0, here:run())
+      assert.is_false(s:call())
+      assert.same({"begins"}, order)
+      promise:set()
+      future:await()
+      helpers.wait_until(function()
+        here:run()
+        return #order == 4
+      end)
+      assert.same({"begins", "ends", "fork 1", "fork 2"}, order)
+      assert.is_true(s:call())
+    end)
+
+  it("that a hook of the program stops is an error of the caller", function()
+    local count, gate = 0, handoff.unique()
+    open(function()
+      count = count + 1
+    end)
+    local s = mtstates.newstate({}, function(of, g)
+      local gates, mt = require "handoff", require "mtstates"
+      return function(method, ...)
+        local target = mt.state(of)
+        gates.set(g, 1)
+        return target[method](target, ...)
+      end
+    end, name, gate)
+    local function stop(value)
+      if handoff.get(gate) == 1 then
+        handoff.set(gate, 0)
+        error(value, 0)
+      end
+    end
+    for _, arguments in ipairs({{"call"}, {"tcall", 60}}) do
+      for value, text in pairs({["by a hook"] = "by a hook", [true] = ""}) do
+        debug.sethook(function() stop(value) end, "c")
+        local ok, err = pcall(s.call, s, helpers.unpack(arguments))
+        debug.sethook()
+        assert.is_false(ok)
+        assert.equals(1, helpers.count(err, ('%s: state(name="%s",id=%d): %s')
+          :format(mtstates.error.invoking_state, name, here:id(), text)), err)
+      end
+    end
+    assert.equals(0, count)
+    s:call("call")
+    assert.equals(1, count)
+  end)
 end)

@@ -352,6 +352,19 @@ describe("a limit of memory and the queue", function()
     end
   end
 
+  it("has a short string once that a message has often", function()
+    local s, release = held({})
+    local same, others = {}, {}
+    local text = ("x"):rep(30)
+    for i = 1, LIMIT / 40 do
+      same[i], others[i] = text, text .. i
+    end
+    helpers.raises_error("out_of_memory", s.send, s, nil, nil, others)
+    s:send(nil, nil, same)
+    drain(s, release)
+    s:close()
+  end)
+
   for _, kind in ipairs({{"", {}}, {" with an own thread", {own_thread = true}}
                         }) do
     it("stops all senders" .. kind[1] .. ", and gives back", function()

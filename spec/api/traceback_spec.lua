@@ -230,6 +230,43 @@ describe("state:traceback", function()
     other:close()
   end)
 
+  it("tells of tasks that are about to go on", function()
+    local s = mtstates.newstate({}, setup)
+    local answer, promise = mtstates.promise()
+    local gate = handoff.unique("suspended")
+    local future = s:async([[
+      local gate, answer = ...
+      gates.add(gate)
+      local x = answer:await()
+      return x
+    ]], gate, answer)
+    handoff.wait(gate, 1)
+    helpers.wait_until(function() return not s:stats().busy end)
+    local text = has(s:await([[
+      local promise = ...
+      promise:set("answer")
+      local text = mt.state(mt.id()):traceback(0)
+      return text
+    ]], promise), "task that is about to go on\n", "code:3: in")
+    has_not(text, "waits for an answer")
+    assert.equals("answer", future:await())
+    s:close()
+  end)
+
+  it("tells how many more than a hundred tasks there are", function()
+    local s = mtstates.newstate({}, setup)
+    local gate = handoff.unique("tasks")
+    for _ = 1, 103 do
+      s:send("local gate = ... gates.add(gate) local x = mt.sleep(600) " ..
+        "return x", gate)
+    end
+    handoff.wait(gate, 103)
+    helpers.wait_until(function() return not s:stats().busy end)
+    local text = has(s:traceback(60), "\n\n(3 more tasks)")
+    assert.equals(100, helpers.count(text, "task that sleeps\n"))
+    s:close()
+  end)
+
   it("tells of the running and of the suspended code together", function()
     for _, options in ipairs({{}, {own_thread = true}}) do
       local s = mtstates.newstate(options, setup)

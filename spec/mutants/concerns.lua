@@ -28,7 +28,8 @@ local CLOSING = "^close_ ^own_thread ^requests_close ^requests_exit ^exit_ " ..
   "^task_close"
 local WAIT = "^deadlock ^task_deadlock ^cancel_waits ^cancel_calls ^room " ..
   "^futures_spec"
-local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class ^carray"
+local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class ^carray " ..
+  "^levels"
 
 local concerns = {
   [LOCK] = "core/lock core/lockqueue core/lockword",
@@ -60,6 +61,8 @@ local concerns = {
   ["^memory ^stats ^gcpressure ^requests_memory ^newstate"] =
     "core/memory core/usage",
   ["^blocks ^event ^requests_spec"] = "base/blocks base/event",
+  ["^slab ^memory ^own_threads_memory ^newstate ^stats"] =
+    "base/heap base/slab base/slabpages base/pages",
 }
 
 local by_file = {

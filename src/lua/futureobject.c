@@ -205,11 +205,8 @@ static int future_tawait(lua_State *L)
 static bool cancel_future(lua_State *L, mts_Future *future)
 {
   mts_State *host_state = mts_userdata_state(L);
-  lua_State *outer;
+  lua_State *outer = mts_interrupt_switch(host_state, L);
   bool is_cancelled;
-  if (mts_future_is_answered(future))
-    return false;
-  outer = mts_interrupt_switch(host_state, L);
   mts_future_retain(future);
   is_cancelled = mts_future_cancel(future);
   mts_future_release(future);

@@ -42,6 +42,7 @@
 #include "core/call.h"
 #include "core/registry.h"
 #include "core/thread.h"
+#include "error.h"
 #include "luaapi/protect.h"
 #include "sched/queueturn.h"
 #include "sched/serve.h"
@@ -336,17 +337,35 @@ static void run_nested(mts_State *s, void *data)
                                  call->results, call->failure);
 }
 
+/*
+** The error of a hook, on top of the stack, has kept the call from beginning.
+** It is that of a main program which is to stop: the caller gets it.
+*/
+static mts_Status report_hook(const mts_State *s, lua_State *L,
+                              mts_Failure *failure)
+{
+  size_t length = 0;
+  const char *text = "";
+  if (lua_type(L, -1) == LUA_TSTRING)
+    text = lua_tolstring(L, -1, &length);
+  return mts_error_compose(&failure->text, MTS_ERROR_INVOKING_STATE, s, text,
+                           length);
+}
+
 mts_Status mts_host_call(mts_State *s, lua_State *L,
                          const mts_Message *message, double timeout,
                          mts_Results *results, mts_Failure *failure)
 {
-  NestedCall call = {L, message, timeout, results, failure, MTS_BUSY};
+  NestedCall call = {L, message, timeout, results, failure, MTS_DISTURBED};
   Frame frame = {.state = s, .function = run_nested, .data = &call};
   lua_State *running = atomic_load(&s->interrupt.running);
   if (mts_host_is_inside(s))
     return mts_call_deep(s, L, message, timeout, results, failure);
-  if (enter_frame(running, &frame) == MTS_DISTURBED)
-    lua_pop(running, 1); /* the hook is that of a main program, elsewhere */
+  if (enter_frame(running, &frame) == MTS_DISTURBED) {
+    if (call.status == MTS_DISTURBED)
+      call.status = report_hook(s, running, failure);
+    lua_pop(running, 1);
+  }
   return call.status;
 }
 

@@ -40,7 +40,6 @@ static void enlist_sender(mts_Queue *queue, mts_Sender *sender)
     MTS_REQUIRES(queue->mutex)
 {
   sender->is_listed = true;
-  sender->next = NULL;
   sender->previous = queue->last_sender;
   if (queue->last_sender)
     queue->last_sender->next = sender;
@@ -107,7 +106,6 @@ mts_Status mts_room_begin(mts_Sender *sender)
   mts_Queue *queue = atomic_load(&sender->request->future.state->queue);
   mts_Status status;
   bool is_runnable;
-  sender->is_listed = sender->is_granted = sender->is_refused = false;
   mts_mutex_lock(&queue->mutex);
   status = mts_queue_append_if_room(queue, sender->request, &is_runnable);
   if (status == MTS_BUSY)

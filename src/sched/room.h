@@ -11,7 +11,7 @@
 
 MTS_BEGIN_HIDDEN
 
-/* One that waits for room. */
+/* One that waits for room, once; first all zero but the first two. */
 struct mts_Sender {
   mts_Request *request;
   mts_Wait *wait; /* its outcome is MTS_OK once the request is in the queue */

@@ -18,13 +18,11 @@
 /* So many are written, the oldest first. */
 #define MOST_TASKS 100
 
-/* Whether code of the task waits, or has waited. */
-static bool is_suspended(const mts_Task *task)
-{
-  return task->has_begun;
-}
-
-/* Stores the tasks in *list, if that is not NULL.  Returns: how many. */
+/*
+** Stores the tasks whose code waits, or has waited, in *list, if that is not
+** NULL.
+** Returns: how many.
+*/
 static size_t list_tasks(const mts_Queue *queue, const mts_Task **list)
     MTS_REQUIRES(queue->mutex)
 {
@@ -36,7 +34,7 @@ static size_t list_tasks(const mts_Queue *queue, const mts_Task **list)
     count++;
   }
   for (task = queue->tasks.first_ready; task; task = task->next)
-    if (is_suspended(task)) {
+    if (task->has_begun) {
       if (list)
         list[count] = task;
       count++;

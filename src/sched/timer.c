@@ -129,7 +129,7 @@ bool mts_timer_start(mts_Timer *timer, double deadline)
   }
   is_next = timer->place == 1;
   mts_mutex_unlock(&timer_mutex);
-  if (is_next && has_room)
+  if (is_next)
     mts_worker_note_timer(deadline);
   return has_room;
 }
