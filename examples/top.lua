@@ -3,8 +3,8 @@
 -- Teaches how to look inside: mtstates.states, mtstates.stats and
 -- state:traceback; the table itself is in livetable.lua.  The program that is
 -- looked at serves pages with a pool, sends mails, which takes long but holds
--- no thread, and makes a report that never ends.  What has been running for too
--- long is shown in red, with the line where its code is, and is stopped then.
+-- no thread, and makes a report that never ends.  What has been running for
+-- too long is shown in red, with the line where its code is, and is stopped.
 --
 -- lua top.lua [FRAMES] [plain]
 --   FRAMES: how many (50)    plain: one below the other, without colours
