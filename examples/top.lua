@@ -4,7 +4,7 @@
 -- state:traceback; the table itself is in livetable.lua.  The program that is
 -- looked at serves pages with a pool, sends mails, which takes long but holds
 -- no thread, and makes a report that never ends.  What has been running for
--- too long gets into red, with the line where its code is, and is stopped then.
+-- too long gets into red, with the line where its code is, and is stopped.
 --
 -- lua top.lua [FRAMES] [plain]
 --   FRAMES: how many (50)    plain: one below the other, without colours

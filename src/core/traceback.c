@@ -22,8 +22,8 @@
 ** 5. No thread holds the state, and there are no such tasks: nothing runs.
 **
 ** Under the mutex of the lock a request is put into the list, or taken out by
-** the thread that answers it, which stores DONE at last, without the mutex.  So
-** a request that is neither in the list any more, nor DONE, is being answered.
+** the thread that answers it, which stores DONE at last, without the mutex.
+** So a request that is not in the list any more, nor DONE, is being answered.
 **
 ** The text is made with functions of Lua that only read.
 **

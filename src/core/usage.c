@@ -24,9 +24,9 @@
 ** nothing is added, until mts_usage_open is called.
 **
 ** The thread that looked at the clock stores the tick, and then looks whether
-** the watch is on; the watcher notes that it is off, and then looks at the tick
-** once more.  Without a watcher, as in the child after a fork, the tick stays
-** 0, and the clock is looked at each time.
+** the watch is on; the watcher notes that it is off, and then looks at the
+** tick once more.  Without a watcher, as in the child after a fork, the tick
+** stays 0, and the clock is looked at each time.
 **
 ** Takes no locks but the mutex of the watcher.
 */
