@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -312,6 +313,16 @@ static int threads_count(lua_State *L)
   return 1;
 }
 
+/* The thread takes no signals from now on. */
+static int threads_block_signals(lua_State *L)
+{
+  sigset_t all;
+  (void)L;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, NULL);
+  return 0;
+}
+
 int luaopen_threads(lua_State *L)
 {
   static const luaL_Reg functions[] = {
@@ -322,6 +333,7 @@ int luaopen_threads(lua_State *L)
       {"sleep_until", threads_sleep_until},
       {"meet", threads_meet},
       {"count", threads_count},
+      {"block_signals", threads_block_signals},
       {NULL, NULL},
   };
   luaL_newlib(L, functions);

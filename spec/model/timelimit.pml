@@ -81,6 +81,7 @@ bool is_taken; /* that code has taken the hook away */
 /* ======================================================================= */
 
 /* mts_watch_start, where the watch is due later or off. */
+/* C: mts_watch_start mts_watch_is_needed */
 inline watch_start(at)
 {
   LOCK(watch_mutex);
@@ -96,6 +97,7 @@ inline watch_start(at)
   fi
 }
 
+/* C: publish_deadline */
 inline publish(at)
 {
   if
@@ -114,6 +116,7 @@ inline publish(at)
   fi
 }
 
+/* C: mts_interrupt_note_late */
 inline hit_at_once()
 {
   LOCK(state_mutex);
@@ -123,6 +126,7 @@ inline hit_at_once()
 }
 
 /* Code that has no time left is hit at once. */
+/* C: mts_timelimit_begin */
 inline start()
 {
   end_at = now + left;
@@ -138,6 +142,7 @@ inline start()
 }
 
 /* The level, if there is one, is left to the hook of the next call. */
+/* C: mts_timelimit_pause_one */
 inline stop()
 {
   is_on = false;
@@ -165,6 +170,7 @@ inline wait()
 }
 
 /* interrupt_hook, take_hit, mts_timelimit_take. */
+/* C: interrupt_hook take_hit mts_timelimit_take mts_timelimit_follow */
 inline run_hook()
 {
   LOCK(state_mutex);
@@ -242,6 +248,7 @@ done: skip
 }
 
 /* The handler of the signal, in that thread. */
+/* C: set_hooks_of_thread */
 active proctype handler()
 {
 end:
@@ -255,6 +262,7 @@ end:
 /* ======================================================================= */
 
 /* mts_interrupt_post_late: it need not be so any more. */
+/* C: mts_interrupt_post_late */
 inline post_late()
 {
   LOCK(state_mutex);
@@ -264,6 +272,7 @@ inline post_late()
 }
 
 /* try_watch, look_at_deadline; the delay can be so long that it is no help */
+/* C: try_watch look_at_deadline */
 inline try_watch()
 {
   if
@@ -277,6 +286,7 @@ inline try_watch()
   fi
 }
 
+/* C: run_watcher try_due_watches */
 active proctype watcher()
 {
   byte seen;
