@@ -130,6 +130,21 @@ describe("the option time", function()
     end
   end)
 
+  for what, code in pairs({
+    pcall = "pcall(spin)",
+    xpcall = "xpcall(spin, function(e) return e end)",
+    load = "load(spin)",
+    ["coroutine.resume"] = "coroutine.resume(coroutine.create(spin))",
+  }) do
+    it("lets no code go on that has caught it by " .. what, function()
+      local s = new(0.03)
+      local gate = handoff.unique("gate")
+      stopped(0.03, s.call, s, code .. " gates.set(box, 1)", gate)
+      assert.equals(0, handoff.get(gate))
+      works(s)
+    end)
+  end
+
   it("leaves short calls alone, however many there are", function()
     local s = new(0.3)
     local over = handoff.monotonic() + 0.4

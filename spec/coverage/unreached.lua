@@ -8,6 +8,8 @@ local NUMBERS = "needs millions of values: specs with the tag numbers"
 local IMPOSSIBLE = "cannot happen, or the process is lost"
 local RACE = "needs two threads at one moment: stress and model"
 local FORKED = "is in a child process that ends without a report"
+local NO_THREAD = "needs a thread that cannot be started: the sweep does that"
+local FINALIZER = "needs a finalizer that fails at one moment, before Lua 5.4"
 
 return {
   {text = "NO_MEMORY", reason = MEMORY},
@@ -30,6 +32,28 @@ return {
   {within = "grow_buffer", reason = MEMORY},
   {within = "mts_forkwork_begin", reason = MEMORY},
   {within = "raise_too_deep", reason = MEMORY},
+  {within = "mts_traceback_write_text", reason = MEMORY},
+  {within = "runs_hooks", text = "return false;", reason = MEMORY},
+  {within = "runs_hooks", text = "lua_pop", reason = MEMORY},
+  {within = "runs_hooks", text = "not known", reason = MEMORY},
+  {within = "mts_interrupt_reach_others", text = "return;", reason = MEMORY},
+  {within = "double_buckets", text = "return;", reason = MEMORY},
+  {within = "fork_task", reason = MEMORY},
+  {within = "mts_futureobject_push_answer", text = "raise", reason = MEMORY},
+  {text = '"new state"', file = "src/lua/here.c", reason = MEMORY},
+  {within = "show", text = "view->member", reason = MEMORY},
+  {within = "promise_fail", text = "release", reason = MEMORY},
+  {within = "call_state", text = '"call"', reason = MEMORY},
+  {within = "add_plain_values", text = "return false;", reason = MEMORY},
+  {within = "suspend_for_room", text = "return 0;", reason = MEMORY},
+
+  {within = "mts_usage_start_tick", reason = NO_THREAD},
+  {text = "mts_watch_is_on", reason = NO_THREAD},
+  {within = "mts_watch_is_on", reason = NO_THREAD},
+  {within = "start_watcher", text = "destroy", reason = NO_THREAD},
+  {within = "wait_for_creation", text = "remove", reason = NO_THREAD},
+
+  {within = "accept_callback", text = "report", reason = FINALIZER},
 
   {file = "src/core/preload.c", reason = OTHER_LUA},
   {within = "open_one_by_one", reason = OTHER_LUA},
@@ -39,6 +63,11 @@ return {
   {text = "_ENV", file = "src/value/", reason = OTHER_LUA},
   {text = "environment", file = "src/value/", reason = OTHER_LUA},
   {text = "'C'", file = "src/core/hook.c", reason = OTHER_LUA},
+  {within = "interrupt_hook", text = "    return;", reason = OTHER_LUA},
+  {within = "mts_memory_collect", text = "SETSTEPMUL", reason = OTHER_LUA},
+  {within = "mts_memory_make_room", text = "lua_pop", reason = OTHER_LUA},
+  {within = "push_waiting", text = "lua_replace", reason = OTHER_LUA},
+  {within = "check_upvalues", text = "no name", reason = OTHER_LUA},
 
   {within = "spill", reason = NUMBERS},
   {within = "mts_walk_unspill", reason = NUMBERS},
@@ -50,9 +79,25 @@ return {
   {text = "fprintf(stderr", reason = IMPOSSIBLE},
   {text = "__LINE__", reason = IMPOSSIBLE},
   {text = "there is nothing to be done", reason = IMPOSSIBLE},
+  {within = "mts_state_end_leave", reason = IMPOSSIBLE},
 
   {within = "help_transit", reason = RACE},
   {text = "help_transit", reason = RACE},
+  {within = "interrupt_hook", text = "NULL, 0, 0", reason = RACE},
+  {within = "mts_interrupt_end_wait", text = "AIMED", reason = RACE},
+  {within = "mts_registry_enlist", text = "release(found)", reason = RACE},
+  {within = "mts_timelimit_take", text = "return 0;", reason = RACE},
+  {within = "mts_traceback_try", text = "pause", reason = RACE},
+  {within = "mts_state_try_retain", text = "return false;", reason = RACE},
+  {within = "mts_state_park", reason = RACE},
+  {text = "discard(object->state);", reason = RACE},
+  {within = "drop", file = "src/lua/each.c", reason = RACE},
+  {within = "mts_here_here", text = "raise_about", reason = RACE},
+  {within = "finish_room", text = "drop_request", reason = RACE},
+  {within = "forget_woken", reason = RACE},
+  {within = "mts_thread_await_readers", reason = RACE},
+  {text = "mts_thread_await_readers();", reason = RACE},
 
   {text = "MTS_FORKED", reason = FORKED},
+  {within = "mts_registry_drop_owner", text = "unowned(s);", reason = FORKED},
 }

@@ -6,7 +6,7 @@ local LOCK = "lock_bursts ^call_spec ^deadlock_spec ^close_spec " ..
   "^pool_end ^pool_close ^here_close ^tasks_one ^stress_spec"
 local CALL = "^call_spec ^nesting ^transfer ^memory_spec ^close_function " ..
   "^receiver_spec ^newstate ^deep_spec ^deep_errors ^errors_spec ^notify " ..
-  "^00[2367] ^029 ^interrupt_spec ^requests_errors ^here_calls ^class"
+  "^00[2367] ^029 ^interrupt_spec ^requests_errors ^here_calls ^class ^stats"
 local STATE = "^close_spec ^close_function ^ownership ^nesting ^call_spec " ..
   "^here_close ^own_thread_spec ^pool_end ^interrupt_spec ^memory_spec " ..
   "^newstate ^018 ^005 ^tasks_one ^cancel_calls ^quit ^stacks ^stress_spec"
@@ -53,7 +53,8 @@ local concerns = {
   ["^here"] = "sched/host",
   ["^timer ^sleep ^requests_timeout ^close_timeout"] = "sched/timer",
   ["^trace"] = "core/trace core/tracefile",
-  ["^task_coroutine ^task_library ^interrupt_spec ^0%d%d_interrupt"] =
+  ["^libs_spec ^task_coroutine ^task_library ^interrupt_spec " ..
+    "^0%d%d_interrupt"] =
     "core/coroutine",
   ["^time_ ^close_timeout ^watch_spec ^workers ^cancel_storm ^stacks"] =
     "core/timelimit core/catch",

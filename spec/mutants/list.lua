@@ -1417,4 +1417,58 @@ add {
   specs = "^memory_spec", seconds = 20,
 }
 
+-------------------------------------------------------------------------------
+-- C stacks, the end of Lua states
+-------------------------------------------------------------------------------
+
+add {
+  name = "held-keeps-outer",
+  says = "A state that is left before an inner one is held for ever.",
+  file = "src/state.c",
+  old = "  inner->outer_held = s->outer_held;\n",
+  new = "",
+  specs = "stacks_spec",
+}
+add {
+  name = "time-keeps-outer",
+  says = "The time of a call that has ended goes on when an inner one ends.",
+  file = "src/core/timelimit.c",
+  old = "    inner->outer = runtime->outer;",
+  new = "    ;",
+  specs = "stacks_spec",
+}
+add {
+  name = "here-not-closed-at-last",
+  says = "What a finalizer makes by mtstates.here is never closed.",
+  file = "src/lua/here.c",
+  old = "  if (context->here_state)\n" ..
+    "    end_state(L, context, context->here_kept);\n",
+  new = "",
+  specs = "037_here",
+}
+add {
+  name = "lookup-stops-time",
+  says = "A wait for a state is not ended: its time is not measured any more.",
+  file = "src/core/registry.c",
+  old = "    mts_wait_end(&wait, waited);\n",
+  new = "",
+  specs = "^time_spec", filter = "look.up stops", seconds = 20,
+}
+add {
+  name = "pressure-misses-outer",
+  says = "Near the limit of memory only the running coroutine collects.",
+  file = "src/core/hook.c",
+  old = "    set_unless_foreign(resume->from);",
+  new = "    ;",
+  specs = "^memory_spec", filter = "in coroutines",
+}
+add {
+  name = "traceback-leaves-others",
+  says = "Who gives up asking for a traceback removes others, too.",
+  file = "src/core/traceback.c",
+  old = "    link = &(*link)->next;",
+  new = "    break;",
+  specs = "^traceback_spec", filter = "still ask", seconds = 20,
+}
+
 return list

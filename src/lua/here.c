@@ -5,7 +5,9 @@
 ** or call mtstates.here, which makes it known to others; the context of the
 ** Lua state has it.  It is closed with the Lua state, by a finalizer.  If it
 ** is closed before, the next one takes its place; but its memory is kept as
-** long as the Lua state, since a wait can still have it attached.
+** long as the Lua state, since a wait can still have it attached.  One that a
+** finalizer makes while the Lua state is closed would have no finalizer called
+** itself; so there is an object from the beginning, whose finalizer closes it.
 **
 ** The Lua state itself counts as an owner, beside the objects that here gives.
 **
@@ -30,41 +32,69 @@
 /* The state                                                               */
 /* ======================================================================= */
 
-/* The Lua state is closed, or [1] was not filled. */
-static int end_state(lua_State *L)
+/* The Lua state is closed, or *kept was not filled. */
+static void end_state(lua_State *L, mts_Context *context, mts_State **kept)
+{
+  mts_State *s = *kept;
+  if (!s)
+    return;
+  *kept = NULL;
+  context->has_ended = true;
+  mts_host_close(s, L); /* its code finds it, so that it cannot wait */
+  if (context->here_state == s)
+    context->here_state = NULL;
+}
+
+static int collect_state(lua_State *L)
 {
   mts_State **kept = lua_touserdata(L, 1);
-  mts_Context *context = lua_touserdata(L, lua_upvalueindex(1));
-  if (kept && *kept) {
-    mts_State *s = *kept;
-    *kept = NULL;
-    context->has_ended = true;
-    mts_host_close(s, L); /* its code finds it, so that it cannot wait */
-    if (context->here_state == s)
-      context->here_state = NULL;
-  }
+  if (kept)
+    end_state(L, lua_touserdata(L, lua_upvalueindex(1)), kept);
   return 0;
 }
 
-/* Makes the state of L; the Lua registry keeps it. */
-static mts_State *make_state(lua_State *L)
+/* Runs after collect_state, unless a finalizer has made the state. */
+static int end_context(lua_State *L)
 {
-  mts_Context *context = mts_userdata_context(L);
-  mts_State **kept;
-  mts_Status status;
-  kept = lua_newuserdatauv(L, sizeof(*kept), 0);
+  mts_Context *context = lua_touserdata(L, lua_upvalueindex(1));
+  context->has_ended = true;
+  if (context->here_state)
+    end_state(L, context, context->here_kept);
+  return 0;
+}
+
+/* Makes an object with that finalizer, which the Lua registry keeps. */
+static mts_State **keep(lua_State *L, int context, lua_CFunction finalize)
+{
+  mts_State **kept = lua_newuserdatauv(L, sizeof(*kept), 0);
   *kept = NULL;
   lua_newtable(L);
-  lua_pushvalue(L, MTS_CONTEXT); /* is needed as long */
-  lua_pushcclosure(L, end_state, 1);
+  lua_pushvalue(L, context); /* is needed as long */
+  lua_pushcclosure(L, finalize, 1);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   (void)luaL_ref(L, LUA_REGISTRYINDEX);
-  status = mts_host_new(L, kept);
+  return kept;
+}
+
+/* Makes the state of L. */
+static mts_State *make_state(lua_State *L)
+{
+  mts_Context *context = mts_userdata_context(L);
+  mts_State **kept = keep(L, MTS_CONTEXT, collect_state);
+  mts_Status status = mts_host_new(L, kept);
   if (status != MTS_OK)
     mts_error_raise_status(L, status, "new state");
   context->here_state = *kept;
+  context->here_kept = kept;
   return *kept;
+}
+
+void mts_here_open(lua_State *L)
+{
+  const mts_Context *context = lua_touserdata(L, -1);
+  if (!context->host_state)
+    (void)keep(L, lua_gettop(L), end_context);
 }
 
 /* Whether the state, which L has had, is closed, or has to be and is now. */

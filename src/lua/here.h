@@ -19,6 +19,12 @@ MTS_BEGIN_HIDDEN
 */
 mts_State *mts_here_find(lua_State *L);
 
+/*
+** To be called when the module is opened; the context is on top of the stack.
+** Stack: [-0, +0, m]
+*/
+void mts_here_open(lua_State *L);
+
 /* mtstates.here([name,] [options,] [callback or table]) */
 int mts_here_here(lua_State *L);
 

@@ -104,6 +104,7 @@ void mts_module_open(lua_State *L)
   mts_statehandle_register(
       ((const mts_Context *)lua_touserdata(L, -1))->open_module);
   mts_futurehandle_register();
+  mts_here_open(L);
   mts_arguments_open(L);
   mts_futureobject_open(L);
   mts_promiseobject_open(L);

@@ -32,7 +32,8 @@ typedef struct mts_Context {
   mts_State *host_state;     /* the state that this Lua state is, or NULL */
   lua_State *main;           /* the main Lua thread, or NULL: not known */
   mts_State *here_state;     /* see here.c; without host_state, or NULL */
-  bool has_ended;            /* it was closed with the Lua state */
+  mts_State **here_kept;     /* where its memory is kept */
+  bool has_ended;            /* the Lua state is closed, or it is with that */
   lua_CFunction open_module; /* opens the module in new states */
   mts_GcPressure pressure;   /* of the states that were made here */
 } mts_Context;
