@@ -144,6 +144,8 @@ describe("a trace", function()
           local future, promise = mt.promise()
           mt.fork(function() promise:set() end)
           future:await()
+        elseif what == "state" then
+          mt.state("trace nobody", 0.001)
         elseif what then
           mt.state("trace waits"):await()
           mt.sleep(0)
@@ -156,6 +158,7 @@ describe("a trace", function()
     local list = traced(function()
       s:await(true)
       s:await("promise")
+      helpers.raises_error("invoking_state", s.await, s, "state")
       local sent = s:async("room")
       helpers.wait_until(function() return s:stats().tasks == 1 end)
       s:call() -- when that waits
@@ -164,9 +167,9 @@ describe("a trace", function()
     end)
     local begun = select(list, {ph = "b", name = "trace waits waits"})
     assert.same({"an answer of trace waits", "others", "sleep", "an answer",
-                 "room at trace full"}, values(begun, "for"))
+                 "a state", "room at trace full"}, values(begun, "for"))
     local ended = select(list, {ph = "e", name = "trace waits waits"})
-    assert.equals(5, #ended)
+    assert.equals(6, #ended)
     for i, event in ipairs(ended) do
       assert.equals(begun[i].id, event.id)
       assert.equals(begun[i].cat, event.cat)
