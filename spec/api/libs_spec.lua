@@ -81,7 +81,7 @@ describe("libs", function()
     end
   end)
 
-  local has_warn = rawget(_G, "warn") ~= nil
+  local has_warn = helpers.run_program "print(warn ~= nil)" == "true\n"
   helpers.it_needs(has_warn, "warnings")("has warnings, off at first",
     function()
       local output = helpers.run_program [[

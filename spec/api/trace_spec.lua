@@ -181,9 +181,9 @@ describe("a trace", function()
 
   it("has the waits of threads", function()
     local s = mtstates.newstate("trace thread", {queue = 1}, helpers.gated)
-    local key = gates.unique("trace")
+    local key, release = gates.unique("trace"), nil
     local list = traced(function()
-      local release = requests.hold(s)
+      release = requests.hold(s)
       local caller = threads.start(function(gate)
         local handoff = require "handoff"
         handoff.put(gate, handoff.tid())
@@ -196,11 +196,20 @@ describe("a trace", function()
       caller:join()
       mtstates.sleep(0.001)
       helpers.raises_error("unknown_object", mtstates.state, "nobody", 0.001)
-      assert.is_true(s:close(60))
+      release = requests.hold(s)
+      assert.is_false(s:close(0.001))
+      mtstates.sleep(0.001)
     end)
+    release()
     for _, name in ipairs {"its turn in trace thread", "room at trace thread",
-                           "an answer of trace thread", "sleep", "a state"} do
+                           "an answer of trace thread", "sleep", "a state",
+                           "the last answer of trace thread"} do
       assert.is_true(events_of.count(list, "wait", name) > 0, name)
+    end
+    local waits = select(list, {cat = "wait", name = "sleep"})
+    assert.equals(2, #waits)
+    for _, event in ipairs(waits) do
+      assert.equals(0, event.depth, event.name)
     end
   end)
 
