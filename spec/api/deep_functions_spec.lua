@@ -188,6 +188,31 @@ describe("functions that cross", function()
     assert.same({"changed", "own"}, {copy(), f()})
   end)
 
+  it_needs(upvaluejoin, "shared upvalues")(
+    "share variables beside own types, as long as these leave them",
+    function()
+      local class = mtstates.class("deep.Beside")
+      look:call("require 'mtstates'.class('deep.Beside').__receive = type")
+      local function cross(joins)
+        local n, other = 1, 10
+        local function add() n = n + 1 return n end
+        local function get() return n end
+        function class.__transfer()
+          if joins then
+            upvaluejoin(add, 1, function() return other end, 1)
+          end
+          return 1
+        end
+        return look:call([[
+          local add, own, get = ...
+          return add(), get()
+        ]], add, setmetatable({}, class), get)
+      end
+      assert.same({2, 2}, {cross(false)})
+      assert.same({2, 1}, {cross(true)})
+      class.__transfer = nil
+    end)
+
   it("of an environment with a metatable need its class", function()
     local own = {mark = "own"}
     local f

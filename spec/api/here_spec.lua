@@ -308,6 +308,19 @@ describe("mtstates.here", function()
       while here:run() > 0 do end
     end)
 
+    it("may be called by a coroutine that is gone afterwards", function()
+      open(name, function(x) return x end)
+      for i = 1, 10 do
+        local future = here:async(i)
+        assert.equals(1, coroutine.wrap(function()
+          return here:run(60)
+        end)())
+        helpers.collect()
+        local forked = mtstates.fork(function() return i end)
+        assert.same({i, i}, {future:await(), forked:await()})
+      end
+    end)
+
     it("waits for the first", function()
       local times = 0
       open(name, function()

@@ -81,6 +81,29 @@ describe("libs", function()
     end
   end)
 
+  local has_warn = helpers.run_program "print(warn ~= nil)" == "true\n"
+  helpers.it_needs(has_warn, "warnings")("has warnings, off at first",
+    function()
+      local output = helpers.run_program [[
+        local s = require "mtstates".newstate(function()
+          warn("never")
+          warn("@on")
+          warn("a", "b", "c")
+          warn("@unknown")
+          warn("@", "off")
+          warn("d")
+          warn("@off")
+          warn("never")
+          return function(...) warn(...) end
+        end)
+        s:call("never")
+        s:call("@on")
+        s:call("e")
+      ]]
+      assert.equals("Lua warning: abc\nLua warning: @off\n" ..
+        "Lua warning: d\nLua warning: e\n", output)
+    end)
+
   it("opens all that the creating state has", function()
     local s = mtstates.newstate(function()
       return function(name) return type(package.loaded[name]) end

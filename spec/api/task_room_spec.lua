@@ -247,4 +247,37 @@ describe("tasks that send to one another", function()
     local count, wrong = last:await()
     assert.same({500, 0}, {count, wrong})
   end)
+
+  for what, end_wait in pairs({
+    ["have waited"] = function(future, _, release)
+      release()
+      future:await()
+    end,
+    ["wait no more, as theirs is closed"] = function(future, s, release)
+      s:close()
+      helpers.raises_error("object_closed", future.await, future)
+      release()
+    end
+  }) do
+    it("keep nothing of the states where they " .. what, function()
+      local function wait_often(times)
+        for _ = 1, times do
+          local full = mtstates.newstate({queue = 1}, helpers.gated)
+          local s = mtstates.newstate({}, tasks.setup)
+          local release = requests.hold(full)
+          full:send()
+          local future = s:async("mt.state(...):await()", nil, full:id())
+          suspended.wait(s, 1)
+          end_wait(future, s, release)
+          s:close()
+          assert.is_true(full:close(60))
+        end
+        helpers.collect()
+        return handoff.heap_bytes()
+      end
+      wait_often(100)
+      local grown = -wait_often(50) + wait_often(150)
+      assert.is_true(grown < 100000, "grown by " .. grown)
+    end)
+  end
 end)

@@ -143,6 +143,8 @@ describe("a trace", function()
           local future, promise = mt.promise()
           mt.fork(function() promise:set() end)
           future:await()
+        elseif what == "state" then
+          mt.state("trace nobody", 0.001)
         elseif what then
           mt.state("trace waits"):await()
           mt.sleep(0)
@@ -155,6 +157,7 @@ describe("a trace", function()
     local list = traced(function()
       s:await(true)
       s:await("promise")
+      helpers.raises_error("invoking_state", s.await, s, "state")
       local sent = s:async("room")
       helpers.wait_until(function() return s:stats().tasks == 1 end)
       s:call() -- when that waits
@@ -163,9 +166,9 @@ describe("a trace", function()
     end)
     local begun = select(list, {ph = "b", name = "trace waits waits"})
     assert.same({"an answer of trace waits", "others", "sleep", "an answer",
-                 "room at trace full"}, values(begun, "for"))
+                 "a state", "room at trace full"}, values(begun, "for"))
     local ended = select(list, {ph = "e", name = "trace waits waits"})
-    assert.equals(5, #ended)
+    assert.equals(6, #ended)
     for i, event in ipairs(ended) do
       assert.equals(begun[i].id, event.id)
       assert.equals(begun[i].cat, event.cat)
@@ -177,9 +180,9 @@ describe("a trace", function()
 
   it("has the waits of threads", function()
     local s = mtstates.newstate("trace thread", {queue = 1}, helpers.gated)
-    local key = gates.unique("trace")
+    local key, release = gates.unique("trace"), nil
     local list = traced(function()
-      local release = requests.hold(s)
+      release = requests.hold(s)
       local caller = threads.start(function(gate)
         local handoff = require "handoff"
         handoff.put(gate, handoff.tid())
@@ -192,11 +195,20 @@ describe("a trace", function()
       caller:join()
       mtstates.sleep(0.001)
       helpers.raises_error("unknown_object", mtstates.state, "nobody", 0.001)
-      assert.is_true(s:close(60))
+      release = requests.hold(s)
+      assert.is_false(s:close(0.001))
+      mtstates.sleep(0.001)
     end)
+    release()
     for _, name in ipairs {"its turn in trace thread", "room at trace thread",
-                           "an answer of trace thread", "sleep", "a state"} do
+                           "an answer of trace thread", "sleep", "a state",
+                           "the last answer of trace thread"} do
       assert.is_true(events_of.count(list, "wait", name) > 0, name)
+    end
+    local waits = select(list, {cat = "wait", name = "sleep"})
+    assert.equals(2, #waits)
+    for _, event in ipairs(waits) do
+      assert.equals(0, event.depth, event.name)
     end
   end)
 

@@ -18,14 +18,16 @@ local REGISTRY = "^lookup_ ^singleton ^named_states ^ownership ^newstate " ..
   "^threads_spec ^close_spec ^close_function ^stats ^here_spec " ..
   "^deadlock_spec ^pool_end ^requests_close ^task_unowned ^time_spec"
 
-local QUEUE = "^requests_ ^queue ^room ^logger ^stats ^notify"
+local QUEUE = "^requests_ ^queue ^room ^logger ^stats ^notify " ..
+  "^memory_spec ^pool_spec ^pool_turns ^sleep"
 local FUTURE = "^futures ^promise ^each ^deferred ^requests_timeout " ..
-  "^cancel_several"
-local TASK = "^task_ ^tasks_ ^sleep ^deferred ^stress_spec"
+  "^cancel_several ^trace_spec"
+local TASK = "^task_ ^tasks_ ^sleep ^deferred ^traceback " ..
+  "^stress_spec"
 local WORKER = "^workers ^replacements ^03[23] ^fairness ^requests_spec " ..
   "^lock_idle"
 local CLOSING = "^close_ ^own_thread ^requests_close ^requests_exit ^exit_ " ..
-  "^task_close"
+  "^task_close ^shutdown ^trace_spec ^here_close ^pool_close"
 local WAIT = "^deadlock ^task_deadlock ^cancel_waits ^cancel_calls ^room " ..
   "^futures_spec"
 local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class " ..
@@ -50,7 +52,7 @@ local concerns = {
     "value/decode value/decoder value/decodeobject value/walk value/way " ..
     "value/classes value/handle value/kinds value/transfer value/carray",
   ["^pool"] = "sched/team sched/teamcall sched/teamclose",
-  ["^here"] = "sched/host",
+  ["^here ^fork_main ^shutdown"] = "sched/host",
   ["^timer ^sleep ^requests_timeout ^close_timeout"] = "sched/timer",
   ["^trace"] = "core/trace core/tracefile",
   ["^libs_spec ^task_coroutine ^task_library ^interrupt_spec " ..

@@ -70,6 +70,23 @@ describe("mtstates.shutdown", function()
     ]])
   end)
 
+  it("keeps nothing of what it has closed", function()
+    run([[
+      local function shut_down_often(times)
+        for _ = 1, times do
+          new():await("")
+          assert(mtstates.shutdown(60) == true)
+        end
+        collect()
+        return require("handoff").heap_bytes()
+      end
+      shut_down_often(100)
+      local before = shut_down_often(100)
+      local grown = shut_down_often(200) - before
+      assert(grown < 100000, "grown by " .. grown)
+    ]])
+  end)
+
   it("closes all services, and no other states", function()
     run([[
       local services = {}

@@ -117,6 +117,28 @@ describe("a slab", function()
     assert.True(slabs.check() <= 64)
   end)
 
+  it("gives pages back only if it has had many", function()
+    slabs.fill(1, 50000, 1, 64)
+    local few = slabs.check()
+    slabs.drop(1, 50000)
+    assert.equals(few, slabs.check())
+    slabs.fill(1, 90000, 1, 64)
+    local many = slabs.check()
+    assert.True(few < 1024 and many > 1024 and many < 2048)
+    slabs.drop(1, 90000)
+    assert.True(slabs.check() <= 64)
+  end)
+
+  it("keeps pages at last when it is as large again and again", function()
+    local most = peak(64)
+    for _ = 1, 4 do
+      slabs.drop(1, MANY)
+      peak(64)
+    end
+    slabs.drop(1, MANY)
+    assert.equals(most, slabs.check())
+  end)
+
   it("uses pages again for blocks of other sizes", function()
     local most = peak(64)
     slabs.drop(1, MANY * 0.6)

@@ -557,6 +557,16 @@ step("deep, functions", function()
   return a, b, n, up(0) == 1 and (g() == 8 or g() == 1)
 end, gives(5, text, 1, true))
 
+step("deep, many upvalues", function()
+  local f, sum = function() return 0 end, nil
+  for i = 1, 60 do
+    local inner = f
+    f = function() return i + inner() end
+  end
+  sum = deep:call("run", function(g) return g() end, f)
+  return sum
+end, gives(1830))
+
 step("deep, modules", function()
   local _, s, f, g = deep:call(0, string, string.format, _G)
   return s == string, f == string.format, g == _G

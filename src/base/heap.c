@@ -201,7 +201,6 @@ void mts_heap_init(mts_Heap *heap)
 void mts_heap_end_limit(mts_Heap *heap)
 {
   heap->limit = MTS_HEAP_NO_LIMIT;
-  heap->near_limit = NULL;
 }
 
 bool mts_heap_open(mts_Heap *heap)
