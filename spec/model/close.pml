@@ -266,7 +266,7 @@ inline request_put(request)
   schedule_if_runnable()
 }
 
-/* C: mts_queue_tell_closers end_waits */
+/* C: mts_queue_tell_closers finish_list */
 inline queue_tell_closers()
 {
   d_step { told = told | closing; closing = 0 }

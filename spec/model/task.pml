@@ -288,7 +288,7 @@ inline queue_take()
   }
 }
 
-/* C: mts_queue_tell_closers end_waits */
+/* C: mts_queue_tell_closers finish_list */
 inline tell_finishers()
 {
   if

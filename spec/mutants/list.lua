@@ -1388,6 +1388,43 @@ add {
 }
 
 -------------------------------------------------------------------------------
+-- Options
+-------------------------------------------------------------------------------
+
+add {
+  name = "options-of-all",
+  says = "Each function takes the options of all others.",
+  file = "src/lua/options.c",
+  old = "(option->takers & taker) && ",
+  new = "taker && ",
+  specs = "options_spec",
+}
+add {
+  name = "options-count-any",
+  says = "A pool takes numbers of members that it cannot have.",
+  file = "src/lua/options.c",
+  old = "if (!(count >= 1 && count <= MTS_OPTIONS_MOST_MEMBERS) ||\n      ",
+  new = "if (",
+  specs = "^pool_spec",
+}
+add {
+  name = "setup-behind-nil",
+  says = "nil in the place of the options is the setup.",
+  file = "src/lua/setupread.c",
+  old = "(type == LUA_TNIL && lua_gettop(L) > index)",
+  new = "(type == LUA_TNIL && lua_gettop(L) < index)",
+  specs = "newstate_spec",
+}
+add {
+  name = "setup-knows-no-paths",
+  says = "A new state finds modules where its creator does not.",
+  file = "src/lua/setupread.c",
+  old = "setup->cpath = push_package_field(L, \"cpath\");",
+  new = "setup->cpath = setup->path;",
+  specs = "newstate_spec",
+}
+
+-------------------------------------------------------------------------------
 -- Values
 -------------------------------------------------------------------------------
 

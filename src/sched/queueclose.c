@@ -62,7 +62,7 @@ static mts_Status await_in_list(mts_Queue *queue, mts_WaitList *list,
   return status;
 }
 
-static void end_waits(mts_Queue *queue, mts_WaitList *list)
+static void finish_list(mts_Queue *queue, mts_WaitList *list)
 {
   mts_Wakes wakes;
   do {
@@ -198,7 +198,7 @@ mts_Status mts_queue_await_idle(mts_Queue *queue, const mts_Patience *patience)
 
 void mts_queue_tell_closers(mts_Queue *queue)
 {
-  end_waits(queue, &queue->closing);
+  finish_list(queue, &queue->closing);
 }
 
 bool mts_queue_refuse_notices(mts_Queue *queue)
@@ -253,5 +253,5 @@ mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience)
 
 void mts_queue_note_end(mts_Queue *queue)
 {
-  end_waits(queue, &queue->ends);
+  finish_list(queue, &queue->ends);
 }
