@@ -558,13 +558,12 @@ step("deep, functions", function()
 end, gives(5, text, 1, true))
 
 step("deep, many upvalues", function()
-  local f, sum = function() return 0 end, nil
+  local f = function() return 0 end
   for i = 1, 60 do
     local inner = f
     f = function() return i + inner() end
   end
-  sum = deep:call("run", function(g) return g() end, f)
-  return sum
+  return (deep:call("run", function(g) return g() end, f))
 end, gives(1830))
 
 step("deep, modules", function()
