@@ -156,4 +156,25 @@ describe("the members of a pool", function()
     end
     assert.is_true(pool:close(60))
   end)
+
+  it("that have own threads begin a call at once if they are free", function()
+    local pool = mtstates.pool({n = 1, own_thread = true, tasks = 1},
+      tasks.setup)
+    local member = mtstates.state(pool:stats().members[1].id)
+    local tid = pool:call("return gates.tid()")
+    for i = 1, 50 do
+      handoff.wait_asleep(tid)
+      assert.same({true, i}, {pool:tcall(0, "return (...)", nil, i)})
+    end
+    -- With a task that waits it is not free.
+    local go, answer = mtstates.promise()
+    local future = member:async("return (...):await()", nil, go)
+    helpers.wait_until(function() return member:stats().tasks == 1 end)
+    handoff.wait_asleep(tid)
+    assert.is_false(pool:tcall(0, "return true"))
+    assert.is_false(pool:tcall(0.001, "return true"))
+    answer:set("answer")
+    assert.equals("answer", future:await())
+    assert.is_true(pool:close(60))
+  end)
 end)
