@@ -156,30 +156,4 @@ describe("the members of a pool", function()
     end
     assert.is_true(pool:close(60))
   end)
-
-  it("that have own threads begin a call at once if they are free", function()
-    local pool = mtstates.pool({n = 1, own_thread = true, tasks = 2},
-      tasks.setup)
-    local member = mtstates.state(pool:stats().members[1].id)
-    local tid = pool:call("return gates.tid()")
-    for i = 1, 50 do
-      handoff.wait_asleep(tid)
-      assert.same({true, i}, {pool:tcall(0, "return (...)", nil, i)})
-    end
-    -- With as many tasks as it may have it is not free, though they wait.
-    local go, answer = mtstates.promise()
-    local futures = {}
-    for i = 1, 2 do
-      futures[i] = member:async("local a = (...):await() return a", nil, go)
-    end
-    helpers.wait_until(function() return member:stats().tasks == 2 end)
-    handoff.wait_asleep(tid)
-    assert.is_false(pool:tcall(0, "return true"))
-    assert.is_false(pool:tcall(0.001, "return true"))
-    answer:set("answer")
-    for i = 1, 2 do
-      assert.equals("answer", futures[i]:await())
-    end
-    assert.is_true(pool:close(60))
-  end)
 end)

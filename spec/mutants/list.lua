@@ -1136,7 +1136,7 @@ add {
   file = "src/lua/poolobject.c",
   old = "pool->task_limit = MTS_STATE_NO_LIMIT;",
   new = "pool->task_limit = 0;",
-  specs = "pool_turns_spec", filter = "begin a call at once",
+  specs = "039_pool_calls_begin",
 }
 add {
   name = "pool-begins-too-many",
@@ -1144,7 +1144,7 @@ add {
   file = "src/sched/team.c",
   old = "atomic_load(&queue->tasks.under_way) < queue->tasks.limit",
   new = "queue->tasks.limit > 0",
-  specs = "pool_turns_spec", filter = "begin a call at once",
+  specs = "039_pool_calls_begin",
 }
 add {
   name = "pool-deadlock-of-few",
