@@ -633,31 +633,42 @@ describe("state:traceback", function()
   end)
 
   it("leaves the hook of a program whose tasks it looks at", function()
-    assert.equals("true	l", (helpers.run_program([[
+    assert.equals("true	true	l", (helpers.run_program([[
       require "interruptible"
+      local handoff = require "handoff"
       local mtstates = require "mtstates"
-      local lines, text = 0, ("a"):rep(1500) .. "b"
-      local here = mtstates.here({work = function()
-        return text:gsub(".-.-.-b", "") -- the last that the task runs
+      local lines = 0
+      local here = mtstates.here({work = function(goes_on)
+        handoff.add("in work")
+        if goes_on then
+          handoff.wait_asleep(handoff.take("asker"))
+          return 1
+        end
+        return handoff.wait_asleep(handoff.take("asker")) -- and ends
       end})
       local s = mtstates.newstate({}, function()
         local m = require "mtstates"
-        return function(id) return m.state(id):await("work") end
+        return function(id, ...) return m.state(id):await("work", ...) end
       end)
       local asker = mtstates.thread(function(id)
+        local gates = require "handoff"
         local state, texts = require "mtstates".state(id), 0
-        repeat
-          local ok, traceback = pcall(state.traceback, state, 1)
+        for i = 1, 10 do
+          gates.wait("in work", i)
+          gates.put("asker", gates.tid())
+          local ok, traceback = pcall(state.traceback, state, 60)
           texts = texts + (ok and traceback and 1 or 0)
-        until texts == 5
+        end
+        return texts
       end, here:id())
       debug.sethook(function() lines = lines + 1 end, "l")
-      repeat
-        s:await(here:id())
-      until asker:tawait(0)
+      for i = 1, 10 do
+        s:await(here:id(), i % 2 == 1)
+      end
+      local texts = asker:await()
       local before = lines
       before = before + 0
-      print(lines > before, (select(2, debug.gethook())))
+      print(texts >= 5, lines > before, (select(2, debug.gethook())))
     ]]):gsub("\n$", "")))
   end)
 

@@ -1139,6 +1139,22 @@ add {
   specs = "pool_turns_spec", filter = "for longer than they may",
 }
 add {
+  name = "pool-begins-nothing",
+  says = "The queue of a pool has a limit of tasks: that of none.",
+  file = "src/lua/poolobject.c",
+  old = "pool->task_limit = MTS_STATE_NO_LIMIT;",
+  new = "pool->task_limit = 0;",
+  specs = "039_pool_calls_begin",
+}
+add {
+  name = "pool-begins-too-many",
+  says = "A member that has as many tasks as it may have counts as free.",
+  file = "src/sched/team.c",
+  old = "atomic_load(&queue->tasks.under_way) < queue->tasks.limit",
+  new = "queue->tasks.limit > 0",
+  specs = "039_pool_calls_begin",
+}
+add {
   name = "pool-deadlock-of-few",
   says = "A search in the wait graph meets so much, and no more.",
   file = "src/core/waitgraph.c",

@@ -391,18 +391,18 @@ static int waits_for_mutex(long tid)
 }
 
 /*
-** handoff.wait_asleep(tid): until that thread sleeps in the kernel, seen
-** several times in a row. The only way to know from outside that a thread
+** handoff.wait_asleep(tid [, n]): until that thread sleeps in the kernel, seen
+** n times in a row, or several. The only way to know from outside that a thread
 ** waits inside a call. A mutex is no such wait, unless it takes seconds: who
 ** has it can be kept from running. False if the thread is gone.
 */
 static int wait_asleep(lua_State *L)
 {
   long tid = (long)luaL_checknumber(L, 1);
+  int samples = (int)luaL_optnumber(L, 2, ASLEEP_SAMPLES);
   double end = now() + PATIENCE;
   int seen = 0;
-  while (seen < ASLEEP_SAMPLES ||
-         (seen < LOCKED_SAMPLES && waits_for_mutex(tid))) {
+  while (seen < samples || (seen < LOCKED_SAMPLES && waits_for_mutex(tid))) {
     char status = support_thread_status(tid);
     if (status == 0) {
       lua_pushboolean(L, 0);

@@ -176,13 +176,15 @@ void mts_team_unlist(mts_Team *team, mts_Member *member)
 }
 
 /*
-** Whether it is idle indeed.  A thread that takes something from the queue has
-** the lock before, so that is looked at last.
+** Whether it is idle indeed, and a request may begin.  A thread that takes
+** something from the queue has the lock before, so that is looked at last.
 */
 static bool is_unused(const mts_Member *member)
 {
   const mts_Queue *queue = atomic_load(&member->state->queue);
   return !mts_queue_has_more(queue) &&
+         atomic_load(&queue->tasks.under_way) < queue->tasks.limit &&
+         atomic_load(&queue->tasks.room_waits) == 0 &&
          !atomic_load(&queue->tasks.is_running) &&
          mts_lock_is_free(&member->state->lock);
 }
