@@ -28,7 +28,9 @@
 
 mts_FutureObject *mts_futureobject_push(lua_State *L)
 {
-  mts_FutureObject *object = lua_newuserdatauv(L, sizeof(*object), 0);
+  mts_FutureObject *object;
+  mts_gcpressure_tell_object(&mts_userdata_context(L)->pressure, L);
+  object = lua_newuserdatauv(L, sizeof(*object), 0);
   object->future = NULL;
   luaL_setmetatable(L, MTS_FUTURE_CLASS);
   return object;

@@ -24,8 +24,9 @@ typedef struct mts_FutureObject {
 void mts_futureobject_open(lua_State *L);
 
 /*
-** Pushes a new object without a future.
-** Stack: [-0, +1, m]
+** Pushes a new object without a future.  Runs in a function of the module.
+** Stack: [-0, +1, e]
+** Errors: of finalizers.
 */
 mts_FutureObject *mts_futureobject_push(lua_State *L);
 

@@ -1,5 +1,5 @@
 /*
-** gcpressure.c - the memory of states as pressure on their maker's collector
+** gcpressure.c - memory outside of Lua as pressure on the collector
 **
 ** Used by the thread that runs the Lua state; takes no locks.
 */
@@ -7,6 +7,10 @@
 
 /* Not worth telling (KB). */
 #define SMALL_PRESSURE 256
+
+/* So many objects are told of at once, with what they take together (KB). */
+#define OBJECTS 64
+#define OBJECTS_PRESSURE 32
 
 void mts_gcpressure_add(mts_GcPressure *pressure, int kb)
 {
@@ -28,5 +32,13 @@ void mts_gcpressure_tell(mts_GcPressure *pressure, lua_State *L)
   if (kb > SMALL_PRESSURE && kb > pressure->open / 3) {
     pressure->untold = 0;
     mts_compat_gcpressure(L, kb);
+  }
+}
+
+void mts_gcpressure_tell_object(mts_GcPressure *pressure, lua_State *L)
+{
+  if (++pressure->objects >= OBJECTS) {
+    pressure->objects = 0;
+    mts_compat_gcpressure(L, OBJECTS_PRESSURE);
   }
 }

@@ -14,6 +14,7 @@
 #include "core/anchor.h"
 #include "core/registry.h"
 #include "lua/stateobject.h"
+#include "lua/userdata.h"
 #include "value/classes.h"
 #include "value/handle.h"
 
@@ -41,7 +42,7 @@ static void unhold_state(void *object, bool is_kept_open)
   mts_state_release(s);
 }
 
-void mts_statehandle_push_class(lua_State *L, const char *name)
+static void push_class(lua_State *L, const char *name)
 {
   luaL_getmetatable(L, name);
   if (!lua_isnil(L, -1))
@@ -50,6 +51,12 @@ void mts_statehandle_push_class(lua_State *L, const char *name)
   luaL_requiref(L, "mtstates", (lua_CFunction)atomic_load(&opener), 0);
   lua_pop(L, 1);
   luaL_getmetatable(L, name);
+}
+
+void mts_statehandle_push_class(lua_State *L, const char *name)
+{
+  push_class(L, name);
+  mts_userdata_tell_object(L);
 }
 
 static void push_state(lua_State *L, void *object)

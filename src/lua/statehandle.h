@@ -16,8 +16,8 @@ MTS_BEGIN_HIDDEN
 void mts_statehandle_register(lua_CFunction open_module);
 
 /*
-** Pushes the metatable of that class of the module's, and opens the module
-** before if L has not loaded it.
+** Pushes the metatable of that class of the module's, for a new object, and
+** opens the module before if L has not loaded it.
 ** Stack: [-0, +1, e]
 */
 void mts_statehandle_push_class(lua_State *L, const char *name);

@@ -34,7 +34,9 @@
 
 mts_StateObject *mts_stateobject_push(lua_State *L)
 {
-  mts_StateObject *object = mts_userdata_push(L, sizeof(*object));
+  mts_StateObject *object;
+  mts_gcpressure_tell_object(&mts_userdata_context(L)->pressure, L);
+  object = mts_userdata_push(L, sizeof(*object));
   object->host_state = mts_userdata_context(L)->host_state;
   return object;
 }

@@ -37,7 +37,8 @@ void mts_stateobject_push_class(lua_State *L);
 /*
 ** Pushes a new object without a state.  The running function is one of this
 ** class.
-** Stack: [-0, +1, m]
+** Stack: [-0, +1, e]
+** Errors: of finalizers.
 */
 mts_StateObject *mts_stateobject_push(lua_State *L);
 

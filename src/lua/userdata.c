@@ -8,12 +8,26 @@
 #include "core/anchor.h"
 #include "value/classes.h"
 
+/* Of the context in the Lua registry. */
+#define CONTEXT_KEY "mtstates.context"
+
 void mts_userdata_push_context(lua_State *L, lua_CFunction open_module)
 {
   mts_Context *context = lua_newuserdatauv(L, sizeof(*context), 0);
   *context = (mts_Context){.host_state = mts_anchor_find_state(L),
                            .main = mts_compat_mainthread(L),
                            .open_module = open_module};
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, CONTEXT_KEY);
+}
+
+void mts_userdata_tell_object(lua_State *L)
+{
+  mts_Context *context;
+  lua_getfield(L, LUA_REGISTRYINDEX, CONTEXT_KEY);
+  context = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  mts_gcpressure_tell_object(&context->pressure, L);
 }
 
 void mts_userdata_set_functions(lua_State *L, const luaL_Reg *functions)

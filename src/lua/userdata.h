@@ -54,10 +54,18 @@ static inline mts_State *mts_userdata_state(lua_State *L)
 }
 
 /*
-** Pushes a new context.
+** Pushes a new context, which is that of L from now on.
 ** Stack: [-0, +1, m]
 */
 void mts_userdata_push_context(lua_State *L, lua_CFunction open_module);
+
+/*
+** mts_gcpressure_tell_object where no function of the module runs.  L has
+** loaded the module.
+** Stack: [-0, +0, e]
+** Errors: of finalizers.
+*/
+void mts_userdata_tell_object(lua_State *L);
 
 /*
 ** Pushes the metatable of a class, with the metamethods and, as __index, a
