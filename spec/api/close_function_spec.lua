@@ -298,6 +298,15 @@ for kind, own_thread in pairs({service = false,
       handoff.wait(gate, 50)
     end)
 
+    it("of states that are closed one by one is no nested call", function()
+      for _ = 1, 250 do
+        mtstates.newstate({own_thread = own_thread, libs = false},
+          "return {__close = function() end}"):close()
+      end
+      local s = mtstates.newstate(helpers.echo)
+      assert.equals("called", s:call("called"))
+    end)
+
     it("comes before waits in finalizers, which are refused", function()
       local unanswered, promise = mtstates.promise()
       local s = mtstates.newstate({own_thread = own_thread}, [[
