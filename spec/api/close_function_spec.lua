@@ -6,6 +6,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local threads = require "threads"
 
 local it_closes = helpers.it_needs(helpers.compile("local x <close> = nil"),
                                    "to-be-closed variables")
@@ -84,6 +85,20 @@ for kind, own_thread in pairs({service = false,
       assert.is_true(s:close(60))
       check_ran(not own_thread and handoff.tid() or nil, 0)
       assert.equals(0, log.count())
+    end)
+
+    it("runs once when others close the state meanwhile", function()
+      local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+      local s = new("gates.add(a) gates.wait(b, 1)", entered, leave)
+      local thread = threads.start(function(id)
+        require "mtstates".state(id):close()
+      end, s:id())
+      handoff.wait(entered, 1)
+      s:close()
+      handoff.set(leave, 1)
+      thread:results()
+      check_ran()
+      s:close()
     end)
 
     it("runs when the last request has ended, on its thread", function()
@@ -281,6 +296,15 @@ for kind, own_thread in pairs({service = false,
       states = nil -- luacheck: ignore
       helpers.collect()
       handoff.wait(gate, 50)
+    end)
+
+    it("of states that are closed one by one is no nested call", function()
+      for _ = 1, 250 do
+        mtstates.newstate({own_thread = own_thread, libs = false},
+          "return {__close = function() end}"):close()
+      end
+      local s = mtstates.newstate(helpers.echo)
+      assert.equals("called", s:call("called"))
     end)
 
     it("comes before waits in finalizers, which are refused", function()

@@ -221,6 +221,22 @@ describe("mtstates.state", function()
       end
     end)
 
+    -- FNV-1a of 64 bits gives 0 for these.
+    it("tells names with the same hash apart", function()
+      local names = {"!0IC=VloaY", "QvXtM>@Fp%", "!0IC=VloaY\0",
+                     "\213\107\185\083\066\135\008\054"}
+      local states = {}
+      for i, name in ipairs(names) do
+        unknown(name)
+        states[i] = mtstates.newstate(name, false, helpers.echo)
+      end
+      for i, name in ipairs(names) do
+        assert.equals(states[i]:id(), mtstates.state(name):id())
+        states[i]:close()
+        unknown(name)
+      end
+    end)
+
     it("finds each of many states", function()
       local states = {}
       for i = 1, 300 do

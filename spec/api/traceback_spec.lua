@@ -345,11 +345,10 @@ describe("state:traceback", function()
   end)
 
   it("is given to those who still ask", function()
-    local s = mtstates.newstate({}, setup)
+    local s = mtstates.newstate({}, tasks.setup)
     local gate = handoff.unique("gate")
-    local future = s:async("local gate = ... gates.add('a' .. gate) " ..
-      "gates.wait(gate, 1) local x = spin('b' .. gate) return x", gate)
-    handoff.wait("a" .. gate, 1)
+    local future = tasks.begin_waiting(s, "enter() local gate = ... " ..
+      "gates.wait(gate, 1) return spin('b' .. gate)", gate)
     local function ask()
       local asker = mtstates.newstate({}, setup)
       return asker:async("gates.add('asks' .. select(2, ...)) " ..
@@ -361,9 +360,9 @@ describe("state:traceback", function()
     assert.is_true(impatient:cancel())
     helpers.raises_error("cancelled", impatient.await, impatient)
     handoff.set(gate, 1)
-    has(patient:await(), "code:1: in")
+    has(patient:await(), "task:1: in")
     handoff.set("b" .. gate, 1)
-    assert.is_true(future:await())
+    future:await()
     s:close()
   end)
 

@@ -55,7 +55,7 @@ local concerns = {
   ["^here ^fork_main ^shutdown"] = "sched/host",
   ["^timer ^sleep ^requests_timeout ^close_timeout"] = "sched/timer",
   ["^trace"] = "core/trace core/tracefile",
-  ["^libs_spec ^task_coroutine ^task_library ^interrupt_spec " ..
+  ["^libs_spec ^task_coroutine ^traceback ^task_library ^interrupt_spec " ..
     "^0%d%d_interrupt"] =
     "core/coroutine",
   ["^time_ ^close_timeout ^watch_spec ^workers ^cancel_storm ^stacks"] =
