@@ -194,6 +194,26 @@ describe("state:traceback", function()
     s:close()
   end)
 
+  it("tells of a wait in a coroutine that C code has resumed", function()
+    local s = mtstates.newstate(setup)
+    local gate, name = handoff.unique("waits"), handoff.unique("late")
+    local thread = threads.waiting(gate, function(g, id, late)
+      return require "mtstates".state(id):call([[
+        local g, late = ...
+        require "cresume"(function()
+          gates.add(g)
+          local x = mt.state(late, 600)
+          return x
+        end) return 7]], g, late)
+    end, gate, s:id(), name)
+    has(s:traceback(60), "[C]: in ", "code:4: in", "resumed by:",
+      "code:2: in")
+    local late = mtstates.newstate(name, setup)
+    assert.equals(7, thread:results())
+    late:close()
+    s:close()
+  end)
+
   it("tells what each suspended task waits for", function()
     local s = mtstates.newstate({}, setup)
     local other = mtstates.newstate("other", {queue = 1}, helpers.gated)

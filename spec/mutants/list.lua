@@ -1240,6 +1240,14 @@ add {
   specs = "traceback_spec", filter = "at once of a thread that waits",
 }
 add {
+  name = "traceback-of-outer-wait",
+  says = "It is not known in which Lua thread code waits, if C resumed that.",
+  file = "src/lua/waiting.c",
+  old = "  waiting->patience.L = L;\n",
+  new = "",
+  specs = "traceback_spec", filter = "that C code has resumed",
+}
+add {
   name = "traceback-takes-hook",
   says = "The hook that code has set is lost.",
   file = "src/core/hook.c",

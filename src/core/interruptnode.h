@@ -71,6 +71,8 @@ typedef struct mts_InterruptNode {
   /* The request that the state runs, or NULL; stored by the holder. */
   const void *_Atomic task;
   struct mts_Wait *wait; /* of its code; guarded by the mutex of the lock */
+  lua_State *waiting; /* where the code waits, while the holder says so; NULL:
+                      ** not known, or in `running` */
 
   struct mts_Traceback *tracebacks; /* requests; guarded by the same mutex */
 

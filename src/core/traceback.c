@@ -145,14 +145,17 @@ void mts_traceback_write_frames(mts_Traceback *request, lua_State *co,
     write_outer(request, find_inner(co, depth));
 }
 
-/* The Lua threads that run, the innermost first.  L: that one, or NULL. */
-static void write_running(mts_Traceback *request, lua_State *L)
+/*
+** The Lua threads that run, the innermost first.  L: that one, or NULL.
+** level: its first frame.
+*/
+static void write_running(mts_Traceback *request, lua_State *L, int level)
 {
   const mts_State *s = request->state;
   const mts_Resume *resume = s->interrupt.resumes;
   lua_State *running = atomic_load(&s->interrupt.running);
   mts_traceback_write_text(request, "stack traceback:");
-  write_stack(request, L ? L : running, L ? 1 : 0);
+  write_stack(request, L ? L : running, level);
   if (L && L != running) /* C code has resumed it */
     write_outer(request, running);
   for (; resume; resume = resume->outer) {
@@ -163,11 +166,11 @@ static void write_running(mts_Traceback *request, lua_State *L)
 }
 
 /* For a thread that may read the stacks of the state. */
-static void write_all(mts_Traceback *request, lua_State *L)
+static void write_all(mts_Traceback *request, lua_State *L, int level)
 {
   mts_State *s = request->state;
   if (atomic_load(&s->innermost))
-    write_running(request, L);
+    write_running(request, L, level);
   if (atomic_load(&s->queue))
     mts_upcalls.write_tasks(s, request);
 }
@@ -191,7 +194,7 @@ static void answer_all(mts_State *s)
   while (taken) {
     request = taken;
     taken = request->next;
-    write_all(request, NULL);
+    write_all(request, NULL, 0);
     atomic_store(&request->progress, MTS_TRACEBACK_DONE); /* it can go now */
   }
 }
@@ -333,10 +336,10 @@ static mts_Status go_way(mts_Traceback *request, Way way, uintptr_t holder,
 {
   switch (way) {
   case BY_CALLER:
-    write_all(request, L);
+    write_all(request, L, L ? 1 : 0);
     return MTS_OK;
   case BY_READER:
-    write_all(request, NULL);
+    write_all(request, request->state->interrupt.waiting, 0);
     atomic_store(&((mts_Thread *)holder)->wait_state, MTS_THREAD_WAITS);
     return MTS_OK;
   case WAS_ANSWERED:

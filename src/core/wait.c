@@ -71,6 +71,13 @@ static void leave_task(mts_ThreadWait *wait, mts_Status status)
     mts_interrupt_end_wait(wait->task, status == MTS_CANCELLED);
 }
 
+/* The stacks of the host are read only while the thread says that it waits. */
+static void note_waiting(mts_ThreadWait *wait, lua_State *L)
+{
+  if (wait->host)
+    wait->host->interrupt.waiting = L;
+}
+
 bool mts_wait_is_refused(const mts_Patience *patience)
 {
   const mts_State *host = patience->host;
@@ -89,8 +96,12 @@ mts_Status mts_wait_begin(mts_ThreadWait *wait, const mts_Patience *patience)
   wait->wait.list = NULL;
   mts_event_init(&wait->over);
   status = enter_task(wait, patience->host);
+  wait->host = patience->host;
+  if (status == MTS_OK)
+    note_waiting(wait, patience->L);
   if (status == MTS_OK && !mts_thread_begin_wait()) {
     status = MTS_NO_MEMORY;
+    note_waiting(wait, NULL);
     leave_task(wait, status);
   }
   wait->attached = NULL;
@@ -112,6 +123,7 @@ void mts_wait_end(mts_ThreadWait *wait, mts_Status status)
   leave_task(wait, status);
   mts_event_destroy(&wait->over);
   mts_thread_end_wait();
+  note_waiting(wait, NULL);
   mts_timelimit_resume();
 }
 

@@ -23,6 +23,7 @@ typedef struct mts_Patience {
   double deadline; /* a point of the clock, or MTS_FOREVER */
   mts_State *host; /* the state whose code waits; NULL: none, or none that is
                    ** to go on early */
+  lua_State *L;    /* and in which Lua thread; NULL: not known */
   /* Whether the thread is to go on early, asked some times a second; or NULL.
    */
   bool (*is_disturbed)(void *data);
@@ -60,6 +61,7 @@ typedef struct mts_ThreadWait {
   mts_Wait wait;
   mts_Event over;
   mts_State *task; /* whose request waits here, and can be cancelled */
+  mts_State *host; /* whose code waits, or NULL */
   const mts_Patience *attached; /* that it is attached to, or NULL */
   mts_WaitEdge edge;
 } mts_ThreadWait;

@@ -108,6 +108,7 @@ void mts_waiting_open(lua_State *L, mts_Waiting *waiting, double deadline)
   forget_woken();
   waiting->patience = mts_patience_until(deadline);
   waiting->patience.host = context->host_state;
+  waiting->patience.L = L;
   waiting->L = L;
   waiting->here_state = context->here_state;
   if (waiting->here_state && mts_host_is_inside(waiting->here_state))
