@@ -68,6 +68,7 @@ describe("the descriptor of here", function()
   end)
 
   it("is closed with the state", function()
+    helpers.collect() -- files that are garbage
     open()
     local fd = here:fd()
     for _ = 1, 5 do
