@@ -28,8 +28,8 @@ local CLOSING = "^close_ ^own_thread ^requests_close ^requests_exit ^exit_ " ..
   "^task_close ^shutdown ^trace_spec ^here_close ^pool_close"
 local WAIT = "^deadlock ^task_deadlock ^cancel_waits ^cancel_calls ^room " ..
   "^futures_spec"
-local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class ^carray " ..
-  "^levels"
+local VALUE = "^deep_ ^transfer ^receiver ^requests_receiver ^class " ..
+  "^carray ^levels"
 
 local concerns = {
   [LOCK] = "core/lock core/lockqueue core/lockword",
