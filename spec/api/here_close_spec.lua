@@ -198,6 +198,30 @@ describe("a state of here", function()
     helpers.raises_error("object_closed", future.await, future)
   end)
 
+  it("leaves nothing when its Lua state is closed", function()
+    local long = name .. ("n"):rep(10000) -- is seen if it stays
+    local function close_often(times)
+      local fd
+      for _ = 1, times do
+        fd = threads.start(function(of)
+          local mt = require "mtstates"
+          local h = mt.here(of, function() end)
+          h:async()
+          mt.fork(function() end)
+          return h:fd()
+        end, long):results()
+        helpers.raises_error("unknown_object", mtstates.state, long)
+      end
+      helpers.collect()
+      return fd, handoff.heap_bytes()
+    end
+    close_often(50)
+    local fd, before = close_often(50)
+    local same_fd, after = close_often(100)
+    assert.equals(fd, same_fd) -- the system gives the lowest one
+    assert.is_true(after - before < 500000, after - before)
+  end)
+
   it("of a thread of another library is as that of a program", function()
     local thread = threads.start(function(of)
       local mt = require "mtstates"

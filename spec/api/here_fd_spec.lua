@@ -67,6 +67,17 @@ describe("the descriptor of here", function()
     here = nil
   end)
 
+  it("is closed with the state", function()
+    helpers.collect() -- files that are garbage
+    open()
+    local fd = here:fd()
+    for _ = 1, 5 do
+      here:close()
+      open()
+      assert.equals(fd, here:fd()) -- the system gives the lowest one
+    end
+  end)
+
   it("is not readable inside of what run runs", function()
     local inside, count = 0, 0
     open(function()

@@ -333,10 +333,14 @@ describe("a limit of memory and the queue", function()
     return s, requests.hold(s)
   end
 
-  -- The request ends, and those that wait begin.
+  -- The request ends, and those that wait begin; then all workers sleep.
   local function drain(s, release)
     release()
     helpers.wait_until(function() return s:stats().queue == 0 end)
+    helpers.wait_until(function()
+      local now = mtstates.stats()
+      return now.idle == now.workers + now.replacements
+    end)
   end
 
   -- Sends until there is no more memory; gives how often it went well.

@@ -52,6 +52,46 @@ describe("a call of a pool", function()
     pool:close()
   end)
 
+  it("takes each own thread that is free, without waiting", function()
+    for _, options in ipairs({{n = 2, own_thread = true},
+                              {n = 2, own_thread = true, tasks = 1}}) do
+      local pool = mtstates.pool(options, tasks.setup)
+      local tids, gate = {}, handoff.unique()
+      for i, member in ipairs(pool:stats().members) do
+        tids[i] = mtstates.state(member.id):await("return gates.tid()")
+      end
+      local function check_free()
+        for i = 1, 10 do
+          handoff.wait_asleep(tids[1])
+          handoff.wait_asleep(tids[2])
+          assert.same({true, i}, {pool:tcall(0, "return " .. i)})
+        end
+      end
+      local function hold(s)
+        return tasks.begin_waiting(s, "enter() gates.wait(..., 1)", gate)
+      end
+      local function check_held(one, two)
+        for _ = 1, 10 do
+          assert.is_false(pool:tcall(0, ""))
+        end
+        handoff.set(gate, 1)
+        one:await()
+        two:await()
+        handoff.set(gate, 0)
+      end
+      check_free()
+      local one = hold(pool)
+      check_free()
+      check_held(one, hold(pool))
+      check_free()
+      local members = pool:stats().members
+      check_held(hold(mtstates.state(members[1].id)),
+                 hold(mtstates.state(members[2].id)))
+      check_free()
+      pool:close()
+    end
+  end)
+
   it("passes members by that are called directly or run requests",
   function()
     local pool = mtstates.pool(3, helpers.gated)

@@ -260,24 +260,32 @@ describe("tasks that send to one another", function()
     end
   }) do
     it("keep nothing of the states where they " .. what, function()
+      local entered, leave = handoff.unique(), handoff.unique()
+      local name = ("n"):rep(10000) -- is seen if it stays
       local function wait_often(times)
         for _ = 1, times do
-          local full = mtstates.newstate({queue = 1}, helpers.gated)
+          local full = mtstates.newstate(name, {queue = 1}, helpers.gated)
           local s = mtstates.newstate({}, tasks.setup)
-          local release = requests.hold(full)
+          local held = full:async(entered, leave)
+          handoff.wait(entered, 1)
           full:send()
           local future = s:async("mt.state(...):await()", nil, full:id())
           suspended.wait(s, 1)
-          end_wait(future, s, release)
+          end_wait(future, s, function()
+            handoff.set(leave, 1)
+            held:await()
+          end)
+          handoff.set(entered, 0)
+          handoff.set(leave, 0)
           s:close()
           assert.is_true(full:close(60))
         end
         helpers.collect()
         return handoff.heap_bytes()
       end
-      wait_often(100)
-      local grown = -wait_often(50) + wait_often(150)
-      assert.is_true(grown < 100000, "grown by " .. grown)
+      wait_often(50)
+      local grown = -wait_often(50) + wait_often(100)
+      assert.is_true(grown < 500000, "grown by " .. grown)
     end)
   end
 end)

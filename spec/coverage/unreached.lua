@@ -7,6 +7,8 @@ local OTHER_LUA = "is for another version of Lua, whose specs reach it"
 local NUMBERS = "needs millions of values: specs with the tag numbers"
 local IMPOSSIBLE = "cannot happen, or the process is lost"
 local RACE = "needs two threads at one moment: stress and model"
+local TOOLS = "is for sanitizers and valgrind, which reach it"
+local COPY = "spec/support/slabs.c has a copy, where it is reached"
 local FORKED = "is in a child process that ends without a report"
 local NO_THREAD = "needs a thread that cannot be started: the sweep does that"
 local FINALIZER = "needs a finalizer that fails at one moment, before Lua 5.4"
@@ -74,6 +76,26 @@ return {
   {within = "mts_walk_grow", reason = NUMBERS},
   {text = "unspill", reason = NUMBERS},
   {text = "walk->older", reason = NUMBERS},
+
+  {file = "src/base/slab", reason = COPY},
+  {text = "VALGRIND", reason = TOOLS},
+  {text = "plain", file = "src/base/heap.c", reason = TOOLS},
+  {within = "resize", file = "src/base/heap.c", reason = TOOLS},
+  {within = "mts_heap_open", reason = TOOLS},
+  {within = "mts_heap_end_limit", reason = OTHER_LUA},
+  {within = "mts_decoder_next_upvalue", reason = OTHER_LUA},
+  {within = "mts_encoder_next_upvalue", reason = OTHER_LUA},
+  {within = "panic", reason = IMPOSSIBLE},
+  {text = "these are no values", reason = IMPOSSIBLE},
+
+  {within = "await_node", reason = RACE},
+  {within = "wait_for_source", reason = RACE},
+  {within = "mts_deferral_begin", reason = RACE},
+  {within = "mts_deferral_close_all", reason = RACE},
+  {within = "mts_suspend_task", text = "end_wait", reason = RACE},
+  {within = "mts_suspend_drop", reason = RACE},
+  {within = "mts_room_begin", reason = RACE},
+  {within = "run_notice", reason = RACE},
 
   {text = "abort();", reason = IMPOSSIBLE},
   {text = "fprintf(stderr", reason = IMPOSSIBLE},

@@ -397,6 +397,15 @@ add {
   new = "",
   specs = "futures_spec",
 }
+add {
+  name = "cancelled-keeps-arguments",
+  says = "The arguments of a request that never begins stay.",
+  file = "src/sched/future.c",
+  old = "  mts_codec_free(&future->values); " ..
+    "/* the arguments, which nobody reads */\n",
+  new = "",
+  specs = "^futures_spec", filter = "keeps no arguments",
+}
 
 -------------------------------------------------------------------------------
 -- Waits, cancel, deadlocks
@@ -695,6 +704,23 @@ add {
   old = "has_closers = queue->closing.first && !mts_queue_has_work(queue);",
   new = "has_closers = false;",
   specs = "close_timeout",
+}
+add {
+  name = "host-hook-lost",
+  says = "A call that a hook of the program stops was just busy.",
+  file = "src/sched/host.c",
+  old = "      call.status = report_hook(s, running, failure);",
+  new = "      call.status = MTS_BUSY;",
+  specs = "here_calls", filter = "that a hook of the program",
+}
+add {
+  name = "host-forks-and-leaves",
+  says = "A fork lets others into a state that a task keeps.",
+  file = "src/sched/host.c",
+  old = "    queue->is_parked = mts_queue_keeps_state(queue) && " ..
+    "mts_state_park(s);",
+  new = "    queue->is_parked = false;",
+  specs = "here_calls", filter = "has forked",
 }
 
 -------------------------------------------------------------------------------
@@ -1476,6 +1502,30 @@ add {
   old = "X(STRING, LUA_TSTRING, true, MTS_NEED_MEMORY)",
   new = "X(STRING, LUA_TSTRING, true, MTS_NEED_NOTHING)",
   specs = "^memory_spec", seconds = 20,
+}
+add {
+  name = "module-of-data",
+  says = "Tables in package.loaded that hold no function cross by name.",
+  file = "src/value/encodemodule.c",
+  old = "    lua_pop(L, 1);\n  }\n  return false;\n",
+  new = "    lua_pop(L, 1);\n  }\n  return true;\n",
+  specs = "deep_modules", filter = "without functions",
+}
+add {
+  name = "environment-lost",
+  says = "An environment that is an instance becomes the globals.",
+  file = "src/value/encodecode.c",
+  old = "  if (class)\n    return false;",
+  new = "  if (class)\n    return true;",
+  specs = "deep_functions", filter = "an environment with a metatable",
+}
+add {
+  name = "strings-each-anew",
+  says = "A message has each short string as often as it is met.",
+  file = "src/value/encoder.c",
+  old = "  e->with_string |= bit;\n",
+  new = "",
+  specs = "^memory_spec", filter = "a short string once",
 }
 
 -------------------------------------------------------------------------------

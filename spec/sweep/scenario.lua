@@ -557,14 +557,21 @@ step("deep, functions", function()
   return a, b, n, up(0) == 1 and (g() == 8 or g() == 1)
 end, gives(5, text, 1, true))
 
+-- Which one of the functions or upvalues needs memory depends on what was met
+-- before them.
 step("deep, many upvalues", function()
-  local f = function() return 0 end
+  local f, a, b, sum = function() return 0 end, 1, 2, 0
   for i = 1, 60 do
     local inner = f
     f = function() return i + inner() end
   end
-  return (deep:call("run", function(g) return g() end, f))
-end, gives(1830))
+  for _, run in ipairs({function(g) return g() end,
+                        function(g) return g(a) end,
+                        function(g) return g(a, b) end}) do
+    sum = sum + deep:call("run", run, f)
+  end
+  return sum
+end, gives(3 * 1830))
 
 step("deep, modules", function()
   local _, s, f, g = deep:call(0, string, string.format, _G)

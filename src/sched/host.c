@@ -168,10 +168,9 @@ void mts_host_attach(mts_State *s, mts_Wait *wait)
     return;
   mts_mutex_lock(&queue->mutex);
   queue->host_wait = wait;
-  if (wait && has_something_to_do(queue))
+  if (wait && has_something_to_do(queue)) /* it does not sleep yet */
     (void)mts_wait_finish(wait, MTS_DISTURBED, &wakes);
   mts_mutex_unlock(&queue->mutex);
-  mts_wakes_wake(&wakes);
 }
 
 void mts_host_wake(mts_Queue *queue)

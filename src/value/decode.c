@@ -13,6 +13,8 @@
 */
 #include "value/decode.h"
 
+#include <assert.h>
+
 #include "luaapi/protect.h"
 #include "value/decoder.h"
 
@@ -148,6 +150,7 @@ void mts_decode_push(mts_Decoder *d, lua_State *L, const mts_Message *message,
     if (!mts_decoder_push_value(d))
       finish_open(d);
   }
+  assert(d->at == d->bytes + message->bytes.length);
   if (d->has_shared || d->walk.has_older) {
     lua_pushnil(L); /* so that the values can be collected */
     lua_copy(L, -1, d->shared);
