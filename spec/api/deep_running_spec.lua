@@ -133,6 +133,26 @@ describe("code that runs while values are read", function()
     end
   end)
 
+  it("is told of if what is being read has lost its place", function()
+    function class.__transfer(x)
+      local t = x.inside
+      for key in next, t do
+        t[key] = nil
+      end
+      for i = 1, 100 do
+        t["new " .. i] = i
+      end
+      return 1
+    end
+    local root = {first = own()}
+    root.first.inside = root
+    helpers.bad_argument(2, "call", "table that has been changed meanwhile",
+      function()
+        s:call("return 1", root)
+      end)
+    assert.equals("usable", s:call("return ...", "usable"))
+  end)
+
   it("may call other states, and the one that is called", function()
     local other = mtstates.newstate({}, helpers.echo)
     function class.__transfer(x)

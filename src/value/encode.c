@@ -280,15 +280,6 @@ static void close_encoder(mts_Encoder *e)
   mts_identity_close(&e->seen);
 }
 
-/* Pushes a table if the encoder needs it. */
-static void push_optional(mts_Encoder *e, mts_EncoderNeed need)
-{
-  if (e->needs & need)
-    lua_newtable(e->L);
-  else
-    lua_pushnil(e->L);
-}
-
 /* Runs in a protected call: [1...] the values. */
 static int encode_protected(lua_State *L, void *data)
 {
@@ -296,10 +287,12 @@ static int encode_protected(lua_State *L, void *data)
   e->slots = lua_gettop(L);
   lua_pushliteral(L, "__name");
   lua_pushliteral(L, "__transfer");
-  push_optional(e, MTS_ENCODER_OLDER);
-  push_optional(e, MTS_ENCODER_ANCHORS);
-  if (e->needs & MTS_ENCODER_OLDER)
+  if (e->needs & MTS_ENCODER_OLDER) {
+    lua_newtable(L);
     e->walk.older = e->slots + MTS_ENCODER_OLDER_TABLE;
+  }
+  if (e->needs & MTS_ENCODER_ANCHORS) /* then there are all */
+    lua_newtable(L);
   encode_all(e, 1, e->slots);
   return 0;
 }

@@ -59,8 +59,7 @@ typedef enum mts_EncoderSlot {
   MTS_ENCODER_NAME = 1, /* the string "__name" */
   MTS_ENCODER_TRANSFER, /* "__transfer" */
   MTS_ENCODER_OLDER_TABLE,
-  MTS_ENCODER_ANCHOR_TABLE,
-  MTS_ENCODER_SLOTS = MTS_ENCODER_ANCHOR_TABLE
+  MTS_ENCODER_ANCHOR_TABLE
 } mts_EncoderSlot;
 
 /* Why the encoder has stopped. */
