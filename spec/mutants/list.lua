@@ -1228,15 +1228,6 @@ add {
   new = "shared->closing.first && !has_requests && !is_runnable",
   specs = "pool_end_spec", filter = "a timeout is not kept off by forks",
 }
-add {
-  name = "pool-own-threads-refused",
-  says = "A pool of own threads does not know that one is free.",
-  file = "src/lua/poolobject.c",
-  old = "  pool->task_limit = MTS_STATE_NO_LIMIT; " ..
-    "/* each member has its own */\n",
-  new = "",
-  specs = "pool_calls", filter = "each own thread that is free",
-}
 
 -------------------------------------------------------------------------------
 -- Looking inside

@@ -392,9 +392,9 @@ static int waits_for_mutex(long tid)
 
 /*
 ** handoff.wait_asleep(tid [, n]): until that thread sleeps in the kernel, seen
-** n times in a row, or several. The only way to know from outside that a thread
-** waits inside a call. A mutex is no such wait, unless it takes seconds: who
-** has it can be kept from running. False if the thread is gone.
+** n times in a row, or several. The only way to know from outside that a
+** thread waits inside a call. A mutex is no such wait, unless it takes long:
+** who has it can be kept from running. False if the thread is gone.
 */
 static int wait_asleep(lua_State *L)
 {
