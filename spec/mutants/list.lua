@@ -1208,7 +1208,7 @@ add {
   name = "pool-own-threads-refused",
   says = "A pool of own threads does not know that one is free.",
   file = "src/lua/poolobject.c",
-  old = "  pool->task_limit = MTS_STATE_NO_LIMIT; " ..
+  old = "  pool->task_limit = MTS_STATE_NO_LIMIT;  " ..
     "/* each member has its own */\n",
   new = "",
   specs = "pool_calls", filter = "each own thread that is free",

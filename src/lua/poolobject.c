@@ -32,7 +32,7 @@ static mts_Status create_pool(mts_StateObject *object, const mts_Setup *setup)
     return status;
   object->state = pool;
   pool->queue_limit = setup->queue_limit;
-  pool->task_limit = MTS_STATE_NO_LIMIT; /* each member has its own */
+  pool->task_limit = MTS_STATE_NO_LIMIT;  /* each member has its own */
   pool->heap.limit = setup->memory_limit; /* for what waits */
   pool->has_memory_limit = setup->memory_limit != MTS_HEAP_NO_LIMIT;
   status = mts_team_open(pool, setup->members, setup->has_own_thread);
