@@ -227,7 +227,8 @@ describe("mtstates.shutdown", function()
           and "require 'mtstates'.sleep(60)"
           or "require 'helpers'.hold(require 'mtstates'.sleep, 60)")
       end
-      mtstates.logger(mtstates.newstate("return function() end"))
+      local logger = mtstates.newstate("return function() end")
+      mtstates.logger(logger)
       mtstates.thread("require 'mtstates'.sleep(60)")
       collect()
       new(OWN):call("")
@@ -241,6 +242,7 @@ describe("mtstates.shutdown", function()
         local names = pipe:read("*a")
         pipe:close()
       until not names:find("mtstates/own", 1, true)
+      logger:await() -- what it has not got at the end goes to stderr
     ]])
   end)
 
