@@ -1,6 +1,6 @@
 -- Garbage that was nothing but futures, promises or state objects piled up
--- without an end where collections are incremental: each cycle let the next one
--- begin later. The collector is told of these objects.
+-- without an end where collections are incremental: each cycle let the next
+-- one begin later. The collector is told of these objects.
 
 local assert = require "luassert"
 local helpers = require "helpers"

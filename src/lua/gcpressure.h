@@ -8,8 +8,8 @@
 **
 ** Nor does it see what futures take.  And where garbage is little else than
 ** objects with finalizers it lags behind, more and more, without an end: they
-** go in the second cycle only, and it waits until memory has doubled.  So it is
-** told of each object, but of many at a time.
+** go in the second cycle only, and it waits until memory has doubled.  So it
+** is told of each object, but of many at a time.
 */
 #ifndef MTS_GCPRESSURE_H
 #define MTS_GCPRESSURE_H
