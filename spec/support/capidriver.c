@@ -21,6 +21,7 @@
 #include "mtstates/receiver_capi.h"
 #include "support.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -114,6 +115,7 @@ typedef struct Report {
 static void keep_report(void *ehdata, const char *msg, size_t msglen)
 {
   Report *report = ehdata;
+  assert(msg[msglen] == '\0');
   report->calls++;
   free(report->text);
   report->text = malloc(msglen + 1);

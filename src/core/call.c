@@ -282,20 +282,22 @@ mts_Status mts_call_deep(mts_State *s, lua_State *L,
   return run_call(s, timeout, source, sink, &results->pushed, failure);
 }
 
-void mts_call_tell(mts_State *s, mts_Status status, const mts_Failure *failure,
+void mts_call_tell(mts_State *s, mts_Status status, mts_Failure *failure,
                    mts_ErrorHandler handler, void *data)
 {
-  mts_Buffer text = {0};
+  mts_Buffer composed = {0};
+  mts_Buffer *text = &composed;
   if (!handler)
     return;
   if (status == MTS_RAISED)
-    handler(data, failure->text.data, failure->text.length);
-  else if (mts_error_compose_status(&text, status, s) == MTS_RAISED) {
-    handler(data, text.data, text.length);
-    mts_buffer_free(&text);
-  }
+    text = &failure->text;
+  else
+    status = mts_error_compose_status(text, status, s);
+  if (status == MTS_RAISED && mts_buffer_append(text, "", 1))
+    handler(data, text->data, text->length - 1);
   else
     handler(data, mts_error_no_memory, strlen(mts_error_no_memory));
+  mts_buffer_free(&composed);
 }
 
 mts_Status mts_call_native(mts_State *s, const mts_Message *message,

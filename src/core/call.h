@@ -74,9 +74,9 @@ typedef void (*mts_ErrorHandler)(void *data, const char *message,
 
 /*
 ** Tells the handler, unless it is NULL, why something that was to be done with
-** s has failed; failure: of MTS_RAISED.
+** s has failed; failure: of MTS_RAISED.  Behind the message is a zero byte.
 */
-void mts_call_tell(mts_State *s, mts_Status status, const mts_Failure *failure,
+void mts_call_tell(mts_State *s, mts_Status status, mts_Failure *failure,
                    mts_ErrorHandler handler, void *data);
 
 /*
