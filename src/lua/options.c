@@ -93,30 +93,32 @@ static bool read_string(lua_State *L, int index, void *field)
 
 typedef struct Option {
   const char *name;
-  int type;
   const char *expected; /* in errors */
   OptionReader read;
   size_t field; /* where that is in mts_Setup */
+  int type;
   unsigned takers;
 } Option;
 
 #define FIELD(name) offsetof(mts_Setup, name)
-#define BOOLEAN(name) "boolean", read_boolean, FIELD(name)
-#define LIMIT(name) "positive number", read_limit, FIELD(name)
-#define SECONDS(name) "positive number", read_time, FIELD(name)
-#define MEMBERS(name) "positive integer", mts_options_read_members, FIELD(name)
-#define STRING(name) "string", read_string, FIELD(name)
+#define BOOLEAN(name) "boolean", read_boolean, FIELD(name), LUA_TBOOLEAN
+#define NUMBER(name, expected, read) expected, read, FIELD(name), LUA_TNUMBER
+#define LIMIT(name) NUMBER(name, "positive number", read_limit)
+#define SECONDS(name) NUMBER(name, "positive number", read_time)
+#define MEMBERS(name)                                                         \
+  NUMBER(name, "positive integer", mts_options_read_members)
+#define STRING(name) "string", read_string, FIELD(name), LUA_TSTRING
 
 /* The name is an option only of what has no argument for it. */
 static const Option known_options[] = {
-    {"libs", LUA_TBOOLEAN, BOOLEAN(with_libs), OF_STATES},
-    {"memory", LUA_TNUMBER, LIMIT(memory_limit), OF_STATES},
-    {"n", LUA_TNUMBER, MEMBERS(members), MTS_OPTIONS_POOL},
-    {"name", LUA_TSTRING, STRING(name), MTS_OPTIONS_THREAD},
-    {"own_thread", LUA_TBOOLEAN, BOOLEAN(has_own_thread), OF_STATES},
-    {"queue", LUA_TNUMBER, LIMIT(queue_limit), OF_ALL},
-    {"tasks", LUA_TNUMBER, LIMIT(task_limit), OF_ALL},
-    {"time", LUA_TNUMBER, SECONDS(time), OF_STATES}};
+    {"libs", BOOLEAN(with_libs), OF_STATES},
+    {"memory", LIMIT(memory_limit), OF_STATES},
+    {"n", MEMBERS(members), MTS_OPTIONS_POOL},
+    {"name", STRING(name), MTS_OPTIONS_THREAD},
+    {"own_thread", BOOLEAN(has_own_thread), OF_STATES},
+    {"queue", LIMIT(queue_limit), OF_ALL},
+    {"tasks", LIMIT(task_limit), OF_ALL},
+    {"time", SECONDS(time), OF_STATES}};
 
 #define KNOWN_OPTIONS (sizeof(known_options) / sizeof(*known_options))
 
