@@ -304,7 +304,7 @@ lua_State *mts_coroutine_find_inner(lua_State *co)
     lua_getupvalue(co, -1, 2);
   inner = lua_tothread(co, -1);
   lua_settop(co, top);
-  return inner;
+  return inner && is_waiting(inner) ? inner : NULL; /* it can be closed */
 }
 
 /* ======================================================================= */
