@@ -33,14 +33,15 @@ $(CURDIR)/$(BUILD)/lua: spec/sanitize/program.c $(LUA_SOURCE)/lua.h \
 
 asan: $(LUA_SOURCE)/lua.h ## run the specs: address, leaks, undefined
 	$(call SANITIZE,$(ASAN_FLAGS),$(ASAN_RUN), \
-	  $(addprefix --exclude-tags=,fork threadless preload resident))
+	  $(addprefix --exclude-tags=,fork threadless preload resident switch))
 
 # Undefined behaviour traps, since only address reports go to files.  A signal
 # handler on a stack of its own would confuse the check for use after return.
 # Left out is what forks while threads run: a lock of the sanitizer's own
 # allocator can stay held in the child; what has no memory for a thread: the
 # sanitizer itself has none then; libraries that are preloaded: they would stand
-# before it; and what tells how much memory the process has taken.
+# before it; what tells how much memory the process has taken; and what switches
+# C stacks, which it does not follow.
 ASAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
              -fsanitize-undefined-trap-on-error
 ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
@@ -49,7 +50,7 @@ ASAN_RUN   = env ASAN_OPTIONS="allocator_may_return_null=1 handle_sigill=1 \
 
 tsan: $(LUA_SOURCE)/lua.h ## run specs of threads: data races, order of locks
 	$(call SANITIZE,$(TSAN_FLAGS),$(TSAN_RUN),$(addprefix --exclude-tags=,\
-	  race read unjoined fork stack count preload keyboard) \
+	  race read unjoined fork stack switch count preload keyboard) \
 	  $(if $(SPECS),,$(TSAN_SPECS)))
 
 # ThreadSanitizer hands a signal to its handler when the thread does something
@@ -59,10 +60,11 @@ tsan: $(LUA_SOURCE)/lua.h ## run specs of threads: data races, order of locks
 # stack until that overflows into other memory.  Left out is what sets a hook
 # from outside on purpose, a read that waits: no signal would get through, a
 # process that luv ends while another thread runs, threads after fork, what has
-# to do with a small C stack, as its frames are much larger, what counts
-# threads, as it has one of its own, or makes a thousand of them, libraries that
-# are preloaded: they would stand before it; and SIGINT, which another thread
-# than the main one can get here: the handler of lua.c is made for that one.
+# to do with a small C stack, as its frames are much larger, or with two, what
+# counts threads, as it has one of its own, or makes a thousand of them,
+# libraries that are preloaded: they would stand before it; and SIGINT, which
+# another thread than the main one can get here: the handler of lua.c is made
+# for that one.
 # What runs on one thread is left to the other builds.
 TSAN_FLAGS = -g -O1 -fsanitize=thread "-Dl_signalT=_Atomic(int)" \
              -D_longjmp=longjmp

@@ -8,7 +8,7 @@ local stacks = require "stacks"
 -- LuaJIT notes what runs beside its C stack.
 local it_switches = helpers.it_needs(rawget(_G, "jit") == nil, "C stacks")
 
-describe("on two C stacks #stack", function()
+describe("on two C stacks #switch", function()
   before_each(helpers.watch("C stacks"))
   after_each(helpers.unwatch)
 
