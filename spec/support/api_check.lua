@@ -39,7 +39,7 @@ offered["mtstates.errors()"] = "mtstates.error("
 -- and only mtstates.pool a number.
 local classes = {name = "threadoptions", n = "pooloptions"}
 for line in io.lines("src/lua/options.c") do
-  local name = line:match('{"([%w_]+)", LUA_T')
+  local name = line:match('{"([%w_]+)", [A-Z]+%(')
   if name then
     local class = classes[name] or "options"
     offered[("mtstates.%s.%s"):format(class, name)] = name
