@@ -74,8 +74,11 @@ describe("bursts of short calls", function()
     for i, body in ipairs(bodies) do
       started[i] = threads.start(body, s:id(), meeting, over, ROUNDS)
     end
-    for _, thread in ipairs(started) do
-      timeouts = timeouts + thread:results()
+    for i, thread in ipairs(started) do
+      local ok, result = pcall(thread.results, thread)
+      assert(ok, ("thread %d: %s; %d have met, %d rounds are over"):format(
+        i, tostring(result), handoff.get(meeting), handoff.get(over)))
+      timeouts = timeouts + result
     end
     assert.is_true(timeouts > 0)
   end)
