@@ -81,8 +81,10 @@ static void push_named_module(mts_Decoder *d)
     lua_rawget(L, -2);
     lua_remove(L, -2);
   }
-  /* While it is loaded, and if that has failed, Lua 5.1 and LuaJIT have a mark
-     there, light userdata or a number: require knows it. */
+  /*
+  ** While it is loaded, and if that has failed, Lua 5.1 and LuaJIT have a mark
+  ** there, light userdata or a number: require knows it.
+  */
   if (!lua_istable(L, -1)) {
     lua_pop(L, 1);
     load_module(d);

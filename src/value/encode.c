@@ -291,7 +291,7 @@ static int encode_protected(lua_State *L, void *data)
     lua_newtable(L);
     e->walk.older = e->slots + MTS_ENCODER_OLDER_TABLE;
   }
-  if (e->needs & MTS_ENCODER_ANCHORS) /* then there are all */
+  if (e->needs & MTS_ENCODER_ANCHORS) /* it has all needs then */
     lua_newtable(L);
   encode_all(e, 1, e->slots);
   return 0;
