@@ -1197,6 +1197,14 @@ add {
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
 }
 add {
+  name = "pool-deadlock-of-bystander",
+  says = "Who waits for tasks that are a deadlock is told of it.",
+  file = "src/core/waitgraph.c",
+  old = "return waits && met.leads_back;",
+  new = "return waits;",
+  specs = "040_deadlock_bystander",
+}
+add {
   name = "pool-closes-unowned-early",
   says = "A pool without owners is closed while members are busy.",
   file = "src/sched/teamclose.c",

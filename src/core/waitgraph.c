@@ -33,9 +33,11 @@
 ** times no wait on it has had an outcome.
 **
 ** What waits for a pool waits for any of its members.  So there the way
-** divides, and it is a deadlock if all that it leads to waits: then nothing of
-** it can go on.  What is met more than once is followed once; without memory
-** to know that, it counts as something that goes on.
+** divides, and it is a deadlock if all that it leads to waits, and leads back:
+** then nothing of it can go on.  If it does not lead back, one of those who
+** wait there is going to see that, and to end its own wait.  What is met more
+** than once is followed once; without memory to know that, it counts as
+** something that goes on.
 **
 ** Requests and states that are met on the way are kept by those who wait for
 ** them, but a task that goes on gives them back.  Before they are freed the
@@ -133,7 +135,9 @@ typedef struct MetEntry {
 
 typedef struct Met {
   MetEntry *entries;
-  size_t count, room; /* room: a power of two */
+  size_t count, room;       /* room: a power of two */
+  const mts_Blocker *first; /* who is going to wait */
+  bool leads_back;          /* that was met */
 } Met;
 
 static size_t *bucket_in(const Met *met, const mts_Blocker *blocker)
@@ -180,6 +184,7 @@ static bool meet(Met *met, const mts_Blocker *blocker)
   while (at > 0 && !is_same(&met->entries[at - 1].blocker, blocker))
     at = met->entries[at - 1].next;
   if (at == 0) {
+    met->leads_back = met->leads_back || is_same(blocker, met->first);
     met->entries[met->count].blocker = *blocker;
     link_entry(met, met->count++);
   }
@@ -200,12 +205,13 @@ static bool meet_members(Met *met, const mts_Blocker *pool)
 }
 
 /*
-** Whether all that the way from a pool on leads to waits: it goes on if one of
-** the members does, so each of them is followed.
+** Whether all that the way from a pool on leads to waits, the first one among
+** it: it goes on if one of the members does, so each of them is followed.
 */
-static bool is_stuck(const mts_Blocker *pool) MTS_REQUIRES(graph_mutex)
+static bool is_stuck(const mts_Blocker *pool, const mts_Blocker *first)
+    MTS_REQUIRES(graph_mutex)
 {
-  Met met = {NULL, 0, 0};
+  Met met = {NULL, 0, 0, first, false};
   size_t i;
   bool waits = meet(&met, pool);
   for (i = 0; waits && i < met.count; i++) {
@@ -218,7 +224,7 @@ static bool is_stuck(const mts_Blocker *pool) MTS_REQUIRES(graph_mutex)
     }
   }
   free(met.entries);
-  return waits;
+  return waits && met.leads_back;
 }
 
 /*
@@ -232,7 +238,7 @@ static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
   while (is_blocker(&at) && !is_same(&at, first)) {
     const mts_Blocker next = at.is_pool ? at : follow(&at);
     if (at.is_pool)
-      return is_stuck(&at);
+      return is_stuck(&at, first);
     if (is_same(&next, &at) || is_same(&next, &mark))
       return false; /* as a lock that was just handed to who waits for it */
     at = next;

@@ -65,20 +65,17 @@ static uintptr_t find_holder(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   return holder;
 }
 
-/*
-** What keeps a request to s, or a fork, from beginning, or, without one, a
-** call.
-*/
-static void block_begin(const mts_Queue *queue, const mts_Request *request,
-                        mts_Blocker *blocker) MTS_REQUIRES(queue->mutex)
+/* What keeps that fork, a request, or, as neither, a call from beginning. */
+static void block_begin(const mts_Queue *queue, const mts_Task *fork,
+                        bool is_request, mts_Blocker *blocker)
+    MTS_REQUIRES(queue->mutex)
 {
-  const mts_Task *fork = request ? request->task : NULL;
   const mts_Task *task = NULL;
   if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
     return; /* it fails */
   if (!fork || fork->owner != queue->tasks.serial)
     task = find_keeper(queue);
-  if (!task && request && !fork)
+  if (!task && is_request && !fork)
     task = find_hindrance(queue);
   if (!task)
     blocker->thread = find_holder(queue);
@@ -122,7 +119,7 @@ bool mts_blocker_find_member(const mts_State *pool, const void *request,
   if (!s)
     return false;
   mts_mutex_lock(&queue->mutex);
-  block_begin(queue, request, blocker);
+  block_begin(queue, NULL, request != NULL, blocker);
   mts_mutex_unlock(&queue->mutex);
   return true;
 }
@@ -147,7 +144,7 @@ bool mts_blocker_find(const mts_State *asked, const void *waited,
   if (!request) {
     is_found = word == &s->lock.word && queue->tasks.limit == 1;
     if (is_found)
-      block_begin(queue, NULL, blocker);
+      block_begin(queue, NULL, false, blocker);
   }
   else if (!request->is_send &&
            (source = atomic_load(&request->asked.source)) != NULL) {
@@ -159,7 +156,7 @@ bool mts_blocker_find(const mts_State *asked, const void *waited,
   else if (atomic_load(&s->interrupt.task) == request)
     blocker->thread = mts_lockword_holder(atomic_load(&s->lock.word));
   else if (request->is_send || !mts_future_is_answered(&request->future))
-    block_begin(queue, request, blocker);
+    block_begin(queue, request->task, true, blocker);
   mts_mutex_unlock(&queue->mutex);
   return is_found;
 }
