@@ -15,7 +15,7 @@ DEV_PACKAGES += spin
 # state; by a worker, with two closers, or an owner, too; and without a last
 # function.  Notices: of one state; of two.  Pools: a call; a line, with calls
 # of a member, or with requests; requests alone.  Time limits: with clean-up;
-# without.  Tracebacks: two askers.
+# without.  Tracebacks: one asker; two.
 MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-requests-,room close workers alone progress) \
          $(addprefix model-park-,two one out compute stuck count cycles) \
@@ -28,7 +28,8 @@ MODELS = $(addprefix model-lock-,interrupt lost spurious progress requested) \
          $(addprefix model-notices-,one two) \
          $(addprefix model-pool-,call line requests shared) \
          $(addprefix model-timelimit-,clean over) \
-         model-traceback-all model-waitgraph-all
+         $(addprefix model-traceback-,one two) model-waitgraph-all \
+         model-knot-all
 .PHONY: model model-new renew-steps $(MODELS)
 
 model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
@@ -36,6 +37,10 @@ model: has-spin ## try all interleavings of locks and workers; 7 GB, minutes
 
 model-new: has-spin ## the same of what has changed since it was proven
 	@NEW=1 $(MAKE) --no-print-directory -j2 $(MODELS)
+	@for run in $(MODELS); do \
+	  grep -q "^$$run " spec/model/proven || \
+	    { echo "$$run: not in spec/model/proven"; exit 1; }; \
+	done
 	@echo "$(words $(MODELS)) runs are proven"
 
 # For who has compared model and code.
@@ -132,3 +137,4 @@ model-timelimit-clean: ; $(call CHECK_ALL,,-DSAFETY)
 model-timelimit-over: ; $(call CHECK_ALL,-DCLEANS=0 -DCALLS=3,-DSAFETY)
 
 model-waitgraph-all: ; $(call CHECK_ALL,-DWAITS=2,-DSAFETY)
+model-knot-all: ; $(call CHECK_ALL,-DWAITS=3,-DSAFETY)
