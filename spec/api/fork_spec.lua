@@ -55,6 +55,35 @@ for _, kind in ipairs(runs.kinds) do
       ]]))
     end)
 
+    -- Coroutines of tasks that have ended are used again; code can know them.
+    it("cannot be begun by who knows its coroutine", function()
+      s:await([[
+        known = {}
+        for i = 1, 3 do
+          mt.fork(function()
+            known[i] = coroutine.running()
+            mt.sleep(0)
+            known[i + 3] = coroutine.running()
+          end)
+        end
+        mt.sleep(0.001)
+      ]])
+      assert.equals("false false false false false false ran ran ran", s:await([[
+        local futures = {}
+        local own = coroutine.running()
+        for i = 1, 3 do
+          futures[i] = mt.fork(function() return "ran" end)
+        end
+        for i = 1, 6 do
+          mark(known[i] ~= own and coroutine.resume(known[i]))
+        end
+        for i = 1, 3 do
+          mark((futures[i]:await()))
+        end
+        return marks()
+      ]]))
+    end)
+
     it("may be a function of C", function()
       local gate = handoff.unique()
       assert.same({3, 42}, {s:await([[

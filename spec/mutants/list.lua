@@ -513,7 +513,7 @@ add {
   says = "A call begins with the time that the task before it has used.",
   file = "src/sched/task.c",
   old = "if (queue->state->time_limit)",
-  new = "if (queue->state->time_limit && !task->runtime.limit)",
+  new = "if (queue->state->time_limit && !task->runtime->limit)",
   specs = "time_spec", filter = "of a loop stops it",
 }
 add {
@@ -838,6 +838,22 @@ add {
   old = "  mts_taskcall_copy_hook(queue->state, task->co);\n",
   new = "",
   specs = "task_hook",
+}
+add {
+  name = "fork-known-before",
+  says = "A fork lies on a coroutine that code can know until it begins.",
+  file = "src/sched/task.c",
+  old = "is_fork || !tasks->idle",
+  new = "!tasks->idle",
+  specs = "fork_spec", filter = "by who knows its coroutine",
+}
+add {
+  name = "fork-keeps-reference",
+  says = "A fork that gets another coroutine keeps what refers to its own.",
+  file = "src/sched/task.c",
+  old = "  fork->reference = idle->reference;\n",
+  new = "",
+  specs = "fork_main_spec",
 }
 add {
   name = "task-aim-stays",

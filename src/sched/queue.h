@@ -47,8 +47,9 @@ typedef struct mts_Tasks {
   atomic_size_t forks;     /* forks that have not ended */
   atomic_bool is_running;  /* one of these runs: from when it is taken until
                            ** just before it is answered, or its wait known */
-  mts_Task *idle;          /* ended ones, to be used again */
-  unsigned idle_count;
+  mts_Task *idle;          /* ended ones, to be used again, */
+  mts_Task *blank;         /* and those whose coroutine has never run */
+  unsigned idle_count;     /* in both lists */
   bool is_kept;        /* the state was told that tasks have to be closed */
   bool was_task_taken; /* and not a request, the last time, */
   unsigned streak;     /* and as many times before */

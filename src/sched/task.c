@@ -62,10 +62,12 @@ static bool give_coroutine(mts_Task *task, lua_State *L)
 
 mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
 {
-  mts_Task *task = is_fork ? NULL : queue->tasks.idle;
+  mts_Tasks *tasks = &queue->tasks;
+  mts_Task **list = is_fork || !tasks->idle ? &tasks->blank : &tasks->idle;
+  mts_Task *task = *list;
   if (task) {
-    queue->tasks.idle = task->next;
-    queue->tasks.idle_count--;
+    *list = task->next;
+    tasks->idle_count--;
   }
   else {
     task =
@@ -92,6 +94,24 @@ mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork)
                     ? mts_self.task->owner
                     : 0;
   return task;
+}
+
+void mts_task_use_again(mts_Task *fork)
+{
+  mts_Tasks *tasks = &fork->queue->tasks;
+  mts_Task *idle = tasks->idle;
+  lua_State *co = fork->co;
+  const int reference = fork->reference, count = lua_gettop(co);
+  if (!idle || !mts_protect_grow(idle->co, 0, count))
+    return;
+  lua_xmove(co, idle->co, count);
+  fork->co = idle->co;
+  fork->reference = idle->reference;
+  idle->co = co;
+  idle->reference = reference;
+  tasks->idle = idle->next;
+  idle->next = tasks->blank;
+  tasks->blank = idle;
 }
 
 void mts_task_retire(mts_Task *task, bool is_idle, lua_State *L)
@@ -127,15 +147,19 @@ void mts_task_keep(lua_State *L, int reference)
     lua_pop(L, 2);
 }
 
+static void free_list(mts_Task **list)
+{
+  while (*list) {
+    mts_Task *task = *list;
+    *list = task->next;
+    free(task);
+  }
+}
+
 void mts_task_free_idle(mts_Queue *queue)
 {
-  mts_Task *task = queue->tasks.idle;
-  while (task) {
-    mts_Task *next = task->next;
-    free(task);
-    task = next;
-  }
-  queue->tasks.idle = NULL;
+  free_list(&queue->tasks.idle);
+  free_list(&queue->tasks.blank);
 }
 
 /* ======================================================================= */

@@ -65,6 +65,13 @@ typedef struct mts_Task {
 mts_Task *mts_task_new(mts_Queue *queue, lua_State *L, bool is_fork);
 
 /*
+** A fork, which is about to begin, gets a coroutine that is used again, if
+** there is one; its own, which no code knows, is for another one.
+** Stack of both: what lies there is moved.
+*/
+void mts_task_use_again(mts_Task *fork);
+
+/*
 ** The task has ended.  is_idle: its coroutine can be used again.  L: as above.
 ** Stack: [-0, +0, -]
 */

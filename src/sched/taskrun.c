@@ -364,6 +364,7 @@ void mts_taskrun_go_on(mts_Task *task)
   }
   open_ending(&ending, task->request);
   if (!task->has_begun) { /* a fork */
+    mts_task_use_again(task);
     begin_task(task, NULL, &ending);
     return;
   }
