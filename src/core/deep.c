@@ -25,6 +25,9 @@
 */
 #define TEXTS_KEY "mtstates.errortexts"
 
+/* On the stack of who gets copies, besides its arguments, at most. */
+#define USED_SLOTS 10
+
 /*
 ** Composes the text for what the decoder does not know.  skipped: as in
 ** mts_Source.
@@ -150,8 +153,13 @@ mts_Status mts_deep_push_copies(lua_State *L, const mts_Message *message,
 {
   mts_Decoder decoder;
   mts_Status status = MTS_OK;
-  const int result =
-      mts_decode_protected(&decoder, MTS_WAY_OF_RESULT, L, message);
+  int result;
+  if (!message->needs_memory &&
+      mts_protect_grow(L, USED_SLOTS, (int)message->count + 2)) {
+    mts_decode_push_plain(L, message);
+    return MTS_OK;
+  }
+  result = mts_decode_protected(&decoder, MTS_WAY_OF_RESULT, L, message);
   if (result == LUA_OK)
     return MTS_OK;
   if (result == LUA_ERRMEM || decoder.is_out_of_memory)
