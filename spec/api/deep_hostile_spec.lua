@@ -100,7 +100,7 @@ describe("deep values cross or fail cleanly", function()
     end
   end)
 
-  it("when finalizers of the source change what is read", function()
+  it("when finalizers of the source change what is read #collector", function()
     for _, mode in ipairs({"incremental", "generational"}) do
       local target = mtstates.newstate({}, helpers.echo)
       local source = mtstates.newstate({}, prelude .. [[
