@@ -35,7 +35,7 @@ local prelude = [[
   end
 ]]
 
-describe("deep values cross or fail cleanly", function()
+describe("deep values cross or fail cleanly #collector", function()
   before_each(helpers.watch("deep hostile"))
   after_each(helpers.unwatch)
 
@@ -100,7 +100,7 @@ describe("deep values cross or fail cleanly", function()
     end
   end)
 
-  it("when finalizers of the source change what is read #collector", function()
+  it("when finalizers of the source change what is read", function()
     for _, mode in ipairs({"incremental", "generational"}) do
       local target = mtstates.newstate({}, helpers.echo)
       local source = mtstates.newstate({}, prelude .. [[
