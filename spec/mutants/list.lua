@@ -1047,6 +1047,22 @@ add {
   new = "if (loop->first > MOST && mts_future_withdraw(future))",
   specs = "map_spec", seconds = 60,
 }
+add {
+  name = "map-counts-name",
+  says = "In a map with a name, that counts as the first value of an item.",
+  file = "src/lua/map.c",
+  old = "index - argument - 2",
+  new = "index - 3",
+  specs = "map_spec", seconds = 60,
+}
+add {
+  name = "map-error-nowhere",
+  says = "An argument error of a map is raised in code of the module.",
+  file = "src/lua/loop.c",
+  old = "strcmp(ar.source, CHUNK) == 0",
+  new = "strcmp(ar.source, CHUNK) == 1",
+  specs = "map_spec", seconds = 60,
+}
 
 -------------------------------------------------------------------------------
 -- Traces

@@ -29,6 +29,13 @@ void mts_loop_open(lua_State *L, const char *class_name,
 int mts_loop_return(lua_State *L, const char *class_name, const char *code,
                     int count);
 
+/*
+** Pushes where the iterator is called whose code has called the running
+** function, as luaL_where does.
+** Stack: [-0, +1, m]
+*/
+void mts_loop_push_position(lua_State *L);
+
 MTS_END_HIDDEN
 
 #endif

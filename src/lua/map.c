@@ -1,9 +1,10 @@
 /*
 ** map.c - loops over the results of a state for many items
 **
-** The iterator of such a loop asks the state by state:async, some items ahead,
-** and gives the answers in the order of the items.  What has been asked is in
-** a ring of the object of the loop: the futures, and in a table the items.
+** The iterator of such a loop asks the state as state:async does, some items
+** ahead, and gives the answers in the order of the items.  What has been asked
+** is in a ring of the object of the loop: the futures, and in a table the
+** items.
 **
 ** Each turn asks for one item more, in the place of the one that it gives, and
 ** for others only while it would have to wait.  So workers have something to
@@ -21,6 +22,7 @@
 #include "lua/futureobject.h"
 #include "lua/loop.h"
 #include "lua/stateobject.h"
+#include "lua/staterequest.h"
 #include "lua/userdata.h"
 #include "lua/waiting.h"
 
@@ -36,21 +38,24 @@ static const char map_code[] =
     "local methods = ... "
     "local wants, keep, lacks, wait, take = methods.wants, methods.keep, "
     "methods.lacks, methods.wait, methods.take "
-    "return function(object, state, name, iterator, invariant, control) "
+    "return function(object, ask, state, name, iterator, invariant, control) "
     "if type(iterator) == 'table' then "
     "local list, i = iterator, 0 "
     "iterator = function() i = i + 1 return list[i] end "
     "end "
-    "local function ask(item, ...) "
+    "local count = 0 "
+    "local function add(item, ...) "
     "control = item "
     "local future "
-    "if item == nil then future = nil "
-    "elseif name then future = state:async(name, item, ...) "
-    "else future = state:async(item, ...) end "
+    "if item ~= nil then "
+    "count = count + 1 "
+    "if name then future = ask(state, 2, count, name, item, ...) "
+    "else future = ask(state, 1, count, item, ...) end "
+    "end "
     "keep(object, item, future) "
     "end "
     "return function() "
-    "while wants(object) do ask(iterator(invariant, control)) end "
+    "while wants(object) do add(iterator(invariant, control)) end "
     "while lacks(object) do wait(object) end "
     "return take(object) "
     "end end";
@@ -273,6 +278,7 @@ int mts_map_map(lua_State *L)
   check_items(L, items);
   lua_settop(L, items + 3);
   push_map(L, items + 3);
+  lua_getfield(L, MTS_METATABLE, "ask");
   lua_pushvalue(L, 1);
   if (items == 3)
     lua_pushvalue(L, 2);
@@ -280,5 +286,31 @@ int mts_map_map(lua_State *L)
     lua_pushnil(L);
   for (i = items; i < items + 3; i++)
     lua_pushvalue(L, i);
-  return mts_loop_return(L, MAP_CLASS, map_code, 5);
+  return mts_loop_return(L, MAP_CLASS, map_code, 6);
+}
+
+/* ======================================================================= */
+/* Ask                                                                     */
+/* ======================================================================= */
+
+/* The argument error of mts_map_ask: one of state:map, where the loop is. */
+static int raise_item(lua_State *L, int index, const char *text)
+{
+  const int argument = (int)lua_tointeger(L, 2);
+  const int item = (int)lua_tointeger(L, 3);
+  const int value = index - argument - 2; /* there is a name if it is 2 */
+  mts_loop_push_position(L);
+  if (value == 1)
+    lua_pushfstring(L, "bad argument #%d to 'map' (item %d: %s)", argument,
+                    item, text);
+  else
+    lua_pushfstring(L, "bad argument #%d to 'map' (item %d, value %d: %s)",
+                    argument, item, value, text);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int mts_map_ask(lua_State *L)
+{
+  return mts_staterequest_ask(L, 4, raise_item);
 }
