@@ -77,6 +77,23 @@ for _, kind in ipairs(requests.kinds) do
       assert.same({false, true}, got)
     end)
 
+    it("calls a table that can be called, and reads any other", function()
+      s = requests.new(kind, helpers.echo)
+      local function check(expected, ...)
+        local got = {}
+        for item in s:map(...) do
+          got[#got + 1] = item
+        end
+        assert.same(expected, got)
+      end
+      local class = {__index = {"by index"}}
+      check({"by index"}, setmetatable({}, class))
+      class.__call = function(self, last, i)
+        return i < last and self.step + i or nil
+      end
+      check({2, 4, 6}, setmetatable({"unread", step = 2}, class), 6, 0)
+    end)
+
     it("raises an error at its item, and goes on behind it", function()
       s = requests.new(kind, "return function(x) " ..
         "if x == 3 then error('three') end return x end")

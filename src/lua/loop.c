@@ -54,10 +54,10 @@ int mts_loop_return(lua_State *L, const char *class_name, const char *code,
                     int count)
 {
   const int object = lua_gettop(L) - count;
-  int i;
+  lua_pushvalue(L, object);
+  lua_insert(L, object);
   push_maker(L, class_name, code);
-  for (i = 0; i <= count; i++)
-    lua_pushvalue(L, object + i);
+  lua_insert(L, object + 1);
   lua_call(L, count + 1, 1);
   lua_pushnil(L);
   lua_pushnil(L);

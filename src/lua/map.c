@@ -38,8 +38,9 @@ static const char map_code[] =
     "local methods = ... "
     "local wants, keep, lacks, wait, take = methods.wants, methods.keep, "
     "methods.lacks, methods.wait, methods.take "
-    "return function(object, ask, state, name, iterator, invariant, control) "
-    "if type(iterator) == 'table' then "
+    "return function(object, ask, is_list, state, name, iterator, invariant, "
+    "control) "
+    "if is_list then "
     "local list, i = iterator, 0 "
     "iterator = function() i = i + 1 return list[i] end "
     "end "
@@ -245,14 +246,21 @@ void mts_map_open(lua_State *L)
 /* Begin                                                                   */
 /* ======================================================================= */
 
-/* Argument number index has to be a list, or can be called. */
-static void check_items(lua_State *L, int index)
+/*
+** Argument number index has to be something that can be called, or else a
+** list.  Returns whether it is a list.
+*/
+static bool check_items(lua_State *L, int index)
 {
-  if (lua_istable(L, index) || lua_isfunction(L, index))
-    return;
-  if (!luaL_getmetafield(L, index, "__call"))
+  if (lua_isfunction(L, index))
+    return false;
+  if (luaL_getmetafield(L, index, "__call")) {
+    lua_pop(L, 1);
+    return false;
+  }
+  if (!lua_istable(L, index))
     luaL_typeerror(L, index, "table or function");
-  lua_pop(L, 1);
+  return true;
 }
 
 /* Pushes the object of a loop; the value at index is to be closed with it. */
@@ -271,14 +279,16 @@ static void push_map(lua_State *L, int closing)
 int mts_map_map(lua_State *L)
 {
   int items = 2, i;
+  bool is_list;
   mts_stateobject_check_live(L);
   lua_pop(L, 1);
   if (lua_type(L, 2) == LUA_TSTRING)
     items = 3;
-  check_items(L, items);
+  is_list = check_items(L, items);
   lua_settop(L, items + 3);
   push_map(L, items + 3);
   lua_getfield(L, MTS_METATABLE, "ask");
+  lua_pushboolean(L, is_list);
   lua_pushvalue(L, 1);
   if (items == 3)
     lua_pushvalue(L, 2);
@@ -286,7 +296,7 @@ int mts_map_map(lua_State *L)
     lua_pushnil(L);
   for (i = items; i < items + 3; i++)
     lua_pushvalue(L, i);
-  return mts_loop_return(L, MAP_CLASS, map_code, 6);
+  return mts_loop_return(L, MAP_CLASS, map_code, 7);
 }
 
 /* ======================================================================= */
