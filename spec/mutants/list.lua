@@ -789,6 +789,14 @@ add {
   new = "if (lost > 1)",
   specs = "requests_exit", filter = "interrupts Lua code",
 }
+add {
+  name = "ending-closes-state",
+  says = "Requests fail, and so wake others, if a task ends the process.",
+  file = "src/sched/serve.c",
+  old = "    mts_queue_freeze(atomic_load(&s->queue));",
+  new = "    mts_queue_close(atomic_load(&s->queue));",
+  specs = "requests_exit", filter = "state that ends it",
+}
 
 -------------------------------------------------------------------------------
 -- Base

@@ -1,17 +1,19 @@
 /*
 ** queueclose.c - the end of a queue; a part of queue.h
 **
-** There are three ways.  The state is closed: the queue takes no more
+** There are four ways.  The state is closed: the queue takes no more
 ** requests, and those in it fail.  The state has lost its last owner: that
 ** closes it when the queue is idle.  Or threads wait to close the state, for a
-** while: as long as there is one, no more requests are taken.
+** while: as long as there is one, no more requests are taken.  Or code of the
+** state ends the process: the requests stay, and are counted there (ending.c).
 **
 ** Invariants, with the mutex of the queue free:
 **
 ** 1. The queue has a reference to its state until that is closed and the queue
 **    is idle.
 ** 2. Once is_closed is true there are no requests, and senders leave at once;
-**    no task goes on: who closes the state closes them (taskrun.c).
+**    no task goes on: who closes the state closes them (taskrun.c).  But at
+**    the end of the process all stay.
 **
 ** Locks: that of the queue, a leaf.
 */
@@ -155,6 +157,13 @@ void mts_queue_close(mts_Queue *queue)
     mts_ownthread_wake(queue);
   if (is_last)
     mts_state_release(s);
+}
+
+void mts_queue_freeze(mts_Queue *queue)
+{
+  mts_mutex_lock(&queue->mutex);
+  atomic_store(&queue->is_closed, true);
+  mts_mutex_unlock(&queue->mutex);
 }
 
 bool mts_queue_close_when_idle(mts_Queue *queue)

@@ -17,6 +17,13 @@ MTS_BEGIN_HIDDEN
 void mts_queue_close(mts_Queue *queue);
 
 /*
+** The queue takes no more requests, and nothing in it begins, but all stays
+** there: the process ends, and counts it as lost.
+** Locks: takes queue->mutex.
+*/
+void mts_queue_freeze(mts_Queue *queue);
+
+/*
 ** The state has lost its last owner.
 ** Locks: takes queue->mutex.
 ** Returns: false if there are no requests: the queue is closed now.

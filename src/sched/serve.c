@@ -353,6 +353,12 @@ static void state_closed(mts_State *s)
     mts_teamclose_follow(s);
 }
 
+static void state_lost(mts_State *s)
+{
+  if (!mts_worker_is_forked())
+    mts_queue_freeze(atomic_load(&s->queue));
+}
+
 static void close_tasks(mts_State *s)
 {
   if (!mts_worker_is_forked())
@@ -391,6 +397,7 @@ const mts_Upcalls mts_upcalls = {.state_left = state_left,
                                  .has_work = has_work,
                                  .owners_gone = owners_gone,
                                  .state_closed = state_closed,
+                                 .state_lost = state_lost,
                                  .close_tasks = close_tasks,
                                  .state_ended = state_ended,
                                  .state_released = state_released,
