@@ -793,8 +793,8 @@ add {
   name = "ending-closes-state",
   says = "Requests fail, and so wake others, if a task ends the process.",
   file = "src/sched/serve.c",
-  old = "    mts_queue_freeze(atomic_load(&s->queue));",
-  new = "    mts_queue_close(atomic_load(&s->queue));",
+  old = "    mts_queueclose_freeze(atomic_load(&s->queue));",
+  new = "    mts_queueclose_close(atomic_load(&s->queue));",
   specs = "requests_exit", filter = "state that ends it",
 }
 
