@@ -428,7 +428,7 @@ function state:async(...) end
 ---iterator is called as in a `for`; the callback gets all of its values. A
 ---string in front of it is given to the callback before them.
 ---@param name string
----@param items table|function # a list or an iterator
+---@param items table|function # a list, or what is called as an iterator
 ---@param invariant any
 ---@param control any
 ---@param closing any

@@ -77,6 +77,23 @@ for _, kind in ipairs(requests.kinds) do
       assert.same({false, true}, got)
     end)
 
+    it("calls a table that can be called, and reads any other", function()
+      s = requests.new(kind, helpers.echo)
+      local function check(expected, ...)
+        local got = {}
+        for item in s:map(...) do
+          got[#got + 1] = item
+        end
+        assert.same(expected, got)
+      end
+      local class = {__index = {"by index"}}
+      check({"by index"}, setmetatable({}, class))
+      class.__call = function(self, last, i)
+        return i < last and self.step + i or nil
+      end
+      check({2, 4, 6}, setmetatable({"unread", step = 2}, class), 6, 0)
+    end)
+
     it("raises an error at its item, and goes on behind it", function()
       s = requests.new(kind, "return function(x) " ..
         "if x == 3 then error('three') end return x end")
@@ -125,9 +142,24 @@ for _, kind in ipairs(requests.kinds) do
       bad(2, "map", "table or function expected, got no value",
           function() s:map("f") end)
       helpers.bad_self("map", function() s.map({}) end)
-      local ok, err = pcall(s:map({coroutine.create(function() end)}))
-      assert.is_false(ok)
-      assert.truthy(err:find("cannot be transferred", 1, true), err)
+    end)
+
+    it("tells which item cannot cross, and where the loop is", function()
+      s = requests.new(kind, helpers.echo)
+      local thread = coroutine.create(function() end)
+      local function check(argument, where, ...)
+        local line = debug.getinfo(1, "l").currentline + 3
+        local err = helpers.bad_argument(argument, "map", where ..
+          ": thread cannot be transferred", function(...)
+            for _ in s:map(...) do end
+          end, ...)
+        assert.truthy(err:find("map_spec.lua:" .. line .. ": bad", 1, true),
+          err)
+      end
+      check(1, "item 2", {1, thread})
+      check(2, "item 2", "f", {1, thread})
+      check(1, "item 2, value 2", ipairs({1, thread}))
+      check(2, "item 2, value 2", "f", ipairs({1, thread}))
     end)
 
     it("is object_closed when the state is", function()
@@ -259,6 +291,32 @@ describe("map", function()
     assert.same({"get", "answer"}, {future:await()})
     s:close()
     suspended.open_keepers()
+  end)
+
+  it("suspends a task that waits for room", function()
+    local gate = handoff.unique("gate")
+    local slow = mtstates.newstate({queue = 1}, function()
+      local gates = require "handoff"
+      return function(item)
+        gates.wait(gate, 1)
+        return item
+      end
+    end)
+    local s = requests.new("service", tasks.setup)
+    local future = suspended.begin(s, 1, [[
+      local slow = ...
+      local got = {}
+      local next_item = slow:map({1, 2, 3, 4, 5})
+      enter()
+      for _ = 1, 5 do
+        got[#got + 1] = next_item()
+      end
+      return table.concat(got, " ")
+    ]], slow)
+    handoff.set(gate, 1)
+    assert.equals("1 2 3 4 5", future:await())
+    slow:close()
+    s:close()
   end)
 
   suspended.it_has_closing("closes what its iterator has to close", function()

@@ -231,7 +231,7 @@ inline lock_quit()
 /* The queue: queue.c, queueclose.c                                        */
 /* ======================================================================= */
 
-/* C: mts_queue_make_runnable */
+/* C: mts_queueturn_make_runnable */
 inline make_runnable()
 {
   is_runnable = queue_status == IDLE;
@@ -266,13 +266,13 @@ inline request_put(request)
   schedule_if_runnable()
 }
 
-/* C: mts_queue_tell_closers finish_list */
+/* C: mts_queueclose_tell_closers finish_list */
 inline queue_tell_closers()
 {
   d_step { told = told | closing; closing = 0 }
 }
 
-/* C: mts_queue_close */
+/* C: mts_queueclose_close */
 inline queue_close()
 {
   d_step {
@@ -295,7 +295,7 @@ inline queue_close()
   fi
 }
 
-/* C: mts_queue_close_by_turn */
+/* C: mts_queueclose_by_turn */
 inline queue_close_by_turn()
 {
   atomic {
@@ -308,7 +308,7 @@ inline queue_close_by_turn()
 }
 
 /* Leaves its result in turn_end: 0 for once more. */
-/* C: mts_queue_end_turn */
+/* C: mts_queueturn_end */
 inline queue_end_turn()
 {
   d_step {
@@ -637,7 +637,7 @@ inline await_end()
   is_lua_closed
 }
 
-/* C: mts_queue_await_idle await_in_list is_done */
+/* C: mts_queueclose_await_idle await_in_list is_done */
 inline queue_await_idle()
 {
   atomic {

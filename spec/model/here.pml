@@ -199,7 +199,7 @@ active [SENDERS] proctype sender()
 active proctype closer()
 {
   d_step { lacks_closer = true }; /* mts_lock_close */
-  d_step { /* mts_queue_close */
+  d_step { /* mts_queueclose_close */
     is_queue_closed = true;
     failed = failed + requests;
     requests = 0

@@ -126,7 +126,7 @@ inline notices_schedule()
 /* queue.c, serve.c                                                        */
 /* ======================================================================= */
 
-/* C: mts_queue_schedule */
+/* C: mts_queueturn_schedule */
 inline queue_schedule()
 {
   atomic {
@@ -167,7 +167,7 @@ inline run_requests()
   od
 }
 
-/* C: mts_queue_end_turn */
+/* C: mts_queueturn_end */
 inline queue_end_turn()
 {
   d_step {

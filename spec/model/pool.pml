@@ -75,7 +75,7 @@ byte done, calls;
 /* ======================================================================= */
 
 /* *is_made: whether it was idle */
-/* C: mts_queue_schedule */
+/* C: mts_queueturn_schedule */
 inline queue_schedule(i, is_made)
 {
   d_step {
@@ -87,7 +87,7 @@ inline queue_schedule(i, is_made)
   }
 }
 
-/* C: mts_queue_unblock */
+/* C: mts_queueturn_unblock */
 inline queue_unblock(i)
 {
   d_step {

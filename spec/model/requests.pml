@@ -482,7 +482,7 @@ inline queue_begin_turn()
 }
 
 /* Leaves its result in turn_end. */
-/* C: mts_queue_end_turn */
+/* C: mts_queueturn_end */
 inline queue_end_turn()
 {
   d_step {
@@ -510,7 +510,7 @@ inline queue_end_turn()
   has_granted = false
 }
 
-/* C: mts_queue_block */
+/* C: mts_queueturn_block */
 inline queue_block()
 {
   d_step {
@@ -522,7 +522,7 @@ inline queue_block()
   }
 }
 
-/* C: mts_queue_unblock */
+/* C: mts_queueturn_unblock */
 inline queue_unblock()
 {
   d_step {
@@ -583,7 +583,7 @@ inline fail_all()
   od
 }
 
-/* C: mts_queue_close */
+/* C: mts_queueclose_close */
 inline queue_close()
 {
   d_step {
@@ -639,7 +639,7 @@ inline state_close_when_free()
 }
 
 /* Leaves its result in is_busy. */
-/* C: mts_queue_close_when_idle */
+/* C: mts_queueclose_when_idle */
 inline queue_close_when_idle()
 {
   d_step {

@@ -209,7 +209,7 @@ inline worker_schedule()
 }
 
 /* Leaves in is_runnable whether the caller has to schedule the queue. */
-/* C: mts_queue_make_runnable */
+/* C: mts_queueturn_make_runnable */
 inline make_runnable()
 {
   is_runnable = queue_status == IDLE && (!refuses || PLANT == 12);
@@ -288,7 +288,7 @@ inline queue_take()
   }
 }
 
-/* C: mts_queue_tell_closers finish_list */
+/* C: mts_queueclose_tell_closers finish_list */
 inline tell_finishers()
 {
   if
@@ -299,7 +299,7 @@ inline tell_finishers()
 
 /* Leaves its result in turn_end. */
 mtype = {AGAIN, IS_IDLE, UNOWNED, WAS_CLOSED};
-/* C: mts_queue_end_turn */
+/* C: mts_queueturn_end */
 inline queue_end_turn()
 {
   d_step {
@@ -338,7 +338,7 @@ inline fail_queued(r)
 }
 
 /* Fails what has not begun. */
-/* C: mts_queue_close */
+/* C: mts_queueclose_close */
 inline queue_close()
 {
   d_step {

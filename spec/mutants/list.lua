@@ -789,6 +789,14 @@ add {
   new = "if (lost > 1)",
   specs = "requests_exit", filter = "interrupts Lua code",
 }
+add {
+  name = "ending-closes-state",
+  says = "Requests fail, and so wake others, if a task ends the process.",
+  file = "src/sched/serve.c",
+  old = "    mts_queueclose_freeze(atomic_load(&s->queue));",
+  new = "    mts_queueclose_close(atomic_load(&s->queue));",
+  specs = "requests_exit", filter = "state that ends it",
+}
 
 -------------------------------------------------------------------------------
 -- Base
@@ -1045,6 +1053,22 @@ add {
   file = "src/lua/map.c",
   old = "if (!mts_future_is_answered(future) && mts_future_withdraw(future))",
   new = "if (loop->first > MOST && mts_future_withdraw(future))",
+  specs = "map_spec", seconds = 60,
+}
+add {
+  name = "map-counts-name",
+  says = "In a map with a name, that counts as the first value of an item.",
+  file = "src/lua/map.c",
+  old = "index - argument - 2",
+  new = "index - 3",
+  specs = "map_spec", seconds = 60,
+}
+add {
+  name = "map-error-nowhere",
+  says = "An argument error of a map is raised in code of the module.",
+  file = "src/lua/loop.c",
+  old = "strcmp(ar.source, CHUNK) == 0",
+  new = "strcmp(ar.source, CHUNK) == 1",
   specs = "map_spec", seconds = 60,
 }
 

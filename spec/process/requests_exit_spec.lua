@@ -236,6 +236,40 @@ describe("the end of a process", function()
     run("local b = begin('', 10) b:await()", "", 0)
   end)
 
+  -- What waits in the state whose code ends the process, what is suspended
+  -- there, and the main program, whose request is one of them.
+  for _, kind in ipairs {"newstate('exiting', {}", "pool('exiting', 1",
+      "newstate('exiting', {own_thread = true}"} do
+    it("tells of those of a state that ends it, too: " .. kind, function()
+      run(([[
+        local s = mtstates.%s, function()
+          local mtstates, gates = require "mtstates", require "handoff"
+          return function(what)
+            if what == "suspend" then
+              mtstates.sleep(1000)
+            elseif what == "exit" then
+              gates.add("entered")
+              while mtstates.state("exiting"):stats().queue < 4 do
+                gates.breathe()
+              end
+              os.exit(3, true)
+            end
+          end
+        end)
+        for _ = 1, 3 do
+          s:send("suspend")
+        end
+        s:await()
+        s:send("exit")
+        handoff.wait("entered", 1)
+        for _ = 1, 3 do
+          s:send()
+        end
+        s:await()
+      ]]):format(kind), lost(7), 3)
+    end)
+  end
+
   it("interrupts Lua code that runs in requests", function()
     local expected = "mtstates.error.interrupted: the running code was " ..
       "stopped\n" .. lost(1)

@@ -99,7 +99,6 @@ describe("the end of a process", function()
       assert.equals(status, ended, output)
       output = output:gsub("has begun\n", "")
         :gsub("mtstates: error: [^\n]*abandoned[^\n]*\n", "")
-        :gsub("mtstates: warning: [^\n]* was closed: [^\n]*\n", "")
       assert.truthy(output == "" or output:find(LOST), output)
     end
 

@@ -9,9 +9,11 @@
 ** Code that runs in a Lua state can close it: os.exit does.  Other threads run
 ** on until the process has ended, so they must find the state closed.  The
 ** anchor's finalizer, which is older than all others and so runs last, closes
-** the call lock.
+** the call lock.  The requests stay: they are lost with those of all states.
 */
 #include "core/anchor.h"
+
+#include "core/upcalls.h"
 
 /* A string that states have anyway: it is a key of package.preload. */
 #define ANCHOR_KEY "mtstates"
@@ -23,7 +25,8 @@ static int anchor_gc(lua_State *L)
   if (s && !mts_lock_is_closed(&s->lock)) {
     mts_lock_close_held(&s->lock);
     atomic_store(&s->interrupt.level, MTS_INTERRUPT_NONE);
-    mts_state_fail_requests(s);
+    if (atomic_load(&s->queue))
+      mts_upcalls.state_lost(s);
   }
   return 0;
 }

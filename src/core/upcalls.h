@@ -16,7 +16,7 @@ struct mts_Blocker;
 struct mts_Traceback;
 
 /*
-** The first six, and those about suspended tasks, are called for states that
+** The first seven, and those about suspended tasks, are called for states that
 ** have a queue of requests only, the last two in workers only.
 ** Locks: no mutex is held, but that of the registry in begin_wait, end_wait
 ** and owners_gone.
@@ -37,6 +37,12 @@ typedef struct mts_Upcalls {
 
   /* No thread gets into the state any more.  Can be called again. */
   void (*state_closed)(mts_State *s);
+
+  /*
+  ** Code of the state has closed its Lua state, as os.exit does, so the
+  ** process ends: nothing of the state begins or goes on any more.
+  */
+  void (*state_lost)(mts_State *s);
 
   /*
   ** The state is closing, and the calling thread holds it: its tasks are

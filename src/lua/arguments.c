@@ -79,7 +79,7 @@ void mts_arguments_encode(lua_State *L, int first, int count,
   mts_Misfit misfit;
   const mts_Encoding encoding = encode_values(L, &arguments, message, &misfit);
   if (encoding != MTS_ENCODED)
-    mts_arguments_raise(L, first, encoding, &misfit);
+    mts_arguments_raise(L, first, encoding, &misfit, luaL_argerror);
 }
 
 mts_Encoding mts_arguments_try(lua_State *L, int first, int count,
@@ -90,19 +90,14 @@ mts_Encoding mts_arguments_try(lua_State *L, int first, int count,
   return encode_values(L, &arguments, message, misfit);
 }
 
-static int raise_argument(lua_State *L, int index, const mts_Misfit *misfit)
-{
-  lua_pushfstring(L, "%s%s%s cannot be transferred to another state",
-                  misfit->way, *misfit->way != '\0' ? ": " : "", misfit->what);
-  return luaL_argerror(L, index, lua_tostring(L, -1));
-}
-
 int mts_arguments_raise(lua_State *L, int first, mts_Encoding encoding,
-                        const mts_Misfit *misfit)
+                        const mts_Misfit *misfit, mts_RaiseArgument raise)
 {
-  if (encoding == MTS_ENCODING_MISFIT)
-    return raise_argument(L, first + misfit->number - 1, misfit);
   if (encoding == MTS_ENCODING_NO_MEMORY)
     return mts_error_raise(L, MTS_ERROR_OUT_OF_MEMORY, "not enough memory");
-  return lua_error(L);
+  if (encoding != MTS_ENCODING_MISFIT)
+    return lua_error(L);
+  lua_pushfstring(L, "%s%s%s cannot be transferred to another state",
+                  misfit->way, *misfit->way != '\0' ? ": " : "", misfit->what);
+  return raise(L, first + misfit->number - 1, lua_tostring(L, -1));
 }

@@ -8,6 +8,7 @@
 #include "luaapi/compat.h"
 #include "value/codec.h"
 #include "value/encode.h"
+#include "value/transfer.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -38,7 +39,8 @@ void mts_arguments_encode(lua_State *L, int first, int count,
 /*
 ** The same in two steps, for a caller that holds something meanwhile: the
 ** first never raises, and the message has copies of all strings.  If it does
-** not return MTS_ENCODED, the message is free, and the second raises why.
+** not return MTS_ENCODED, the message is free, and the second raises why, by
+** raise if it is an argument.
 ** Stack: [-0, +(0|1), -]
 */
 mts_Encoding mts_arguments_try(lua_State *L, int first, int count,
@@ -49,7 +51,7 @@ mts_Encoding mts_arguments_try(lua_State *L, int first, int count,
 ** Stack: [-0, +n, v]
 */
 int mts_arguments_raise(lua_State *L, int first, mts_Encoding encoding,
-                        const mts_Misfit *misfit);
+                        const mts_Misfit *misfit, mts_RaiseArgument raise);
 
 /* Frees the message.  Runs in a function of the module. */
 void mts_arguments_free(lua_State *L, mts_Message *message);

@@ -200,7 +200,7 @@ static mts_Message *push_message(lua_State *L, int first, int count)
   const mts_Encoding encoding =
       mts_arguments_try(L, first, count, message, &misfit);
   if (encoding != MTS_ENCODED)
-    mts_arguments_raise(L, first, encoding, &misfit);
+    mts_arguments_raise(L, first, encoding, &misfit, luaL_argerror);
   return message;
 }
 

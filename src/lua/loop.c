@@ -19,6 +19,7 @@
 #include "lua/waiting.h"
 
 #define MAKER "maker"
+#define CHUNK "=mtstates" /* also of what mts_waiting_wrap makes */
 
 void mts_loop_open(lua_State *L, const char *class_name,
                    const luaL_Reg *methods, const luaL_Reg *metamethods)
@@ -39,7 +40,7 @@ static void push_maker(lua_State *L, const char *class_name, const char *code)
   lua_getfield(L, -1, MAKER);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    if (luaL_loadbuffer(L, code, strlen(code), "=mtstates") != LUA_OK)
+    if (luaL_loadbuffer(L, code, strlen(code), CHUNK) != LUA_OK)
       lua_error(L);
     lua_pushvalue(L, -2);
     lua_call(L, 1, 1);
@@ -53,13 +54,24 @@ int mts_loop_return(lua_State *L, const char *class_name, const char *code,
                     int count)
 {
   const int object = lua_gettop(L) - count;
-  int i;
+  lua_pushvalue(L, object);
+  lua_insert(L, object);
   push_maker(L, class_name, code);
-  for (i = 0; i <= count; i++)
-    lua_pushvalue(L, object + i);
+  lua_insert(L, object + 1);
   lua_call(L, count + 1, 1);
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushvalue(L, object);
   return 4;
+}
+
+void mts_loop_push_position(lua_State *L)
+{
+  lua_Debug ar;
+  int level = 0;
+  do {
+    level++;
+  } while (lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar) &&
+           strcmp(ar.source, CHUNK) == 0);
+  luaL_where(L, level);
 }

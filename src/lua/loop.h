@@ -24,10 +24,17 @@ void mts_loop_open(lua_State *L, const char *class_name,
 ** code: of a function that gets the methods, as a table, and returns one that
 ** gets the object and these values and returns the iterator.
 ** Returns: how many values.
-** Stack: [-0, +returned, e]
+** Stack: [-count, +returned, e]
 */
 int mts_loop_return(lua_State *L, const char *class_name, const char *code,
                     int count);
+
+/*
+** Pushes where the iterator is called whose code has called the running
+** function, as luaL_where does.
+** Stack: [-0, +1, m]
+*/
+void mts_loop_push_position(lua_State *L);
 
 MTS_END_HIDDEN
 

@@ -1,9 +1,10 @@
 /*
 ** map.c - loops over the results of a state for many items
 **
-** The iterator of such a loop asks the state by state:async, some items ahead,
-** and gives the answers in the order of the items.  What has been asked is in
-** a ring of the object of the loop: the futures, and in a table the items.
+** The iterator of such a loop asks the state as state:async does, some items
+** ahead, and gives the answers in the order of the items.  What has been asked
+** is in a ring of the object of the loop: the futures, and in a table the
+** items.
 **
 ** Each turn asks for one item more, in the place of the one that it gives, and
 ** for others only while it would have to wait.  So workers have something to
@@ -21,6 +22,7 @@
 #include "lua/futureobject.h"
 #include "lua/loop.h"
 #include "lua/stateobject.h"
+#include "lua/staterequest.h"
 #include "lua/userdata.h"
 #include "lua/waiting.h"
 
@@ -36,21 +38,25 @@ static const char map_code[] =
     "local methods = ... "
     "local wants, keep, lacks, wait, take = methods.wants, methods.keep, "
     "methods.lacks, methods.wait, methods.take "
-    "return function(object, state, name, iterator, invariant, control) "
-    "if type(iterator) == 'table' then "
+    "return function(object, ask, is_list, state, name, iterator, invariant, "
+    "control) "
+    "if is_list then "
     "local list, i = iterator, 0 "
     "iterator = function() i = i + 1 return list[i] end "
     "end "
-    "local function ask(item, ...) "
+    "local count = 0 "
+    "local function add(item, ...) "
     "control = item "
     "local future "
-    "if item == nil then future = nil "
-    "elseif name then future = state:async(name, item, ...) "
-    "else future = state:async(item, ...) end "
+    "if item ~= nil then "
+    "count = count + 1 "
+    "if name then future = ask(state, 2, count, name, item, ...) "
+    "else future = ask(state, 1, count, item, ...) end "
+    "end "
     "keep(object, item, future) "
     "end "
     "return function() "
-    "while wants(object) do ask(iterator(invariant, control)) end "
+    "while wants(object) do add(iterator(invariant, control)) end "
     "while lacks(object) do wait(object) end "
     "return take(object) "
     "end end";
@@ -240,14 +246,21 @@ void mts_map_open(lua_State *L)
 /* Begin                                                                   */
 /* ======================================================================= */
 
-/* Argument number index has to be a list, or can be called. */
-static void check_items(lua_State *L, int index)
+/*
+** Argument number index has to be something that can be called, or else a
+** list.  Returns whether it is a list.
+*/
+static bool check_items(lua_State *L, int index)
 {
-  if (lua_istable(L, index) || lua_isfunction(L, index))
-    return;
-  if (!luaL_getmetafield(L, index, "__call"))
+  if (lua_isfunction(L, index))
+    return false;
+  if (luaL_getmetafield(L, index, "__call")) {
+    lua_pop(L, 1);
+    return false;
+  }
+  if (!lua_istable(L, index))
     luaL_typeerror(L, index, "table or function");
-  lua_pop(L, 1);
+  return true;
 }
 
 /* Pushes the object of a loop; the value at index is to be closed with it. */
@@ -266,13 +279,16 @@ static void push_map(lua_State *L, int closing)
 int mts_map_map(lua_State *L)
 {
   int items = 2, i;
+  bool is_list;
   mts_stateobject_check_live(L);
   lua_pop(L, 1);
   if (lua_type(L, 2) == LUA_TSTRING)
     items = 3;
-  check_items(L, items);
+  is_list = check_items(L, items);
   lua_settop(L, items + 3);
   push_map(L, items + 3);
+  lua_getfield(L, MTS_METATABLE, "ask");
+  lua_pushboolean(L, is_list);
   lua_pushvalue(L, 1);
   if (items == 3)
     lua_pushvalue(L, 2);
@@ -280,5 +296,31 @@ int mts_map_map(lua_State *L)
     lua_pushnil(L);
   for (i = items; i < items + 3; i++)
     lua_pushvalue(L, i);
-  return mts_loop_return(L, MAP_CLASS, map_code, 5);
+  return mts_loop_return(L, MAP_CLASS, map_code, 7);
+}
+
+/* ======================================================================= */
+/* Ask                                                                     */
+/* ======================================================================= */
+
+/* The argument error of mts_map_ask: one of state:map, where the loop is. */
+static int raise_item(lua_State *L, int index, const char *text)
+{
+  const int argument = (int)lua_tointeger(L, 2);
+  const int item = (int)lua_tointeger(L, 3);
+  const int value = index - argument - 2; /* there is a name if it is 2 */
+  mts_loop_push_position(L);
+  if (value == 1)
+    lua_pushfstring(L, "bad argument #%d to 'map' (item %d: %s)", argument,
+                    item, text);
+  else
+    lua_pushfstring(L, "bad argument #%d to 'map' (item %d, value %d: %s)",
+                    argument, item, value, text);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int mts_map_ask(lua_State *L)
+{
+  return mts_staterequest_ask(L, 4, raise_item);
 }

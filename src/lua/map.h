@@ -22,6 +22,14 @@ void mts_map_open(lua_State *L);
 */
 int mts_map_map(lua_State *L);
 
+/*
+** What the code of such loops asks by, a function of the class of states:
+** ask(state, argument, item, ...).  The values are to be item number `item` of
+** that argument of state:map.
+** Returns: the future.
+*/
+int mts_map_ask(lua_State *L);
+
 MTS_END_HIDDEN
 
 #endif

@@ -170,7 +170,7 @@ static mts_Future *hold_promise(lua_State *L, int count, mts_Message *message)
   encoding = mts_arguments_try(L, 2, count, message, &misfit);
   if (encoding != MTS_ENCODED) {
     release_promise(L, future);
-    mts_arguments_raise(L, 2, encoding, &misfit);
+    mts_arguments_raise(L, 2, encoding, &misfit, luaL_argerror);
   }
   return future;
 }

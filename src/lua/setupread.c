@@ -133,7 +133,7 @@ static void read_classic(lua_State *L, int index, mts_Setup *setup)
   if (is_function)
     check_upvalues(L, index);
   mts_transfer_scan(&setup->args, L, index + 1);
-  mts_transfer_check_args(&setup->args);
+  mts_transfer_check_args(&setup->args, luaL_argerror);
   if (is_function)
     push_bytecode(L, index, setup);
   else

@@ -91,7 +91,7 @@ static int call_examined(lua_State *L, mts_StateObject *object,
   mts_Message message = {0};
   char space[SHORT_MESSAGE];
   if (!object->state->is_service) {
-    mts_transfer_examine_args(args);
+    mts_transfer_examine_args(args, luaL_argerror);
     if (object->is_finalized) /* by a finalizer that the collector has run */
       mts_stateobject_raise_finalized(L);
     return call_state(L, object, args, NULL, timeout, deferral);

@@ -279,19 +279,19 @@ static int state_end_of_scope(lua_State *L)
   return status == MTS_DISTURBED ? lua_error(L) : 0;
 }
 
-static const luaL_Reg state_metamethods[] = {{"__tostring", state_tostring},
-                                             {"__eq", state_eq},
-                                             {"__gc", state_gc},
-                                             {"__close", state_end_of_scope},
-                                             {NULL, NULL}};
+static const luaL_Reg state_metamethods[] = {
+    {"__tostring", state_tostring},  {"__eq", state_eq},   {"__gc", state_gc},
+    {"__close", state_end_of_scope}, {"ask", mts_map_ask}, {NULL, NULL}};
 
 void mts_stateobject_push_class(lua_State *L)
 {
   static const char *const waiting[] = {"send",  "tsend",  "async",
                                         "await", "tawait", NULL};
+  static const char *const waiting_in_loops[] = {"ask", NULL};
   mts_userdata_push_class(L, MTS_STATE_CLASS, state_methods,
                           state_metamethods);
   lua_getfield(L, -1, "__index");
   mts_waiting_wrap(L, waiting);
   lua_pop(L, 1);
+  mts_waiting_wrap(L, waiting_in_loops);
 }

@@ -35,6 +35,7 @@ typedef struct Sending {
   lua_State *L;
   mts_StateObject *object;
   mts_Values args;
+  mts_RaiseArgument raise;
   mts_Request *request;
   mts_Waiting waiting; /* for room, and for the answer */
   mts_State *caller;   /* whose code it is, or NULL */
@@ -45,6 +46,7 @@ typedef struct Sending {
 static void open_sending(Sending *sending, lua_State *L, int first)
 {
   sending->L = L;
+  sending->raise = luaL_argerror;
   mts_transfer_scan(&sending->args, L, first);
   sending->object = mts_stateobject_check_live(L);
   lua_pop(L, 1);
@@ -67,7 +69,7 @@ static void examine_args(Sending *sending)
 {
   const mts_StateObject *object = sending->object;
   if (!object->is_finalized && !object->state->is_service)
-    mts_transfer_check_args(&sending->args);
+    mts_transfer_check_args(&sending->args, sending->raise);
   if (object->is_finalized)
     mts_stateobject_raise_finalized(sending->L);
 }
@@ -120,7 +122,7 @@ static void encode_args(Sending *sending)
       L, args->first, args->count, &sending->request->future.values, &misfit);
   if (encoding != MTS_ENCODED) {
     give_up(sending, MTS_BUSY);
-    mts_arguments_raise(L, args->first, encoding, &misfit);
+    mts_arguments_raise(L, args->first, encoding, &misfit, sending->raise);
   }
   if (sending->object->is_finalized) { /* by __transfer */
     give_up(sending, MTS_BUSY);
@@ -355,17 +357,23 @@ int mts_staterequest_tsend(lua_State *L)
   return put_and_finish(&sending, TSEND);
 }
 
-int mts_staterequest_async(lua_State *L)
+int mts_staterequest_ask(lua_State *L, int first, mts_RaiseArgument raise)
 {
   Sending sending;
   int index;
-  open_sending(&sending, L, 2);
+  open_sending(&sending, L, first);
+  sending.raise = raise;
   mts_futureobject_push(L);
   index = lua_gettop(L);
   examine_args(&sending);
   begin_sending(&sending, mts_request_new_asked(sending.object->state));
   lua_pushvalue(L, index);
   return put_and_finish(&sending, ASYNC);
+}
+
+int mts_staterequest_async(lua_State *L)
+{
+  return mts_staterequest_ask(L, 2, luaL_argerror);
 }
 
 int mts_staterequest_await(lua_State *L)

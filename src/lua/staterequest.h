@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 #include "luaapi/compat.h"
+#include "value/transfer.h"
 
 MTS_BEGIN_HIDDEN
 
@@ -17,6 +18,16 @@ int mts_staterequest_tsend(lua_State *L);
 int mts_staterequest_async(lua_State *L);
 int mts_staterequest_await(lua_State *L);
 int mts_staterequest_tawait(lua_State *L);
+
+/*
+** The last call of another function that asks as state:async does: its first
+** argument is the object, and those of the request are the ones from the index
+** first on.
+** Returns: how many results have been pushed: one, the future.
+** Errors: those of async; raise has those about arguments.
+** Stack: [-0, +1, v]
+*/
+int mts_staterequest_ask(lua_State *L, int first, mts_RaiseArgument raise);
 
 /*
 ** The call of a state that has a thread of its own by another thread: a

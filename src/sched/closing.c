@@ -43,7 +43,7 @@ static mts_Status await_end(mts_State *s, const mts_Patience *patience)
 {
   mts_Queue *queue =
       mts_worker_is_forked() || s->is_host ? NULL : atomic_load(&s->queue);
-  return queue ? mts_queue_await_end(queue, patience) : MTS_OK;
+  return queue ? mts_queueclose_await_end(queue, patience) : MTS_OK;
 }
 
 /* Whether code of a request, or of a fork, runs in s. */
@@ -107,8 +107,8 @@ static mts_Status close_when_left(mts_State *s, const mts_Patience *patience)
   if (status != MTS_BUSY)
     return status;
   if (s->has_own_thread && atomic_load(&s->queue)) { /* it alone gets in */
-    mts_queue_shut(atomic_load(&s->queue));
-    return mts_queue_await_end(atomic_load(&s->queue), patience);
+    mts_queueclose_shut(atomic_load(&s->queue));
+    return mts_queueclose_await_end(atomic_load(&s->queue), patience);
   }
   status = mts_state_enter(s, time_left(patience->deadline));
   if (status == MTS_OK) {
@@ -126,15 +126,15 @@ static mts_Queue *refuse_requests(mts_State *s)
 {
   mts_Queue *queue = mts_worker_is_forked() ? NULL : mts_queue_of(s);
   if (queue)
-    mts_queue_add_closer(queue, 1);
+    mts_queueclose_add_closer(queue, 1);
   return queue;
 }
 
 static void stop_refusing(mts_Queue *queue)
 {
   if (queue) {
-    mts_queue_accept_notices(queue);
-    mts_queue_add_closer(queue, -1);
+    mts_queueclose_accept_notices(queue);
+    mts_queueclose_add_closer(queue, -1);
   }
 }
 
@@ -144,8 +144,8 @@ mts_Status mts_closing_await_done(mts_Queue *queue,
 {
   mts_Status status;
   do {
-    status = mts_queue_await_idle(queue, patience);
-  } while (status == MTS_OK && !mts_queue_refuse_notices(queue));
+    status = mts_queueclose_await_idle(queue, patience);
+  } while (status == MTS_OK && !mts_queueclose_refuse_notices(queue));
   return status;
 }
 
@@ -178,7 +178,7 @@ bool mts_closing_close_unowned(mts_State *s)
   if (mts_worker_start_all() != MTS_OK || !mts_worker_takes_requests() ||
       !(queue = mts_queue_of(s)))
     return false;
-  if (mts_queue_close_by_turn(queue))
+  if (mts_queueclose_by_turn(queue))
     mts_worker_schedule(queue);
   return true;
 }
@@ -243,11 +243,11 @@ static mts_Status close_service(mts_State *s, const mts_Patience *patience,
     status = mts_closing_await_done(queue, patience);
   if (status == MTS_OK && queue && mts_worker_start_all() == MTS_OK &&
       mts_worker_takes_requests())
-    mts_queue_shut(queue);
+    mts_queueclose_shut(queue);
   else if (status == MTS_OK || status == MTS_BUSY)
     mts_closing_stop(s);
   if (status == MTS_OK && queue)
-    status = mts_queue_await_end(queue, &closing);
+    status = mts_queueclose_await_end(queue, &closing);
   stop_refusing(queue);
   return status == MTS_BUSY ? MTS_OK : status;
 }

@@ -63,7 +63,7 @@ static void note_end(mts_Request *request)
   is_last = --queue->tasks.deferred == 0;
   mts_mutex_unlock(&queue->mutex);
   if (is_last)
-    (void)mts_queue_schedule(queue);
+    (void)mts_queueturn_schedule(queue);
 }
 
 /* The source is answered: so is the request. */

@@ -255,7 +255,7 @@ static void run_turn(mts_State *s, void *data)
   atomic_init(&steps, 0);
   note_turn(queue, true);
   (void)close_if_due(s);
-  if (mts_queue_is_scheduled(queue)) {
+  if (mts_queueturn_is_scheduled(queue)) {
     if (turn->most > 0)
       (void)mts_serve_some(queue, &steps, turn->most, &turn->count);
     else

@@ -79,7 +79,7 @@ void mts_notices_schedule(void)
     mts_Queue *next = queue->next_noticed;
     mts_State *s = queue->state;
     atomic_store(&queue->is_noticed, false); /* it may be added again */
-    (void)mts_queue_schedule(queue);
+    (void)mts_queueturn_schedule(queue);
     mts_state_release(s);
     queue = next;
   }

@@ -61,7 +61,7 @@ static void do_what_there_is(mts_State *s, mts_Queue *queue)
   atomic_init(&steps, 0);
   atomic_fetch_add(&running, 1);
   mts_self.runs_own = true;
-  if (mts_queue_is_scheduled(queue) && mts_worker_takes_requests())
+  if (mts_queueturn_is_scheduled(queue) && mts_worker_takes_requests())
     while (mts_serve_turn(queue, &steps))
       ;
   if (!mts_worker_is_forked() && mts_lock_is_held(&s->lock, mts_thread_id()))
@@ -93,7 +93,7 @@ static void *run_own_thread(void *data)
   mts_signal_unblock();
   atomic_store(&s->own_thread, mts_thread_id());
   /* A request that was put before the state was closed ends its turn. */
-  while (!mts_lock_is_closed(&s->lock) || mts_queue_is_scheduled(queue)) {
+  while (!mts_lock_is_closed(&s->lock) || mts_queueturn_is_scheduled(queue)) {
     wait_for_something(queue);
     do_what_there_is(s, queue);
     if (mts_worker_is_forked())

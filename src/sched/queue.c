@@ -72,7 +72,7 @@ static mts_Queue *make_queue(mts_State *s)
   mts_queuelist_add(queue);
   /* Who closes the state sets that in the lock before looking for a queue. */
   if (mts_lockword_is_ending(atomic_load(&s->lock.word)))
-    mts_queue_close(queue);
+    mts_queueclose_close(queue);
   return queue;
 }
 
@@ -102,7 +102,7 @@ static bool ask_for_memory(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   if (queue->first || mts_state_is_pool(queue->state))
     return false;
   atomic_store(&queue->heap->wants_room, true);
-  return mts_queue_make_runnable(queue);
+  return mts_queueturn_make_runnable(queue);
 }
 
 mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
@@ -119,7 +119,7 @@ mts_Status mts_queue_append_if_room(mts_Queue *queue, mts_Request *request,
     return MTS_NO_MEMORY;
   }
   mts_queue_append(queue, request);
-  *is_runnable = mts_queue_make_runnable(queue);
+  *is_runnable = mts_queueturn_make_runnable(queue);
   request->is_first = mts_queue_beginnable(queue) == request &&
                       !mts_task_has_ready(queue) && has_free_member(queue) &&
                       !atomic_load(&queue->tasks.is_running);

@@ -1,17 +1,19 @@
 /*
 ** queueclose.c - the end of a queue; a part of queue.h
 **
-** There are three ways.  The state is closed: the queue takes no more
+** There are four ways.  The state is closed: the queue takes no more
 ** requests, and those in it fail.  The state has lost its last owner: that
 ** closes it when the queue is idle.  Or threads wait to close the state, for a
-** while: as long as there is one, no more requests are taken.
+** while: as long as there is one, no more requests are taken.  Or code of the
+** state ends the process: the requests stay, and are counted there (ending.c).
 **
 ** Invariants, with the mutex of the queue free:
 **
 ** 1. The queue has a reference to its state until that is closed and the queue
 **    is idle.
 ** 2. Once is_closed is true there are no requests, and senders leave at once;
-**    no task goes on: who closes the state closes them (taskrun.c).
+**    no task goes on: who closes the state closes them (taskrun.c).  But at
+**    the end of the process all stay.
 **
 ** Locks: that of the queue, a leaf.
 */
@@ -118,7 +120,7 @@ static mts_Request *take_all(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   return first;
 }
 
-void mts_queue_close(mts_Queue *queue)
+void mts_queueclose_close(mts_Queue *queue)
 {
   mts_State *s = queue->state;
   mts_Request *requests, *last;
@@ -142,11 +144,11 @@ void mts_queue_close(mts_Queue *queue)
     is_idle = false;
   }
   if (is_idle)
-    is_last = mts_queue_take_reference(queue);
+    is_last = mts_queueclose_take_reference(queue);
   mts_mutex_unlock(&queue->mutex);
   mts_room_dismiss(queue);
   if (is_idle)
-    mts_queue_tell_closers(queue);
+    mts_queueclose_tell_closers(queue);
   fail_all(s, requests, was_closed ? 0 : sends);
   mts_deferral_close_all(queue);
   if (has_turn)
@@ -157,7 +159,14 @@ void mts_queue_close(mts_Queue *queue)
     mts_state_release(s);
 }
 
-bool mts_queue_close_when_idle(mts_Queue *queue)
+void mts_queueclose_freeze(mts_Queue *queue)
+{
+  mts_mutex_lock(&queue->mutex);
+  atomic_store(&queue->is_closed, true);
+  mts_mutex_unlock(&queue->mutex);
+}
+
+bool mts_queueclose_when_idle(mts_Queue *queue)
 {
   bool is_busy;
   mts_mutex_lock(&queue->mutex);
@@ -170,12 +179,12 @@ bool mts_queue_close_when_idle(mts_Queue *queue)
   return is_busy;
 }
 
-bool mts_queue_close_by_turn(mts_Queue *queue)
+bool mts_queueclose_by_turn(mts_Queue *queue)
 {
   bool is_runnable;
   mts_mutex_lock(&queue->mutex);
   is_runnable =
-      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+      !atomic_load(&queue->is_closed) && mts_queueturn_make_runnable(queue);
   queue->closes_when_idle = true;
   mts_mutex_unlock(&queue->mutex);
   return is_runnable;
@@ -190,18 +199,19 @@ static bool is_done(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   return !mts_queue_has_work(queue);
 }
 
-mts_Status mts_queue_await_idle(mts_Queue *queue, const mts_Patience *patience)
+mts_Status mts_queueclose_await_idle(mts_Queue *queue,
+                                     const mts_Patience *patience)
 {
   return await_in_list(queue, &queue->closing, is_done, MTS_TRACE_IDLE,
                        patience);
 }
 
-void mts_queue_tell_closers(mts_Queue *queue)
+void mts_queueclose_tell_closers(mts_Queue *queue)
 {
   finish_list(queue, &queue->closing);
 }
 
-bool mts_queue_refuse_notices(mts_Queue *queue)
+bool mts_queueclose_refuse_notices(mts_Queue *queue)
 {
   size_t none = 0;
   return atomic_compare_exchange_strong(&queue->notices, &none,
@@ -209,7 +219,7 @@ bool mts_queue_refuse_notices(mts_Queue *queue)
          none == MTS_NO_NOTICES;
 }
 
-void mts_queue_accept_notices(mts_Queue *queue)
+void mts_queueclose_accept_notices(mts_Queue *queue)
 {
   mts_mutex_lock(&queue->mutex);
   if (!atomic_load(&queue->is_closed))
@@ -217,7 +227,7 @@ void mts_queue_accept_notices(mts_Queue *queue)
   mts_mutex_unlock(&queue->mutex);
 }
 
-void mts_queue_add_closer(mts_Queue *queue, int count)
+void mts_queueclose_add_closer(mts_Queue *queue, int count)
 {
   mts_mutex_lock(&queue->mutex);
   queue->closers += count;
@@ -228,13 +238,13 @@ void mts_queue_add_closer(mts_Queue *queue, int count)
 /* The end of the Lua state                                                */
 /* ======================================================================= */
 
-void mts_queue_shut(mts_Queue *queue)
+void mts_queueclose_shut(mts_Queue *queue)
 {
   bool is_runnable;
   mts_mutex_lock(&queue->mutex);
   queue->is_shut = true;
   is_runnable =
-      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+      !atomic_load(&queue->is_closed) && mts_queueturn_make_runnable(queue);
   mts_mutex_unlock(&queue->mutex);
   if (is_runnable)
     mts_worker_schedule(queue);
@@ -245,13 +255,14 @@ static bool has_ended(const mts_Queue *queue)
   return atomic_load(&queue->state->has_ended);
 }
 
-mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience)
+mts_Status mts_queueclose_await_end(mts_Queue *queue,
+                                    const mts_Patience *patience)
 {
   return await_in_list(queue, &queue->ends, has_ended, MTS_TRACE_CLOSING,
                        patience);
 }
 
-void mts_queue_note_end(mts_Queue *queue)
+void mts_queueclose_note_end(mts_Queue *queue)
 {
   finish_list(queue, &queue->ends);
 }

@@ -14,24 +14,31 @@ MTS_BEGIN_HIDDEN
 ** The queue takes no more requests, and those in it fail.
 ** Locks: takes queue->mutex; no mutex may be held.
 */
-void mts_queue_close(mts_Queue *queue);
+void mts_queueclose_close(mts_Queue *queue);
+
+/*
+** The queue takes no more requests, and nothing in it begins, but all stays
+** there: the process ends, and counts it as lost.
+** Locks: takes queue->mutex.
+*/
+void mts_queueclose_freeze(mts_Queue *queue);
 
 /*
 ** The state has lost its last owner.
 ** Locks: takes queue->mutex.
 ** Returns: false if there are no requests: the queue is closed now.
 */
-bool mts_queue_close_when_idle(mts_Queue *queue);
+bool mts_queueclose_when_idle(mts_Queue *queue);
 
 /*
 ** The same, but if there are no requests, the next turn, which has to be
 ** scheduled by the caller, closes the state.
 ** Returns: whether it has to be scheduled.
 */
-bool mts_queue_close_by_turn(mts_Queue *queue);
+bool mts_queueclose_by_turn(mts_Queue *queue);
 
 /* Returns: whether the caller has the queue's reference to the state now. */
-static inline bool mts_queue_take_reference(mts_Queue *queue)
+static inline bool mts_queueclose_take_reference(mts_Queue *queue)
     MTS_REQUIRES(queue->mutex)
 {
   const bool has_reference = queue->has_reference;
@@ -44,15 +51,15 @@ static inline bool mts_queue_take_reference(mts_Queue *queue)
 ** no more requests.
 ** Locks: takes queue->mutex.
 */
-void mts_queue_add_closer(mts_Queue *queue, int count);
+void mts_queueclose_add_closer(mts_Queue *queue, int count);
 
 /*
 ** Waits until there is no request, and none under way.
 ** Locks: takes queue->mutex, and those of mts_wait_begin.
 ** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep.
 */
-mts_Status mts_queue_await_idle(mts_Queue *queue,
-                                const mts_Patience *patience);
+mts_Status mts_queueclose_await_idle(mts_Queue *queue,
+                                     const mts_Patience *patience);
 
 /*
 ** Takes no more notices, if none waits; or takes them again, unless the queue
@@ -60,34 +67,35 @@ mts_Status mts_queue_await_idle(mts_Queue *queue,
 ** Locks: takes queue->mutex to take them again.
 ** Returns: false if there are some.
 */
-bool mts_queue_refuse_notices(mts_Queue *queue);
-void mts_queue_accept_notices(mts_Queue *queue);
+bool mts_queueclose_refuse_notices(mts_Queue *queue);
+void mts_queueclose_accept_notices(mts_Queue *queue);
 
 /*
 ** The queue is idle: those who wait for that go on.
 ** Locks: takes queue->mutex.
 */
-void mts_queue_tell_closers(mts_Queue *queue);
+void mts_queueclose_tell_closers(mts_Queue *queue);
 
 /*
 ** Has the state closed by the turn that makes the queue idle; the next one, if
 ** it is.
 ** Locks: takes queue->mutex, and those of mts_worker_schedule.
 */
-void mts_queue_shut(mts_Queue *queue);
+void mts_queueclose_shut(mts_Queue *queue);
 
 /*
 ** The Lua state is closed.
 ** Locks: takes queue->mutex.
 */
-void mts_queue_note_end(mts_Queue *queue);
+void mts_queueclose_note_end(mts_Queue *queue);
 
 /*
 ** Waits for that.
 ** Locks: takes queue->mutex, and those of mts_wait_begin.
 ** Returns: MTS_OK, and as mts_wait_begin and mts_wait_sleep.
 */
-mts_Status mts_queue_await_end(mts_Queue *queue, const mts_Patience *patience);
+mts_Status mts_queueclose_await_end(mts_Queue *queue,
+                                    const mts_Patience *patience);
 
 MTS_END_HIDDEN
 

@@ -25,7 +25,7 @@
 /* Scheduled                                                               */
 /* ======================================================================= */
 
-bool mts_queue_is_scheduled(mts_Queue *queue)
+bool mts_queueturn_is_scheduled(mts_Queue *queue)
 {
   bool is_scheduled;
   mts_mutex_lock(&queue->mutex);
@@ -44,29 +44,30 @@ static bool has_something_to_run(const mts_Queue *queue)
            mts_queue_may_begin(queue)));
 }
 
-void mts_queue_schedule_ready(mts_Queue *queue)
+void mts_queueturn_schedule_ready(mts_Queue *queue)
 {
   bool is_runnable;
   mts_mutex_lock(&queue->mutex);
-  is_runnable = has_something_to_run(queue) && mts_queue_make_runnable(queue);
+  is_runnable =
+      has_something_to_run(queue) && mts_queueturn_make_runnable(queue);
   mts_mutex_unlock(&queue->mutex);
   if (is_runnable)
     mts_worker_schedule(queue);
 }
 
-bool mts_queue_schedule_again(mts_Queue *queue)
+bool mts_queueturn_schedule_again(mts_Queue *queue)
 {
   bool is_runnable;
   mts_mutex_lock(&queue->mutex);
   is_runnable =
-      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+      !atomic_load(&queue->is_closed) && mts_queueturn_make_runnable(queue);
   mts_mutex_unlock(&queue->mutex);
   return is_runnable;
 }
 
-bool mts_queue_schedule(mts_Queue *queue)
+bool mts_queueturn_schedule(mts_Queue *queue)
 {
-  const bool is_runnable = mts_queue_schedule_again(queue);
+  const bool is_runnable = mts_queueturn_schedule_again(queue);
   if (is_runnable)
     mts_worker_schedule(queue);
   return is_runnable;
@@ -85,7 +86,7 @@ static mts_TurnEnd become_idle(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   mts_TurnEnd end = MTS_TURN_IDLE;
   queue->status = MTS_QUEUE_IDLE;
   if (atomic_load(&queue->is_closed)) {
-    if (mts_queue_take_reference(queue))
+    if (mts_queueclose_take_reference(queue))
       end = MTS_TURN_CLOSED;
   }
   else if ((queue->is_shut || queue->closes_when_idle) &&
@@ -97,7 +98,7 @@ static mts_TurnEnd become_idle(mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   return end;
 }
 
-mts_TurnEnd mts_queue_end_turn(mts_Queue *queue)
+mts_TurnEnd mts_queueturn_end(mts_Queue *queue)
 {
   mts_TurnEnd end = MTS_TURN_AGAIN;
   bool has_granted, has_closers = false;
@@ -114,13 +115,13 @@ mts_TurnEnd mts_queue_end_turn(mts_Queue *queue)
   if (has_granted)
     mts_room_tell_all(queue);
   if (has_closers)
-    mts_queue_tell_closers(queue);
+    mts_queueclose_tell_closers(queue);
   if (has_granted || has_closers)
     mts_state_release(queue->state);
   return end;
 }
 
-void mts_queue_block(mts_Queue *queue)
+void mts_queueturn_block(mts_Queue *queue)
 {
   mts_mutex_lock(&queue->mutex);
   queue->status = MTS_QUEUE_BLOCKED;
@@ -128,7 +129,7 @@ void mts_queue_block(mts_Queue *queue)
   mts_mutex_unlock(&queue->mutex);
 }
 
-bool mts_queue_unblock(mts_Queue *queue)
+bool mts_queueturn_unblock(mts_Queue *queue)
 {
   bool was_blocked;
   mts_mutex_lock(&queue->mutex);

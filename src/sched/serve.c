@@ -205,9 +205,9 @@ static bool schedule_when_left(mts_State *s, mts_Queue *queue)
 {
   bool is_given_away;
   mts_state_retain(s); /* that of a blocked queue can go at any moment */
-  mts_queue_block(queue);
+  mts_queueturn_block(queue);
   is_given_away = mts_lock_request(&s->lock) || is_kept_for_call(s) ||
-                  !mts_queue_unblock(queue);
+                  !mts_queueturn_unblock(queue);
   mts_state_release(s);
   return is_given_away;
 }
@@ -237,19 +237,19 @@ static mts_Status enter_to_serve(mts_State *s, mts_Queue *queue)
 /* Returns: as mts_serve_turn. */
 static bool end_turn(mts_State *s, mts_Queue *queue)
 {
-  switch (mts_queue_end_turn(queue)) {
+  switch (mts_queueturn_end(queue)) {
   case MTS_TURN_AGAIN:
     return true;
   case MTS_TURN_IDLE:
     break;
   case MTS_TURN_UNOWNED:
     mts_registry_close_unowned(s);
-    mts_queue_schedule_ready(queue); /* it may have an owner again */
+    mts_queueturn_schedule_ready(queue); /* it may have an owner again */
     mts_state_release(s);
     break;
   case MTS_TURN_SHUT:
     mts_closing_stop(s);
-    mts_queue_schedule_ready(queue);
+    mts_queueturn_schedule_ready(queue);
     mts_state_release(s);
     break;
   case MTS_TURN_CLOSED:
@@ -325,7 +325,7 @@ static void state_left(mts_State *s)
     return;
   if (s->team)
     (void)mts_teamcall_offer(s);
-  if (mts_queue_unblock(queue))
+  if (mts_queueturn_unblock(queue))
     mts_worker_schedule(queue);
 }
 
@@ -342,15 +342,21 @@ static bool owners_gone(mts_State *s)
     return false;
   if (mts_state_is_pool(s))
     return mts_teamclose_when_idle(s);
-  return mts_queue_close_when_idle(atomic_load(&s->queue));
+  return mts_queueclose_when_idle(atomic_load(&s->queue));
 }
 
 static void state_closed(mts_State *s)
 {
   if (!mts_worker_is_forked())
-    mts_queue_close(atomic_load(&s->queue));
+    mts_queueclose_close(atomic_load(&s->queue));
   if (s->team)
     mts_teamclose_follow(s);
+}
+
+static void state_lost(mts_State *s)
+{
+  if (!mts_worker_is_forked())
+    mts_queueclose_freeze(atomic_load(&s->queue));
 }
 
 static void close_tasks(mts_State *s)
@@ -363,7 +369,7 @@ static void state_ended(mts_State *s)
 {
   if (mts_worker_is_forked())
     return;
-  mts_queue_note_end(atomic_load(&s->queue));
+  mts_queueclose_note_end(atomic_load(&s->queue));
   if (s->team && !mts_state_is_pool(s))
     mts_teamclose_note_end(s);
 }
@@ -391,6 +397,7 @@ const mts_Upcalls mts_upcalls = {.state_left = state_left,
                                  .has_work = has_work,
                                  .owners_gone = owners_gone,
                                  .state_closed = state_closed,
+                                 .state_lost = state_lost,
                                  .close_tasks = close_tasks,
                                  .state_ended = state_ended,
                                  .state_released = state_released,

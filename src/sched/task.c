@@ -217,7 +217,7 @@ static void go_on(mts_Wait *wait)
   unlink_suspended(queue, task);
   add_ready(queue, task);
   is_runnable =
-      !atomic_load(&queue->is_closed) && mts_queue_make_runnable(queue);
+      !atomic_load(&queue->is_closed) && mts_queueturn_make_runnable(queue);
   mts_mutex_unlock(&queue->mutex);
   if (is_runnable)
     mts_worker_schedule(queue);
@@ -318,7 +318,7 @@ bool mts_task_add_fork(mts_Task *task)
     task->request->task = task;
     task->request->is_fork = true;
     atomic_fetch_add(&queue->tasks.forks, 1);
-    is_runnable = mts_queue_make_runnable(queue);
+    is_runnable = mts_queueturn_make_runnable(queue);
   }
   mts_mutex_unlock(&queue->mutex);
   if (is_runnable)

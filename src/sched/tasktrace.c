@@ -56,7 +56,7 @@ bool mts_tasktrace_has_suspended(mts_State *s)
 
 void mts_tasktrace_serve(mts_State *s)
 {
-  (void)mts_queue_schedule(atomic_load(&s->queue));
+  (void)mts_queueturn_schedule(atomic_load(&s->queue));
 }
 
 /* What the task waits for. */

@@ -216,7 +216,7 @@ void mts_team_wake(mts_Team *team)
   mts_State *s;
   bool is_made = false;
   while (!is_made && (s = pop_idle(team)) != NULL) {
-    is_made = mts_queue_schedule(atomic_load(&s->queue));
+    is_made = mts_queueturn_schedule(atomic_load(&s->queue));
     mts_state_release(s);
   }
 }
@@ -253,13 +253,13 @@ bool mts_team_settle(mts_Queue *queue, bool is_runnable)
   if (has_granted)
     mts_room_tell_all(shared);
   if (has_closers)
-    mts_queue_tell_closers(shared);
+    mts_queueclose_tell_closers(shared);
   if (is_unowned)
     mts_registry_close_unowned(team->pool);
   if (has_requests && !is_free && !is_runnable)
     mts_team_wake(team);
   return is_runnable ||
-         (has_requests && is_free && mts_queue_schedule_again(queue));
+         (has_requests && is_free && mts_queueturn_schedule_again(queue));
 }
 
 /* Whether nothing that the scheduler knows keeps requests from beginning. */

@@ -336,10 +336,10 @@ static void give_back(mts_Caller *caller)
   mts_mutex_unlock(&team->queue->mutex);
   if (has_callers && !mts_lock_request(&s->lock))
     (void)mts_teamcall_offer(s);
-  if (mts_queue_unblock(queue))
+  if (mts_queueturn_unblock(queue))
     mts_worker_schedule(queue);
   else if (has_requests)
-    (void)mts_queue_schedule(queue);
+    (void)mts_queueturn_schedule(queue);
 }
 
 size_t mts_teamcall_count(const mts_State *pool)

@@ -124,7 +124,7 @@ static mts_Status await_member(mts_State *s, const mts_Patience *patience)
 
 static mts_Status await_member_end(mts_State *s, const mts_Patience *patience)
 {
-  return mts_queue_await_end(atomic_load(&s->queue), patience);
+  return mts_queueclose_await_end(atomic_load(&s->queue), patience);
 }
 
 static mts_Status await_unless_called(mts_State *s,
@@ -165,15 +165,15 @@ static mts_Status check_not_inside(mts_State *s, const mts_Patience *patience)
 static mts_Status refuse_member(mts_State *s, const mts_Patience *patience)
 {
   (void)patience;
-  mts_queue_add_closer(atomic_load(&s->queue), 1);
+  mts_queueclose_add_closer(atomic_load(&s->queue), 1);
   return MTS_OK;
 }
 
 static mts_Status accept_member(mts_State *s, const mts_Patience *patience)
 {
   (void)patience;
-  mts_queue_accept_notices(atomic_load(&s->queue));
-  mts_queue_add_closer(atomic_load(&s->queue), -1);
+  mts_queueclose_accept_notices(atomic_load(&s->queue));
+  mts_queueclose_add_closer(atomic_load(&s->queue), -1);
   return MTS_OK;
 }
 
@@ -184,7 +184,7 @@ static mts_Status finish_member(mts_State *s, const mts_Patience *patience)
 
 static void refuse_members(mts_State *pool)
 {
-  mts_queue_add_closer(atomic_load(&pool->queue), 1);
+  mts_queueclose_add_closer(atomic_load(&pool->queue), 1);
   (void)for_members(pool, refuse_member, NULL);
 }
 

@@ -34,7 +34,7 @@ mts_Status mts_teamclose_shut(mts_State *pool, const mts_Patience *patience,
                               const mts_Patience *closing);
 
 /*
-** The pool has lost its last owner; as mts_queue_close_when_idle.
+** The pool has lost its last owner; as mts_queueclose_when_idle.
 ** Locks: takes those of queues, one at a time.
 */
 bool mts_teamclose_when_idle(mts_State *pool);

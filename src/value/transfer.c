@@ -62,18 +62,18 @@ int mts_transfer_examine(mts_Values *values)
   return 0;
 }
 
-void mts_transfer_examine_args(mts_Values *args)
+void mts_transfer_examine_args(mts_Values *args, mts_RaiseArgument raise)
 {
   lua_State *L = args->L;
   int bad = mts_transfer_examine(args);
   if (bad > 0) {
     int index = args->first + bad - 1;
-    luaL_argcheck(L, !args->misfit_is_state, index,
-                  "a state cannot be transferred; pass its id");
+    if (args->misfit_is_state)
+      raise(L, index, "a state cannot be transferred; pass its id");
     lua_pushfstring(L, "%s cannot be transferred to another state%s",
                     luaL_typename(L, index),
                     lua_istable(L, index) ? "; pass its values" : "");
-    luaL_argerror(L, index, lua_tostring(L, -1));
+    raise(L, index, lua_tostring(L, -1));
   }
 }
 

@@ -72,18 +72,22 @@ static inline void mts_transfer_scan(mts_Values *values, lua_State *L,
 */
 int mts_transfer_examine(mts_Values *values);
 
+/* Raises an argument error, as luaL_argerror does: never returns. */
+typedef int (*mts_RaiseArgument)(lua_State *L, int index, const char *text);
+
 /* Part of mts_transfer_check_args. */
-void mts_transfer_examine_args(mts_Values *args);
+void mts_transfer_examine_args(mts_Values *args, mts_RaiseArgument raise);
 
 /*
 ** Examines scanned arguments of a C function, if they need it.
-** Errors: argument errors.
+** Errors: those of raise.
 ** Stack: [-0, +(0|1), v]
 */
-static inline void mts_transfer_check_args(mts_Values *args)
+static inline void mts_transfer_check_args(mts_Values *args,
+                                           mts_RaiseArgument raise)
 {
   if (args->need == MTS_NEED_EXAMINATION)
-    mts_transfer_examine_args(args);
+    mts_transfer_examine_args(args, raise);
 }
 
 /*
