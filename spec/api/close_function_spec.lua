@@ -32,8 +32,7 @@ local function setup(box, code, ...)
   function t.quit() mt.quit() return gates.tid() end
   function t.fail() error("failed", 0) end
   function t.hold(entered, leave)
-    gates.add(entered)
-    gates.wait(leave, 1)
+    gates.enter(entered, leave, 1)
     return gates.tid()
   end
   function t.replace()
@@ -89,7 +88,7 @@ for kind, own_thread in pairs({service = false,
 
     it("runs once when others close the state meanwhile", function()
       local entered, leave = handoff.unique("entered"), handoff.unique("leave")
-      local s = new("gates.add(a) gates.wait(b, 1)", entered, leave)
+      local s = new("gates.enter(a, b, 1)", entered, leave)
       local thread = threads.start(function(id)
         require "mtstates".state(id):close()
       end, s:id())

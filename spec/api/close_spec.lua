@@ -17,8 +17,7 @@ describe("state:close", function()
     local entered, leave = ...
     local gates = require "handoff"
     guard = on_collect(function()
-      gates.add(entered)
-      gates.wait(leave, 1)
+      gates.enter(entered, leave, 1)
     end)
     return function(...) return ... end
   ]]

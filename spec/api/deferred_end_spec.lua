@@ -215,8 +215,7 @@ for _, kind in ipairs(runs.kinds) do
       local entered, leave = handoff.unique(), handoff.unique()
       local future = s:async([[
         local entered, leave = ...
-        gates.add(entered)
-        gates.wait(leave, 1)
+        gates.enter(entered, leave, 1)
         inner, answer = mt.promise()
         return inner
       ]], entered, leave)

@@ -61,7 +61,7 @@ for _, kind in ipairs(runs.kinds) do
     it("begins before requests that wait", function()
       for _, ending in ipairs({"", "mt.sleep(0)", "mt.sleep(0.001)"}) do
         local entered, leave = handoff.unique(), handoff.unique()
-        s:send("local a, b = ... gates.add(a) gates.wait(b, 1)", entered,
+        s:send("local a, b = ... gates.enter(a, b, 1)", entered,
           leave)
         handoff.wait(entered, 1)
         s:send("mt.fork(mark, 1) mt.fork(mark, 2) " .. ending)

@@ -239,8 +239,7 @@ for _, kind in ipairs(runs.services) do
       entered = handoff.unique()
       future = s:await([[
         return mt.fork(function(entered, leave)
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
           mark("goes on")
         end, ...), "future"
       ]], entered, leave)

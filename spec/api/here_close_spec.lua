@@ -106,8 +106,7 @@ describe("a state of here", function()
     local closer, closed_by
     open({
       hold = function()
-        handoff.add(entered)
-        handoff.wait(closing, 1)
+        handoff.enter(entered, closing, 1)
         closer:wait_asleep()
       end,
       __close = function() closed_by = handoff.tid() end,

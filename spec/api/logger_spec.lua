@@ -60,8 +60,7 @@ describe("the logger", function()
     local s = requests.new("service", function()
       local gates = require "handoff"
       return function(entered, leave)
-        gates.add(entered)
-        gates.wait(leave, 1)
+        gates.enter(entered, leave, 1)
         error("unheard")
       end
     end)
@@ -190,8 +189,7 @@ describe("on stderr", function()
       local held = mtstates.newstate("held", {}, function()
         local gates = require "handoff"
         return function()
-          gates.add("entered")
-          gates.wait("leave", 1)
+          gates.enter("entered", "leave", 1)
         end
       end)
       local first = held:async()
@@ -258,8 +256,7 @@ describe("on stderr", function()
       local logger = mtstates.newstate({queue = 2}, function()
         local gates = require "handoff"
         return function(kind, text)
-          gates.add("logging")
-          gates.wait("leave", 1)
+          gates.enter("logging", "leave", 1)
           gates.put("log", text)
         end
       end)

@@ -416,8 +416,7 @@ describe("a limit of memory and the queue", function()
       local handoff = require "handoff"
       return {
         hold = function(entered, leave)
-          handoff.add(entered)
-          handoff.wait(leave, 1)
+          handoff.enter(entered, leave, 1)
         end,
         __close = function()
           handoff.put(done, pcall(string.rep, "x", 50000))
@@ -457,8 +456,7 @@ describe("a limit of memory and the queue", function()
     local future = s:async([[
       local gate, done = ...
       local handoff = require "handoff"
-      handoff.add(gate)
-      handoff.wait(done, 1)
+      handoff.enter(gate, done, 1)
       local ok, err = pcall(string.rep, "x", 100000)
       return ok, err]], gate, done)
     gates.wait(gate, 1)

@@ -19,8 +19,7 @@ for kind, options in pairs({service = {}, ["state with own_thread"] = OWN}) do
         local gates, mt = require "handoff", require "mtstates"
         local t = {}
         function t.hold(entered, leave)
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         function t.own(s) return s:own():await("answer"), s:isowner() end
         function t.collect() collectgarbage() collectgarbage() end

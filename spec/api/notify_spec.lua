@@ -94,8 +94,7 @@ describe("the Notify C API", function()
         if not entered then
           notified = notified + 1
         elseif leave then
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         return notified
       end

@@ -23,8 +23,7 @@ describe("a call of a state with own_thread", function()
       local last = 0
       return function(entered, leave)
         if entered then
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         last = last + 1
         return last

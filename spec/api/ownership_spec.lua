@@ -101,8 +101,7 @@ describe("ownership", function()
         local gates = require "handoff"
         guard = on_collect(function() gates.add(gate) end)
         return function(entered, leave, ...)
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
           return ...
         end
       ]], gate)
@@ -151,8 +150,7 @@ describe("ownership", function()
     local s = mtstates.newstate(function()
       local gates = require "handoff"
       return function(entered, leave)
-        gates.add(entered)
-        gates.wait(leave, 1)
+        gates.enter(entered, leave, 1)
         error("last words")
       end
     end)
@@ -472,8 +470,7 @@ describe("ownership", function()
         local gates = require "handoff"
         return function(id, gate)
           local r = mt.state(id)
-          gates.add(gate)
-          gates.wait(gate, 2)
+          gates.enter(gate, gate, 2)
           local ok, owner = pcall(r.own, r)
           if not ok then
             return owner

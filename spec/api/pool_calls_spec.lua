@@ -145,8 +145,7 @@ describe("a call of a pool", function()
         if box then
           gates.put(box, i)
         else
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
       end
     end)
@@ -171,8 +170,7 @@ describe("a call of a pool", function()
       local count = 0
       return function(entered, leave)
         if entered then
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         count = count + 1
         return count

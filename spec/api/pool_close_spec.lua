@@ -91,7 +91,7 @@ describe("the end of a pool", function()
     local function hold(id)
       return threads.start(function(s, g, leave)
         return require "mtstates".state(s):call(
-          "local g, stop = ... gates.add(g) gates.wait(stop, 1)", nil, g,
+          "local g, stop = ... gates.enter(g, stop, 1)", nil, g,
           leave)
       end, id, gate, stop)
     end

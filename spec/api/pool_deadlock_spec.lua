@@ -41,8 +41,7 @@ describe("a wait for a pool", function()
         local code = [[
           local s, gate, go = ...
           s = mt.state(s)
-          gates.add(gate)
-          gates.wait(go, 1)
+          gates.enter(gate, go, 1)
           return s:call("return 1")
         ]]
         for i = 1, n do
@@ -53,8 +52,7 @@ describe("a wait for a pool", function()
         local last = threads.start(caller, s:id(), [[
           local pool, way, gate = ...
           pool = mt.state(pool)
-          gates.add(gate)
-          gates.wait(gate, 100)
+          gates.enter(gate, gate, 100)
           return pcall(pool[way], pool, "return 1")
         ]], nil, pool:id(), way, gate)
         handoff.wait(gate, n + 1)
@@ -85,8 +83,7 @@ describe("a wait for a pool", function()
           waiting[i] = threads.start(caller, pool:id(), [[
             local s, gate = ...
             s = mt.state(s)
-            gates.add(gate)
-            gates.wait(gate, 100)
+            gates.enter(gate, gate, 100)
             return s:call("return 1")
           ]], nil, s:id(), gate)
         end
@@ -146,8 +143,7 @@ describe("a wait for a pool", function()
       for i = 1, n do
         futures[i] = pool:async([[
           local pool, gate, n = ...
-          gates.add(gate)
-          gates.wait(gate, n)
+          gates.enter(gate, gate, n)
           return pcall(pool.await, pool, "return 1")
         ]], nil, pool, gate, n)
       end
@@ -187,8 +183,7 @@ describe("a wait for a pool", function()
     local waiting = threads.start(caller, pool:id(), [[
       local s, gate = ...
       s = mt.state(s)
-      gates.add(gate)
-      gates.wait(gate, 2)
+      gates.enter(gate, gate, 2)
       return s:call("return 1")
     ]], nil, s:id(), gate)
     handoff.wait(gate, 1)
@@ -213,8 +208,7 @@ describe("a wait for a pool", function()
       end
       futures[i] = pool:async([[
         local other, gate = ...
-        gates.add(gate)
-        gates.wait(gate, 4)
+        gates.enter(gate, gate, 4)
         return pcall(other.await, other, "return 1")
       ]], nil, other, gate)
     end

@@ -218,7 +218,7 @@ describe("mtstates.pool", function()
     local gate, futures = handoff.unique("all"), {}
     for i = 1, 3 do
       futures[i] = pool:async(
-        "local g = ... gates.add(g) gates.wait(g, 3)", nil, gate)
+        "local g = ... gates.enter(g, g, 3)", nil, gate)
     end
     for i = 1, 3 do
       futures[i]:await()
@@ -399,8 +399,7 @@ describe("mtstates.pool", function()
     for i = 1, 3 do
       futures[i] = pool:async([[
         local g = ...
-        gates.add(g)
-        gates.wait(g, 3)
+        gates.enter(g, g, 3)
         return gates.tid()
       ]], nil, gate)
     end

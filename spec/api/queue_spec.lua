@@ -146,8 +146,7 @@ for _, kind in ipairs(requests.kinds) do
         local gates = require "handoff"
         return function(entered, leave, box, n)
           if entered then
-            gates.add(entered)
-            gates.wait(leave, 1)
+            gates.enter(entered, leave, 1)
           end
           if box then
             gates.put(box, n)
@@ -249,8 +248,7 @@ describe("queues of a chain of states", function()
       local gates = require "handoff"
       return function(entered, leave)
         if entered then
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         gates.add(g)
       end

@@ -142,8 +142,7 @@ for _, kind in ipairs(requests.kinds) do
             function() gates.add(g) end)
           return function(entered, leave, n)
             if entered then
-              gates.add(entered)
-              gates.wait(leave, 1)
+              gates.enter(entered, leave, 1)
             end
             gates.put(b, n)
           end
@@ -235,8 +234,7 @@ for _, kind in ipairs(requests.kinds) do
           local handoff = require "handoff"
           local mtstates = require "mtstates"
           return function(entered, leave, owns)
-            handoff.add(entered)
-            handoff.wait(leave, 1)
+            handoff.enter(entered, leave, 1)
             local me = mtstates.state(mtstates.id())
             owner = owns and (owner or me:own()) or nil
             collectgarbage()

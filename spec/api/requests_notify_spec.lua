@@ -38,8 +38,7 @@ for _, kind in ipairs(natives.kinds) do
           if not what then
             mt.quit()
           elseif what == "hold" then
-            gates.add(entered)
-            gates.wait(leave, 1)
+            gates.enter(entered, leave, 1)
           else
             gates.add(began)
           end
@@ -202,8 +201,7 @@ for _, kind in ipairs(natives.kinds) do
         local gates = require "handoff"
         return function(entered, leave)
           if entered then
-            gates.add(entered)
-            gates.wait(leave, 1)
+            gates.enter(entered, leave, 1)
           else
             gates.add(name_of_gate)
           end

@@ -242,8 +242,7 @@ for _, kind in ipairs(natives.kinds) do
         local mt = require "mtstates"
         return function(id, entered, leave)
           if id then
-            gates.add(entered)
-            gates.wait(leave, 1)
+            gates.enter(entered, leave, 1)
             local to = driver.receiver(mt.state(id))
             return to:send(to:writer(1, 2))
           end

@@ -22,8 +22,7 @@ for _, kind in ipairs(requests.kinds) do
       return function(gate, entered, leave)
         gates.add(gate)
         if entered then
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         return gates.get(gate)
       end

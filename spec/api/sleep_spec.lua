@@ -91,8 +91,7 @@ describe("mtstates.state with a timeout", function()
     local maker = threads.start(function(e, l)
       local s = require "mtstates".newstate("sleep setup", function(in_, out)
         local gates = require "handoff"
-        gates.add(in_)
-        gates.wait(out, 1)
+        gates.enter(in_, out, 1)
         return function() return "finished" end
       end, e, l)
       require "handoff".wait(l, 2)

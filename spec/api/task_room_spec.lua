@@ -122,8 +122,7 @@ for _, kind in ipairs(requests.kinds) do
         return function(what, ...)
           if what == "hold" then
             local entered, leave = ...
-            gates.add(entered)
-            gates.wait(leave, 1)
+            gates.enter(entered, leave, 1)
           elseif what then
             order = order .. what
           end

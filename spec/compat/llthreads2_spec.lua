@@ -12,8 +12,7 @@ local FOLDER = "examples/compat/?.lua;"
 local HELD = [[
   local gates = require "handoff"
   local entered, leave = ...
-  gates.add(entered)
-  gates.wait(leave, 1)
+  gates.enter(entered, leave, 1)
   return "left"
 ]]
 

@@ -12,8 +12,7 @@ local prelude = [==[
     local gates = require "handoff"
     return function(entered)
       if entered then
-        gates.add(entered)
-        gates.wait("never", 1)
+        gates.enter(entered, "never", 1)
       end
     end
   ]=]

@@ -91,8 +91,7 @@ local scenes = {
     local held = mtstates.newstate("held", {own_thread = true}, [=[
       local gates = require "handoff"
       return function()
-        gates.add("held")
-        gates.wait("never", 1)
+        gates.enter("held", "never", 1)
       end
     ]=])
     held:send()

@@ -33,8 +33,7 @@ describe("the end of the main program", function()
         guard = require "on_collect"(function() gates.add("closed") end)
         return function(what)
           if what == "wait" then
-            gates.add("entered")
-            gates.wait("leave", 1)
+            gates.enter("entered", "leave", 1)
             return "left"
           end
         end
@@ -163,8 +162,7 @@ describe("the end of the main program", function()
       host.start([=[
         require "mtstates".singleton("slow", function()
           local gates = require "handoff"
-          gates.add("in setup")
-          gates.wait("never", 1)
+          gates.enter("in setup", "never", 1)
         end)
       ]=])
       handoff.wait("in setup", 1)
@@ -184,8 +182,7 @@ describe("the end of the main program", function()
       local busy = mtstates.newstate("busy", function()
         local gates = require "handoff"
         return function()
-          gates.add("entered")
-          gates.wait("never", 1)
+          gates.enter("entered", "never", 1)
         end
       end)
       host.start("local s = require 'mtstates'.state('busy') " ..
@@ -324,8 +321,7 @@ describe("the end of a thread", function()
           local gates = require "handoff"
           guard = require "on_collect"(function() gates.add("closed") end)
           return function(...)
-            gates.add("entered")
-            gates.wait("leave", 1)
+            gates.enter("entered", "leave", 1)
             return ...
           end
         end)
@@ -447,8 +443,7 @@ describe("a host in C", function()
               require "mtstates"
             end
             return function()
-              gates.add("entered")
-              gates.wait("leave", 1)
+              gates.enter("entered", "leave", 1)
             end
           end, "%s")
           require "handoff".put("id", s:id())

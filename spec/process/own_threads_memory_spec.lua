@@ -70,8 +70,7 @@ describe("own threads #memory", function()
         for i = 1, 50 do
           futures[i] = mtstates.thread([=[
             local gates = require "handoff"
-            gates.add("entered")
-            gates.wait("leave", 1)
+            gates.enter("entered", "leave", 1)
             return ...
           ]=], i)
         end
@@ -128,8 +127,7 @@ describe("own threads #memory", function()
         states[i] = mtstates.newstate({own_thread = true}, [=[
           local gates = require "handoff"
           return function()
-            gates.add("entered")
-            gates.wait("leave", 1)
+            gates.enter("entered", "leave", 1)
           end
         ]=])
         futures[i] = states[i]:async()

@@ -20,8 +20,7 @@ local prelude = [==[
         if not entered then
           count = count + 1
         elseif leave then
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.enter(entered, leave, 1)
         end
         return count
       end

@@ -42,8 +42,7 @@ local prelude = [==[
   local gated = [[
     local gates = require "handoff"
     return function()
-      gates.add("in")
-      gates.wait("leave", 1)
+      gates.enter("in", "leave", 1)
       return "left"
     end
   ]]
@@ -83,8 +82,7 @@ describe("the place of a worker", function()
       host.start([=[
         local s = require "mtstates".singleton("slow", function()
           local gates = require "handoff"
-          gates.add("in")
-          gates.wait("leave", 1)
+          gates.enter("in", "leave", 1)
           return function() return "left" end
         end)
         require "handoff".wait("done", 3)

@@ -127,8 +127,7 @@ describe("the end of a process", function()
         local held = mtstates.newstate("held", {}, function()
           local gates = require "handoff"
           return function()
-            gates.add("entered")
-            gates.wait("never", 1)
+            gates.enter("entered", "never", 1)
           end
         end)
         held:send()
@@ -149,8 +148,7 @@ describe("the end of a process", function()
         local held = mtstates.newstate("held", {queue = 1}, function()
           local gates = require "handoff"
           return function()
-            gates.add("entered")
-            gates.wait("never", 1)
+            gates.enter("entered", "never", 1)
           end
         end)
         held:send()

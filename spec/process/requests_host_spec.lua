@@ -22,8 +22,7 @@ describe("a host in C", function()
           guard = require "on_collect"(function() gates.add("closed") end)
           return function(wait)
             if wait then
-              gates.add("entered")
-              gates.wait("leave", 1)
+              gates.enter("entered", "leave", 1)
             end
             gates.add("done")
           end
@@ -117,8 +116,7 @@ describe("a child process after requests #fork", function()
     local held = mtstates.newstate({}, function()
       local gates = require "handoff"
       return function()
-        gates.add("entered")
-        gates.wait("leave", 1)
+        gates.enter("entered", "leave", 1)
       end
     end)
     local function refused(f, ...)

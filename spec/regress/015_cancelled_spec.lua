@@ -18,8 +18,7 @@ describe("a thread that is cancelled while it waits for a state", function()
         return function(is_first)
           calls = calls + 1
           if is_first then
-            gates.add("entered")
-            gates.wait("leave", 1)
+            gates.enter("entered", "leave", 1)
           end
           return calls
         end

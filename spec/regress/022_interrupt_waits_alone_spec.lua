@@ -19,8 +19,7 @@ describe("an interrupt that waits", function()
       local gates, signals = require "handoff", require "signals"
       return function(entered, leave)
         signals.block(true)
-        gates.add(entered)
-        gates.wait(leave, 1)
+        gates.enter(entered, leave, 1)
       end
     end)
     local entered, leave = handoff.unique(), handoff.unique()

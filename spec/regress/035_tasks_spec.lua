@@ -32,8 +32,7 @@ describe("a task", function()
       local gates = require "handoff"
       return function(gate, turn)
         if gate then
-          gates.add(gate)
-          gates.wait(turn, 1)
+          gates.enter(gate, turn, 1)
         end
       end
     end)

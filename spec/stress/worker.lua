@@ -501,8 +501,7 @@ local meetings = 0
 
 local function gather(threads)
   meetings = meetings + 1
-  handoff.add("met")
-  handoff.wait("met", threads * meetings)
+  handoff.enter("met", "met", threads * meetings)
 end
 
 -- All threads meet, so that one that was forgotten in a queue is not saved by

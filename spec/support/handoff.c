@@ -196,26 +196,52 @@ static int get_gate(lua_State *L)
   return 1;
 }
 
-/* handoff.wait(name, n [, seconds]): until the gate stands at n or more. */
-static int wait_gate(lua_State *L)
+/* Waits until the gate stands there; raises if it does not in time. */
+static int wait_for_gate(lua_State *L, const char *entered, const char *name,
+                         double value, double seconds)
 {
-  const char *name = luaL_checkstring(L, 1);
-  double value = (double)luaL_checknumber(L, 2);
-  double seconds = (double)luaL_optnumber(L, 3, PATIENCE);
   struct timespec deadline = deadline_in(seconds);
   int rc = 0;
   pthread_mutex_lock(&lock);
   Slot *s = slot_locked(name);
+  Slot *own = entered != NULL ? slot_locked(entered) : NULL;
+  if (own != NULL) {
+    own->counter++;
+    pthread_cond_broadcast(&changed);
+  }
   while (s != NULL && s->counter < value && rc != ETIMEDOUT) {
     rc = wait_locked(s, &deadline);
   }
   double seen = s != NULL ? s->counter : 0;
   pthread_mutex_unlock(&lock);
-  if (s == NULL || seen < value) {
+  if (s == NULL || (entered != NULL && own == NULL)) {
+    return luaL_error(L, "handoff: no memory");
+  }
+  if (seen < value) {
     return luaL_error(L, "handoff: gate '%s' stands at %f, not at %f", name,
                       (lua_Number)seen, (lua_Number)value);
   }
   return 0;
+}
+
+/* handoff.wait(name, n [, seconds]): until the gate stands at n or more. */
+static int wait_gate(lua_State *L)
+{
+  return wait_for_gate(L, NULL, luaL_checkstring(L, 1),
+                       (double)luaL_checknumber(L, 2),
+                       (double)luaL_optnumber(L, 3, PATIENCE));
+}
+
+/*
+** handoff.enter(entered, name, n [, seconds]): adds 1 to the gate `entered`
+** and waits as handoff.wait does: who sees the one knows that the thread is in
+** this function until the other moves, and cannot be interrupted in between.
+*/
+static int enter_gate(lua_State *L)
+{
+  return wait_for_gate(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2),
+                       (double)luaL_checknumber(L, 3),
+                       (double)luaL_optnumber(L, 4, PATIENCE));
 }
 
 /* --------------------------------------------------------- mailboxes -- */
@@ -544,6 +570,7 @@ static const luaL_Reg functions[] = {{"set", set_gate},
                                      {"add", add_gate},
                                      {"get", get_gate},
                                      {"wait", wait_gate},
+                                     {"enter", enter_gate},
                                      {"put", put_message},
                                      {"take", take_message},
                                      {"unique", unique_name},

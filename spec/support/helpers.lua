@@ -206,11 +206,10 @@ end
 function helpers.gated()
   local gates = require "handoff"
   return function(entered, leave, ...)
-    if entered then
-      gates.add(entered)
-    end
     if leave then
-      gates.wait(leave, 1)
+      gates.enter(entered or gates.unique(), leave, 1)
+    elseif entered then
+      gates.add(entered)
     end
     return ...
   end

@@ -20,8 +20,7 @@ function natives.counter()
   local calls, arguments, wrong, last, tids = 0, 0, 0, {}, {}
   local run = {}
   function run.hold(entered, leave)
-    handoff.add(entered)
-    handoff.wait(leave, 1)
+    handoff.enter(entered, leave, 1)
   end
   function run.take()
     return calls, arguments, wrong

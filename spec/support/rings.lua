@@ -57,8 +57,7 @@ end
 -- turn, waits in that way for the target. Gives how that ended.
 function rings.meet(gate, turn, way, target, timeout)
   gates.put(gate .. " tid", turn, gates.tid())
-  gates.add(gate)
-  gates.wait(gate .. " go", turn)
+  gates.enter(gate, gate .. " go", turn)
   gates.add(gate .. " going")
   return outcome(helpers.hold(pcall, waits[way], target, timeout))
 end

@@ -31,8 +31,7 @@ function waits.meet(gate, count, target, in_coroutine, timeout)
     end
     return outcome(pcall(state.call, state))
   end
-  gates.add(gate)
-  gates.wait(gate, count)
+  gates.enter(gate, gate, count)
   if in_coroutine then
     return coroutine.wrap(wait)()
   end

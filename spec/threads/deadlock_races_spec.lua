@@ -68,8 +68,7 @@ describe("no deadlock is raised", function()
     end
 
     function run.hold(entered, leave, turn)
-      gates.add(entered)
-      gates.wait(leave, turn)
+      gates.enter(entered, leave, turn)
     end
 
     function run.fill(gate, id, way)
@@ -219,8 +218,7 @@ describe("no deadlock is raised", function()
       local b = mtstates.newstate({}, function()
         local gates, mt = require "handoff", require "mtstates"
         return function(enter, go, turn, id)
-          gates.add(enter)
-          gates.wait(go, turn)
+          gates.enter(enter, go, turn)
           local s = mt.state(id)
           local ok, err = pcall(s.call, s)
           return ok or err

@@ -204,8 +204,7 @@ describe("deadlock", function()
         if not gate then
           return "leaf"
         end
-        gates.add(gate)
-        gates.wait(gate, count)
+        gates.enter(gate, gate, count)
         return mt.state(id):call()
       end
     end

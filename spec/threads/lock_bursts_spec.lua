@@ -19,8 +19,7 @@ describe("bursts of short calls", function()
     local gates = require "handoff"
     local state = require("mtstates").state(id)
     for round = 1, rounds do
-      gates.add(meeting)
-      gates.wait(meeting, 5 * round)
+      gates.enter(meeting, meeting, 5 * round)
       for _ = 1, 3000 + round * 7919 % 6000 do
         state:call()
       end
@@ -39,8 +38,7 @@ describe("bursts of short calls", function()
     local state = require("mtstates").state(id)
     local timeouts = 0
     for round = 1, rounds do
-      gates.add(meeting)
-      gates.wait(meeting, 5 * round)
+      gates.enter(meeting, meeting, 5 * round)
       repeat
         if not state:tcall(math.random() * 4e-4) then
           timeouts = timeouts + 1
@@ -55,8 +53,7 @@ describe("bursts of short calls", function()
     local gates = require "handoff"
     local state = require("mtstates").state(id)
     for round = 1, rounds do
-      gates.add(meeting)
-      gates.wait(meeting, 5 * round)
+      gates.enter(meeting, meeting, 5 * round)
       repeat
         state:call()
       until gates.get(over) == round

@@ -146,8 +146,7 @@ describe("many threads", function()
         workers[w] = threads.start(function(id, g)
           local gates = require "handoff"
           local r = require "mtstates".state(id)
-          gates.add(g)
-          gates.wait(g, 3)
+          gates.enter(g, g, 3)
           r:close()
           return (pcall(r.call, r))
         end, s:id(), gate)
@@ -346,8 +345,7 @@ describe("many threads", function()
       local slow = threads.start(function(name, e, l)
         local s = require "mtstates".singleton(name, function(e2, l2)
           local gates = require "handoff"
-          gates.add(e2)
-          gates.wait(l2, 1)
+          gates.enter(e2, l2, 1)
           return function() return "slow" end
         end, e, l)
         return s:call()
@@ -369,8 +367,7 @@ describe("many threads", function()
       workers[w] = threads.start(function(g, number)
         local s, result = require "mtstates".newstate(function(g2, n)
           local gates = require "handoff"
-          gates.add(g2)
-          gates.wait(g2, 4)
+          gates.enter(g2, g2, 4)
           return function() return n end, n * 10
         end, g, number)
         return s:call(), result
