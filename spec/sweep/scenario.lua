@@ -510,7 +510,7 @@ prepare(function()
       if first == "raise" then
         error(..., 0)
       elseif first == "thread" then
-        return {{coroutine.create(print)}}
+        return {{coroutine.create(function() end)}}
       elseif first == "unknown" then
         return {setmetatable({}, mt.class("nowhere else"))}
       elseif first == "run" then
@@ -598,7 +598,7 @@ step("deep, states and arrays", function()
 end, gives(true, false, text, true, 3, true))
 
 step("deep, a misfit", function()
-  return pcall(deep.call, deep, {cfg = {{coroutine.create(print)}}})
+  return pcall(deep.call, deep, {cfg = {{coroutine.create(function() end)}}})
 end, raises("bad argument #", "field 'cfg[1][1]': thread cannot"))
 
 step("deep, a misfit among results", function()
@@ -626,7 +626,7 @@ end, gives(false, 404, text))
 
 step("deep, an error value that cannot cross", function()
   return pcall(deep.call, deep, "run", function()
-    error(coroutine.create(print))
+    error(coroutine.create(function() end))
   end)
 end, raises("mtstates.error.invoking_state: state(id=",
   "(error object is a thread value)", "\nstack traceback:\n\t"))
