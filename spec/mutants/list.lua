@@ -620,6 +620,24 @@ add {
   specs = "requests_errors",
 }
 add {
+  name = "promise-keeps-though-shared",
+  says = "A promise that others can answer keeps the task that waits.",
+  file = "src/lua/promiseobject.c",
+  old = "promise->future && !mts_promise_is_shared(promise->future)",
+  new = "promise->future",
+  specs = "041_awaited_promise",
+}
+
+add {
+  name = "promise-keeps-though-sent",
+  says = "A promise that crosses goes on keeping the task that waits.",
+  file = "src/value/encodeobject.c",
+  old = "  if (class->share)\n    class->share(e->L);\n",
+  new = "",
+  specs = "041_awaited_promise",
+}
+
+add {
   name = "promise-answers-twice",
   says = "A promise can be answered again.",
   file = "src/sched/promise.c",
