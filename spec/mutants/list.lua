@@ -1215,6 +1215,38 @@ add {
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
 }
 add {
+  name = "deadlock-of-call-behind-room",
+  says = "A task that waits for room keeps calls of an own thread, too.",
+  file = "src/sched/blocker.c",
+  old = "block_begin(queue, request->task, !request->is_call, blocker);",
+  new = "block_begin(queue, request->task, true, blocker);",
+  specs = "042_deadlock_steps", filter = "no call of a state",
+}
+add {
+  name = "deadlock-misses-end-of-kept",
+  says = "Who waits for the end of a state with tasks = 1 waits for nobody.",
+  file = "src/sched/blocker.c",
+  old = " &&\n               !mts_lockword_is_ending(atomic_load(&s->lock.word));",
+  new = ";",
+  specs = "042_deadlock_steps", filter = "the end of a pool",
+}
+add {
+  name = "deadlock-misses-what-cannot-go-on",
+  says = "A task whose wait is over, or timed, can always go on.",
+  file = "src/sched/blocker.c",
+  old = "  if (!blocker->request)\n    block_begin(queue, task,",
+  new = "  if (false)\n    block_begin(queue, task,",
+  specs = "042_deadlock_steps", filter = "is a fork",
+}
+add {
+  name = "deadlock-of-what-ends",
+  says = "A request that is about to be answered counts as not begun.",
+  file = "src/sched/blocker.c",
+  old = "else if (request->has_begun)",
+  new = "else if (request->has_begun && atomic_load(&s->interrupt.task) == request)",
+  specs = "042_deadlock_steps", filter = "about to be answered",
+}
+add {
   name = "pool-deadlock-of-bystander",
   says = "Who waits for tasks that are a deadlock is told of it.",
   file = "src/core/waitgraph.c",
