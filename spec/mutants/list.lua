@@ -620,6 +620,24 @@ add {
   specs = "requests_errors",
 }
 add {
+  name = "promise-keeps-though-shared",
+  says = "A promise that others can answer keeps the task that waits.",
+  file = "src/lua/promiseobject.c",
+  old = "promise->future && !mts_promise_is_shared(promise->future)",
+  new = "promise->future",
+  specs = "041_awaited_promise",
+}
+
+add {
+  name = "promise-keeps-though-sent",
+  says = "A promise that crosses goes on keeping the task that waits.",
+  file = "src/value/encodeobject.c",
+  old = "  if (class->share)\n    class->share(e->L);\n",
+  new = "",
+  specs = "041_awaited_promise",
+}
+
+add {
   name = "promise-answers-twice",
   says = "A promise can be answered again.",
   file = "src/sched/promise.c",
@@ -1235,6 +1253,38 @@ add {
   old = "if (!is_blocker(blocker) || (",
   new = "if (!is_blocker(blocker))\n    return true;\n  if (false || (",
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
+}
+add {
+  name = "deadlock-of-call-behind-room",
+  says = "A task that waits for room keeps calls of an own thread, too.",
+  file = "src/sched/blocker.c",
+  old = "block_begin(queue, request->task, !request->is_call, blocker);",
+  new = "block_begin(queue, request->task, true, blocker);",
+  specs = "042_deadlock_steps", filter = "no call of a state",
+}
+add {
+  name = "deadlock-misses-end-of-kept",
+  says = "Who waits for the end of a state with tasks = 1 waits for nobody.",
+  file = "src/sched/blocker.c",
+  old = " &&\n               !mts_lockword_is_ending(atomic_load(&s->lock.word));",
+  new = ";",
+  specs = "042_deadlock_steps", filter = "the end of a pool",
+}
+add {
+  name = "deadlock-misses-what-cannot-go-on",
+  says = "A task whose wait is over, or timed, can always go on.",
+  file = "src/sched/blocker.c",
+  old = "  if (!blocker->request)\n    block_begin(queue, task,",
+  new = "  if (false)\n    block_begin(queue, task,",
+  specs = "042_deadlock_steps", filter = "is a fork",
+}
+add {
+  name = "deadlock-of-what-ends",
+  says = "A request that is about to be answered counts as not begun.",
+  file = "src/sched/blocker.c",
+  old = "else if (request->has_begun)",
+  new = "else if (request->has_begun && atomic_load(&s->interrupt.task) == request)",
+  specs = "042_deadlock_steps", filter = "about to be answered",
 }
 add {
   name = "pool-deadlock-of-bystander",

@@ -68,6 +68,11 @@ static void unhold_promised(void *object, bool is_kept_open)
   mts_promise_release(object);
 }
 
+static void share_promise(lua_State *L)
+{
+  mts_promiseobject_release_waiting(L, lua_gettop(L));
+}
+
 static void push_promise(lua_State *L, void *object)
 {
   mts_PromiseObject *promise;
@@ -83,6 +88,7 @@ static void push_promise(lua_State *L, void *object)
 static const mts_HandleClass promise_handles = {.find = find_promised,
                                                 .hold = hold_promised,
                                                 .unhold = unhold_promised,
+                                                .share = share_promise,
                                                 .push = push_promise};
 
 void mts_futurehandle_register(void)

@@ -9,8 +9,12 @@
 ** So its coroutine is not kept by the Lua registry, but by the object of the
 ** promise, in a table that is its user value.  A weak table finds the promise
 ** for the object of its future.  When the promise is collected, and with it
-** perhaps the coroutine, its finalizer is called first: the registry keeps the
+** perhaps the coroutine, its finalizer is called: the registry keeps the
 ** coroutine again, and the task goes on, as the future is abandoned.
+**
+** The finalizers of all else that only the coroutine reaches are called with
+** it.  So the promise keeps the coroutine only as long as nobody else can
+** answer, and it is not answered.
 **
 ** Takes no locks of its own.
 */
@@ -26,9 +30,8 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
-/* Keys in the Lua registry, and in the table of a promise. */
+/* A key in the Lua registry. */
 #define PROMISES_KEY "mtstates.promises"
-#define WAITING_MARK "mtstates.waiting"
 
 /* Stack: [-0, +1, v] */
 static mts_PromiseObject *check_promise(lua_State *L)
@@ -62,7 +65,10 @@ static void push_promises(lua_State *L)
   }
 }
 
-/* Pushes the coroutines that the promise at index keeps, or nil. */
+/*
+** Pushes the table of coroutines that the promise at index keeps, or nil.
+** Itself is a key there, too: in 5.1 user values can be other tables.
+*/
 static void push_waiting(lua_State *L, int index)
 {
   mts_compat_getuservalue(L, index);
@@ -71,12 +77,19 @@ static void push_waiting(lua_State *L, int index)
     lua_pushnil(L);
     return;
   }
-  lua_pushliteral(L, WAITING_MARK); /* it can be another table in 5.1 */
+  lua_pushvalue(L, index);
   lua_rawget(L, -2);
   if (lua_isnil(L, -1))
     lua_replace(L, -2);
   else
     lua_pop(L, 1);
+}
+
+/* Whether at index is a promise that nobody else can answer. */
+static bool is_the_only_one(lua_State *L, int index)
+{
+  const mts_PromiseObject *promise = lua_touserdata(L, index);
+  return promise && promise->future && !mts_promise_is_shared(promise->future);
 }
 
 void mts_promiseobject_keep_waiting(lua_State *L)
@@ -86,12 +99,12 @@ void mts_promiseobject_keep_waiting(lua_State *L)
   push_promises(L);
   lua_pushvalue(L, 1);
   lua_rawget(L, -2);
-  if (!lua_isnil(L, -1)) {
+  if (is_the_only_one(L, top + 2)) {
     push_waiting(L, top + 2);
     if (lua_isnil(L, -1)) {
       lua_pop(L, 1);
       lua_createtable(L, 0, 2);
-      lua_pushliteral(L, WAITING_MARK);
+      lua_pushvalue(L, top + 2);
       lua_pushboolean(L, 1);
       lua_rawset(L, -3);
       lua_pushvalue(L, -1);
@@ -107,8 +120,7 @@ void mts_promiseobject_keep_waiting(lua_State *L)
   lua_settop(L, top);
 }
 
-/* The registry keeps the coroutines again that the promise at index keeps. */
-static void release_waiting(lua_State *L, int index)
+void mts_promiseobject_release_waiting(lua_State *L, int index)
 {
   push_waiting(L, index);
   if (lua_istable(L, -1)) {
@@ -181,6 +193,7 @@ static int promise_set(lua_State *L)
   mts_Message values = {0};
   mts_Future *future = hold_promise(L, lua_gettop(L) - 1, &values);
   const bool is_first = mts_promise_set(future, &values);
+  mts_promiseobject_release_waiting(L, 1);
   release_promise(L, future);
   lua_pushboolean(L, is_first);
   return 1;
@@ -206,6 +219,7 @@ static int promise_fail(lua_State *L)
     return mts_error_raise_status(L, MTS_NO_MEMORY, "promise");
   }
   is_first = mts_promise_raise(future, &text, &value);
+  mts_promiseobject_release_waiting(L, 1);
   release_promise(L, future);
   lua_pushboolean(L, is_first);
   return 1;
@@ -244,7 +258,7 @@ static int promise_gc(lua_State *L)
   if (object && object->future) {
     mts_Future *future = object->future;
     object->future = NULL;
-    release_waiting(L, 1);
+    mts_promiseobject_release_waiting(L, 1);
     release_promise(L, future);
   }
   return 0;

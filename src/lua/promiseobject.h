@@ -27,12 +27,19 @@ int mts_promiseobject_promise(lua_State *L);
 
 /*
 ** The task that the calling thread runs is going to wait, without a deadline,
-** for the future whose object is the first argument.  If its promise is an
-** object here, that keeps the coroutine of the task: if nobody can answer the
-** future any more, the task is garbage with it.
+** for the future whose object is the first argument.  If an object here is the
+** only one that can answer it, that keeps the coroutine of the task: if nobody
+** has that object any more, the task is garbage with it.
 ** Stack: [-0, +0, m]
 */
 void mts_promiseobject_keep_waiting(lua_State *L);
+
+/*
+** The coroutines that the promise at index, an absolute one, keeps are kept by
+** the Lua registry again: it is answered, or others can answer it.
+** Stack: [-0, +0, -]
+*/
+void mts_promiseobject_release_waiting(lua_State *L, int index);
 
 MTS_END_HIDDEN
 

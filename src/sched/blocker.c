@@ -6,8 +6,11 @@
 ** - A request whose answer is deferred is answered as its source.
 ** - The task of a request that is suspended waits for a future, or for room:
 **   that is, for the begin of a request to another state; or for something
-**   that need not be followed: a promise, a point in time.
-** - A request that runs: the thread that holds the state.
+**   that need not be followed: a promise, a point in time.  When that is over
+**   it goes on only if no thread holds the state, and if, option tasks = 1, no
+**   later request keeps it: that is followed then.
+** - A request that runs, or is just beginning or ending: the thread that holds
+**   the state.
 ** - One to a pool that has not begun, and a call of a pool: any member.
 ** - One that has not begun: the thread that holds the state; or, if there is
 **   none, a suspended task that keeps others from beginning there.
@@ -16,6 +19,7 @@
 */
 #include "sched/blocker.h"
 
+#include "sched/deferral.h"
 #include "sched/queue.h"
 #include "sched/task.h"
 #include "sched/team.h"
@@ -65,17 +69,21 @@ static uintptr_t find_holder(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
   return holder;
 }
 
-/* What keeps that fork, a request, or, as neither, a call from beginning. */
-static void block_begin(const mts_Queue *queue, const mts_Task *fork,
-                        bool is_request, mts_Blocker *blocker)
+/*
+** What keeps a request or call from beginning, or else that task, a fork, from
+** beginning, or one from going on.
+** needs_rest: a request that does not begin while a task waits for room.
+*/
+static void block_begin(const mts_Queue *queue, const mts_Task *own,
+                        bool needs_rest, mts_Blocker *blocker)
     MTS_REQUIRES(queue->mutex)
 {
   const mts_Task *task = NULL;
   if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
     return; /* it fails */
-  if (!fork || fork->owner != queue->tasks.serial)
+  if (!own || own->owner != mts_queue_serial(queue))
     task = find_keeper(queue);
-  if (!task && is_request && !fork)
+  if (!task && needs_rest && !own)
     task = find_hindrance(queue);
   if (!task)
     blocker->thread = find_holder(queue);
@@ -83,12 +91,10 @@ static void block_begin(const mts_Queue *queue, const mts_Task *fork,
     set_request(blocker, task->request);
 }
 
-/* What the task, which is suspended, waits for. */
-static void block_task(const mts_Queue *queue, const mts_Task *task,
-                       mts_Blocker *blocker) MTS_REQUIRES(queue->mutex)
+/* What the task waits for. */
+static void block_wait(const mts_Task *task, mts_Blocker *blocker)
 {
   const mts_Pending *pending = &task->pending;
-  (void)queue;
   if (atomic_load(&task->wait.outcome) != MTS_WAIT_OPEN ||
       pending->deadline != MTS_FOREVER)
     return;
@@ -98,6 +104,15 @@ static void block_task(const mts_Queue *queue, const mts_Task *task,
     blocker->request = pending->sender->request;
     blocker->state = pending->state;
   }
+}
+
+/* What has to go on before the task, which is suspended or ready, does. */
+static void block_task(const mts_Queue *queue, const mts_Task *task,
+                       mts_Blocker *blocker) MTS_REQUIRES(queue->mutex)
+{
+  block_wait(task, blocker);
+  if (!blocker->request)
+    block_begin(queue, task, false, blocker);
 }
 
 /* Any member of the pool can begin that. */
@@ -142,21 +157,24 @@ bool mts_blocker_find(const mts_State *asked, const void *waited,
   }
   mts_mutex_lock(&queue->mutex);
   if (!request) {
-    is_found = word == &s->lock.word && queue->tasks.limit == 1;
+    is_found = word == &s->lock.word && queue->tasks.limit == 1 &&
+               !mts_lockword_is_ending(atomic_load(&s->lock.word));
     if (is_found)
       block_begin(queue, NULL, false, blocker);
   }
-  else if (!request->is_send &&
-           (source = atomic_load(&request->asked.source)) != NULL) {
-    if (source->state)
+  else if (request->is_deferred) {
+    source = mts_deferral_source(request);
+    if (source && source->state)
       set_request(blocker, (const mts_Request *)source);
   }
   else if (request->task && request->task->has_begun)
     block_task(queue, request->task, blocker);
-  else if (atomic_load(&s->interrupt.task) == request)
+  else if (!request->is_send && mts_future_is_answered(&request->future))
+    ; /* nothing */
+  else if (request->has_begun)
     blocker->thread = mts_lockword_holder(atomic_load(&s->lock.word));
-  else if (request->is_send || !mts_future_is_answered(&request->future))
-    block_begin(queue, request->task, true, blocker);
+  else
+    block_begin(queue, request->task, !request->is_call, blocker);
   mts_mutex_unlock(&queue->mutex);
   return is_found;
 }

@@ -28,11 +28,19 @@ static mts_Request *request_of(mts_Wait *wait)
   return (mts_Request *)((char *)wait - offsetof(mts_Request, space));
 }
 
+const mts_Future *mts_deferral_source(const mts_Request *request)
+{
+  const mts_Wait *wait = (const mts_Wait *)(const void *)request->space;
+  return atomic_load(&wait->outcome) == MTS_WAIT_OPEN
+             ? atomic_load(&request->asked.source)
+             : NULL;
+}
+
 static void link_deferred(mts_Queue *queue, mts_Request *request)
     MTS_REQUIRES(queue->mutex)
 {
   mts_Tasks *tasks = &queue->tasks;
-  request->is_deferred = true;
+  request->is_deferred = true; /* its wait stays, when that is over */
   request->previous = NULL;
   request->next = tasks->first_deferred;
   if (tasks->first_deferred)
@@ -43,7 +51,6 @@ static void link_deferred(mts_Queue *queue, mts_Request *request)
 static void unlink_deferred(mts_Queue *queue, mts_Request *request)
     MTS_REQUIRES(queue->mutex)
 {
-  request->is_deferred = false;
   if (request->next)
     request->next->previous = request->previous;
   if (request->previous)

@@ -21,6 +21,12 @@ MTS_BEGIN_HIDDEN
 void mts_deferral_begin(mts_Request *request, mts_Future *source);
 
 /*
+** What the deferred request waits for; NULL: its wait is over.
+** Locks: called with that of the queue.
+*/
+const mts_Future *mts_deferral_source(const mts_Request *request);
+
+/*
 ** Answers the request, if it is deferred, as one that was cancelled.
 ** Locks: as mts_deferral_begin.
 ** Returns: whether it was.

@@ -48,6 +48,11 @@ void mts_promise_release(mts_Future *future)
   mts_future_release(future);
 }
 
+bool mts_promise_is_shared(const mts_Future *future)
+{
+  return atomic_load(&((const mts_Request *)future)->asked.promises) > 1;
+}
+
 /* Whether the caller is the one that answers. */
 static bool claim(mts_Future *future)
 {

@@ -29,6 +29,9 @@ mts_Future *mts_promise_new(void);
 void mts_promise_retain(mts_Future *future);
 void mts_promise_release(mts_Future *future);
 
+/* Whether others than the caller, who can, can answer the future. */
+bool mts_promise_is_shared(const mts_Future *future);
+
 /*
 ** Answers the future, if it is not answered yet: with values; with an error,
 ** its text and its value; or with a status that has no text.

@@ -208,6 +208,7 @@ static void remove_to_begin(mts_Queue *queue, mts_Request *request,
     MTS_REQUIRES(queue->mutex)
 {
   mts_queue_remove(queue, request);
+  request->has_begun = true;
   mts_queue_begin_request(own);
   mts_room_grant(queue);
   if (queue->counted <= queue->limit / 2)

@@ -47,6 +47,7 @@ typedef struct mts_Tasks {
   atomic_size_t forks;     /* forks that have not ended */
   atomic_bool is_running;  /* one of these runs: from when it is taken until
                            ** just before it is answered, or its wait known */
+  atomic_uint serial;      /* with limit 1: of the last request that began */
   mts_Task *idle;          /* ended ones, to be used again, */
   mts_Task *blank;         /* and those whose coroutine has never run */
   unsigned idle_count;     /* in both lists */
@@ -54,8 +55,7 @@ typedef struct mts_Tasks {
   bool was_task_taken; /* and not a request, the last time, */
   unsigned streak;     /* and as many times before */
 
-  size_t limit;    /* of under_way; constant */
-  unsigned serial; /* with limit 1: that of the last request that began */
+  size_t limit; /* of under_way; constant */
 } mts_Tasks;
 
 /* What putting and taking a request use comes first. */
@@ -311,6 +311,11 @@ static inline void mts_queue_note_pause(mts_Queue *queue)
   atomic_store_explicit(&queue->tasks.is_running, false, memory_order_release);
 }
 
+static inline unsigned mts_queue_serial(const mts_Queue *queue)
+{
+  return atomic_load_explicit(&queue->tasks.serial, memory_order_relaxed);
+}
+
 /*
 ** A request, or call for a notice, begins, and it, or a fork, has ended, which
 ** is to be called before it is answered; for the thread that holds the state.
@@ -322,7 +327,8 @@ static inline void mts_queue_begin_request(mts_Queue *queue)
   atomic_store_explicit(count,
                         atomic_load_explicit(count, memory_order_relaxed) + 1,
                         memory_order_relaxed);
-  queue->tasks.serial++;
+  atomic_store_explicit(&queue->tasks.serial, mts_queue_serial(queue) + 1,
+                        memory_order_relaxed);
 }
 
 static inline void mts_queue_end_request(mts_Queue *queue, bool is_fork)

@@ -23,7 +23,7 @@ static void fill_request(mts_Request *request, mts_State *s, bool is_small)
   atomic_init(&request->future.state, s);
   request->future.status = MTS_OK;
   request->is_queued = request->is_log = request->is_call = false;
-  request->is_fork = request->is_deferred = false;
+  request->has_begun = request->is_fork = request->is_deferred = false;
   request->is_small = is_small;
   atomic_init(&request->task, NULL);
   atomic_init(&request->is_untold, false);
@@ -120,9 +120,9 @@ void mts_request_free(mts_Request *request)
   if (is_freeing)
     return;
   is_freeing = true;
-  mts_waitgraph_settle();
   while ((request = first) != NULL) {
     first = request->next;
+    mts_waitgraph_settle();
     free_content(request);
     if (request->is_small)
       free(request);

@@ -38,10 +38,12 @@ typedef struct mts_Request {
   /* In the queue; see queue.c. */
   struct mts_Request *next, *previous;
   bool is_queued;
+  bool has_begun;   /* it was taken to be run, and no longer only waits */
   bool is_counted;  /* it takes room */
   bool is_first;    /* nothing ran or waited when it was put */
   bool is_fork;     /* it is answered by a task that a task has made */
-  bool is_deferred; /* see deferral.c; guarded by the mutex of the queue */
+  bool is_deferred; /* it has ended so; see deferral.c; guarded by the mutex of
+                    ** the queue, as has_begun is */
 
   /* Constant once others can find the request. */
   bool is_send : 1;  /* nobody can wait for the answer */

@@ -233,7 +233,7 @@ static mts_Task *find_ready(const mts_Queue *queue, mts_Task **previous)
   mts_Task *task = queue->tasks.first_ready;
   *previous = NULL;
   if (mts_queue_keeps_state(queue))
-    while (task && task->owner != queue->tasks.serial) {
+    while (task && task->owner != mts_queue_serial(queue)) {
       *previous = task;
       task = task->next;
     }
@@ -267,8 +267,10 @@ mts_Task *mts_task_take_ready(mts_Queue *queue)
       tasks->first_ready = task->next;
     if (!task->next)
       tasks->last_ready = previous;
-    if (task->request)
+    if (task->request) {
+      task->request->has_begun = true;
       atomic_store_explicit(&task->request->task, NULL, memory_order_relaxed);
+    }
     if (!task->has_begun)
       tasks->fresh--;
     else if (task->pending.sender)
@@ -404,6 +406,7 @@ mts_Request *mts_task_detach_requests(mts_Queue *queue, size_t *sends)
     if (request->is_send)
       ++*sends;
     else {
+      request->has_begun = false; /* no thread is at it any more */
       request->task = NULL;
       task->request = NULL;
       request->next = requests;

@@ -320,7 +320,7 @@ void mts_taskrun_begin(mts_Queue *queue, mts_Request *request)
   task = mts_task_new(queue, queue->state->L, false);
   if (task) {
     task->request = request;
-    task->owner = queue->tasks.serial;
+    task->owner = mts_queue_serial(queue);
     begin_task(task, &request->future.values, &ending);
   }
   else {
@@ -336,7 +336,7 @@ void mts_taskrun_begin_notice(mts_Queue *queue)
   mts_Task *task = mts_task_new(queue, queue->state->L, false);
   open_ending(&ending, NULL);
   if (task) {
-    task->owner = queue->tasks.serial;
+    task->owner = mts_queue_serial(queue);
     begin_task(task, NULL, &ending);
   }
   else {

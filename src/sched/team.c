@@ -74,7 +74,10 @@ mts_Status mts_team_open(mts_State *pool, size_t most, bool has_own_threads)
     free(team);
     return MTS_NO_MEMORY;
   }
-  pool->team = team->queue->team = team;
+  pool->team = team;
+  mts_mutex_lock(&team->queue->mutex); /* who looks at all queues finds it */
+  team->queue->team = team;
+  mts_mutex_unlock(&team->queue->mutex);
   atomic_store(&pool->own_thread, MTS_STATE_POOL);
   return MTS_OK;
 }

@@ -132,6 +132,8 @@ static mts_Written write_handle(mts_Encoder *e, const mts_HandleClass *class)
     e->stop = MTS_STOP_NO_MEMORY;
     return MTS_STOPPED;
   }
+  if (class->share)
+    class->share(e->L);
   return mts_encoder_append(e, MTS_TAG_HANDLE, &handle, sizeof(handle))
              ? MTS_WRITTEN
              : MTS_STOPPED;

@@ -31,6 +31,13 @@ typedef struct mts_HandleClass {
   void (*unhold)(void *object, bool is_kept_open);
 
   /*
+  ** A message is going to hold what the userdata on top of the stack refers
+  ** to; NULL: that changes nothing.  Allocates nothing.
+  ** Stack: [-0, +0, -]
+  */
+  void (*share)(lua_State *L);
+
+  /*
   ** Pushes a new userdata that refers to the object.
   ** Stack: [-0, +1, e]
   */

@@ -1,0 +1,179 @@
+-- Steps of the way that the search for deadlocks follows were wrong. Calls of
+-- a state with a thread of its own counted as kept from beginning by a task
+-- that waits for room: a false deadlock. So did requests that were about to be
+-- answered, which counted as not begun. And what waits hung: for the end of a
+-- state with tasks = 1, and for tasks that cannot go on since who waits holds
+-- the state, or keeps it.
+
+local assert = require "luassert"
+local handoff = require "handoff"
+local helpers = require "helpers"
+local mtstates = require "mtstates"
+local runs = require "runs"
+
+local DEADLOCK = "mtstates.error.deadlock"
+
+local function is_deadlock(ok, err)
+  return not ok and tostring(err):find(DEADLOCK, 1, true) ~= nil
+end
+
+describe("what leads to a deadlock", function()
+  before_each(helpers.watch("steps to a deadlock"))
+  after_each(helpers.unwatch)
+
+  it("is no call of a state with a thread whose task waits for room",
+    function()
+      local s = runs.new("service with an own thread")
+      local busy = mtstates.newstate({queue = 1}, runs.setup)
+      local caller = runs.new("service")
+      local HOLD = [[
+        local entered, leave, s = ...
+        gates.add(entered)
+        gates.wait(leave, 1)
+        return s and s:call("return 'called'")
+      ]]
+      local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+      local future = busy:async(HOLD, entered, leave, s)
+      handoff.wait(entered, 1)
+      local filled = s:async([[
+        local busy = ...
+        busy:send("")
+        busy:send("")
+        return "filled"
+      ]], busy)
+      helpers.wait_until(function()
+        local text = s:traceback()
+        return text and text:find("waits for room", 1, true) ~= nil
+      end)
+      local finish = handoff.unique("finish")
+      local called = caller:async("local s = ... return s:call(select(2, ...))",
+        s, HOLD, entered, finish)
+      handoff.wait(entered, 2)
+      handoff.set(leave, 1)
+      helpers.wait_until(function()
+        return future:ready() or s:stats().waiting > 0
+      end)
+      handoff.set(finish, 1)
+      assert.equals("called", future:await())
+      assert.equals("filled", filled:await())
+      called:await()
+      s:close()
+      busy:close()
+      caller:close()
+    end)
+
+  it("is the end of a pool with tasks = 1", function()
+    local s = runs.new("service")
+    local pool = mtstates.pool({n = 1, tasks = 1}, function(other)
+      return {
+        run = function() end,
+        __close = function()
+          local ok, err = pcall(other.await, other, "")
+          other:send("outcome = ...", {ok, tostring(err)})
+        end,
+      }
+    end, s)
+    pool:call("run")
+    local ok, err = pcall(s.await, s, "local pool = ... pool:close()", pool)
+    local told = s:await("return outcome")
+    assert.is_true(is_deadlock(ok, err) or is_deadlock(told[1], told[2]))
+    s:close()
+  end)
+
+  it("is a fork that cannot go on before a later request has ended",
+    function()
+      local s = runs.new("service", {tasks = 1})
+      local go, promise = mtstates.promise()
+      s:await("local go = ... mine = mt.fork(function() go:await() end)", go)
+      helpers.wait_until(function()
+        local text = s:traceback()
+        return text and text:find("waits for an answer", 1, true) ~= nil
+      end)
+      local future = s:async("return mine:await()")
+      assert.is_true(is_deadlock(pcall(future.await, future)))
+      promise:set()
+      s:await("mine:await()")
+      s:close()
+    end)
+
+  it("is a fork of a state that who waits for it holds", function()
+    for _, wait in ipairs({"mt.sleep(3600)", "go:await()",
+                           "gates.add(gate) mt.sleep(0)"}) do
+      local s = runs.new("service")
+      local go, promise = mtstates.promise()
+      local gate = handoff.unique()
+      local future = s:async([[
+        local go, gate = ...
+        local held
+        local mine = mt.fork(function()
+        ]] .. wait .. [[
+        end)
+        mt.sleep(0)
+        table.sort({1, 2}, function(a, b)
+          held = held or {pcall(mine.await, mine)}
+          return a < b
+        end)
+        mine:cancel()
+        return held[1], tostring(held[2])
+      ]], go, gate)
+      assert.is_true(is_deadlock(future:await()), wait)
+      promise:set()
+      s:close()
+    end
+  end)
+
+  it("is no request that is about to be answered", function()
+    local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+    local s = runs.new("service")
+    -- A fork uses up the memory, so there is a collection between its end and
+    -- its answer, which runs the finalizer.
+    local pool = mtstates.pool({n = 2, tasks = 1, memory = 3e7}, function()
+      local gates, mt = require "handoff", require "mtstates"
+      local on_collect = require "on_collect"
+      local function stay(entered, leave)
+        on_collect(function()
+          local co, is_main = coroutine.running()
+          if co and not is_main then -- the fork has not ended
+            return stay(entered, leave)
+          end
+          gates.add(entered)
+          gates.wait(leave, 1)
+        end)
+      end
+      return {
+        ask = function(other)
+          other:await("")
+        end,
+        fork = function(entered, leave)
+          stay(entered, leave)
+          mt.fork(string.rep, "x", 2e7):await()
+        end,
+        nothing = function()
+          return "nothing"
+        end,
+      }
+    end)
+    local future = s:async([[
+      local pool, me, entered, leave = ...
+      local result
+      local asked = pool:async("ask", me)
+      local forked = pool:async("fork", entered, leave)
+      gates.wait(entered, 1)
+      table.sort({1, 2}, function(a, b)
+        result = result or {pcall(pool.await, pool, "nothing")}
+        return a < b
+      end)
+      gates.set(leave, 1)
+      pcall(forked.await, forked)
+      return tostring(result[2])
+    ]], pool, s, entered, leave)
+    handoff.wait(entered, 1)
+    helpers.wait_until(function()
+      return future:ready() or pool:stats().queue > 0
+    end)
+    handoff.set(leave, 1)
+    assert.equals("nothing", future:await())
+    pool:close(20)
+    s:close()
+  end)
+end)
