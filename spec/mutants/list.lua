@@ -1239,6 +1239,14 @@ add {
   specs = "042_deadlock_steps", filter = "is a fork",
 }
 add {
+  name = "deadlock-follows-one-way",
+  says = "A suspended task needs nothing but what it waits for.",
+  file = "src/core/waitgraph.c",
+  old = "return leads_to(first, &next, MOST_BRANCHES);",
+  new = "return leads_to(first, &next, 0);",
+  specs = "042_deadlock_steps", filter = "whose wait is going to end",
+}
+add {
   name = "deadlock-of-what-ends",
   says = "A request that is about to be answered counts as not begun.",
   file = "src/sched/blocker.c",

@@ -2,8 +2,8 @@
 -- a state with a thread of its own counted as kept from beginning by a task
 -- that waits for room: a false deadlock. So did requests that were about to be
 -- answered, which counted as not begun. And what waits hung: for the end of a
--- state with tasks = 1, and for tasks that cannot go on since who waits holds
--- the state, or keeps it.
+-- state with tasks = 1, and for tasks that cannot go on, whatever they wait
+-- for themselves, since who waits holds the state, or keeps it.
 
 local assert = require "luassert"
 local handoff = require "handoff"
@@ -120,6 +120,26 @@ describe("what leads to a deadlock", function()
       promise:set()
       s:close()
     end
+  end)
+
+  it("is a task whose wait is going to end, but not its state", function()
+    local s, other = runs.new("service"), runs.new("service", {tasks = 1})
+    local go, promise = mtstates.promise()
+    local answers = runs.new("service")
+    local mine = runs.suspend(s, "local answers, go = ... " ..
+      "return answers:await('return (...):await()', go)", answers, go)
+    local waiting = other:async("return (...):await()", mine)
+    helpers.wait_until(function()
+      local text = other:traceback()
+      return text and text:find("waits for an answer", 1, true) ~= nil
+    end)
+    local ok, err = pcall(s.call, s, "return (...):await('')", other)
+    assert.is_true(is_deadlock(ok, err))
+    promise:set("there")
+    assert.equals("there", waiting:await())
+    s:close()
+    other:close()
+    answers:close()
   end)
 
   it("is no request that is about to be answered", function()

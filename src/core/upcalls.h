@@ -74,6 +74,13 @@ typedef struct mts_Upcalls {
                        const void *word, struct mts_Blocker *blocker);
 
   /*
+  ** What has to go on, besides, before the task of the request to s goes on,
+  ** if it is suspended: who holds or keeps the state.
+  */
+  void (*find_keeper)(const mts_State *s, const void *request,
+                      struct mts_Blocker *blocker);
+
+  /*
   ** The same for a member of a pool: what has to go on before that begins the
   ** request to the pool, or, without one, gets free for a call.
   ** Returns: false if the pool has not so many members.

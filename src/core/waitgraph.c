@@ -32,6 +32,9 @@
 ** of them was undone since; so the way is followed twice, and counts if both
 ** times no wait on it has had an outcome.
 **
+** A suspended task needs two things to go on: what it waits for, and its state.
+** So there are two ways from it, and it is a deadlock if one leads back.
+**
 ** What waits for a pool waits for any of its members.  So there the way
 ** divides, and it is a deadlock if all that it leads to waits, and leads back:
 ** then nothing of it can go on.  If it does not lead back, one of those who
@@ -227,18 +230,35 @@ static bool is_stuck(const mts_Blocker *pool, const mts_Blocker *first)
   return waits && met.leads_back;
 }
 
-/*
-** Whether the way that goes on from the first one leads back to it.  Others
-** can be in a cycle that it leads to, for a moment: those are noticed, too.
-*/
-static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
+/* What keeps the task, if it is one, from going on when its wait is over. */
+static mts_Blocker find_keeper(const mts_Blocker *at)
 {
-  mts_Blocker at = follow(first), mark = at;
+  mts_Blocker keeper = {0, NULL, NULL, false};
+  if (at->request && !at->is_pool)
+    mts_upcalls.find_keeper(at->state, at->request, &keeper);
+  return keeper;
+}
+
+/* At each task of a way, so many times in a row, the other way is tried. */
+#define MOST_BRANCHES 3
+
+/*
+** Whether the way that goes on from `from` leads to the first one.  Others can
+** be in a cycle that it leads to, for a moment: those are noticed, too.
+*/
+static bool leads_to(const mts_Blocker *first, const mts_Blocker *from,
+                     int branches) MTS_REQUIRES(graph_mutex)
+{
+  mts_Blocker at = *from, mark = at;
   size_t steps = 0, limit = 2;
   while (is_blocker(&at) && !is_same(&at, first)) {
     const mts_Blocker next = at.is_pool ? at : follow(&at);
+    const mts_Blocker keeper = find_keeper(&at);
     if (at.is_pool)
       return is_stuck(&at, first);
+    if (branches > 0 && !is_same(&keeper, &next) &&
+        leads_to(first, &keeper, branches - 1))
+      return true;
     if (is_same(&next, &at) || is_same(&next, &mark))
       return false; /* as a lock that was just handed to who waits for it */
     at = next;
@@ -249,6 +269,12 @@ static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
     }
   }
   return is_blocker(&at);
+}
+
+static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
+{
+  const mts_Blocker next = follow(first);
+  return leads_to(first, &next, MOST_BRANCHES);
 }
 
 static bool is_cycle(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)

@@ -6,9 +6,9 @@
 ** - A request whose answer is deferred is answered as its source.
 ** - The task of a request that is suspended waits for a future, or for room:
 **   that is, for the begin of a request to another state; or for something
-**   that need not be followed: a promise, a point in time.  When that is over
-**   it goes on only if no thread holds the state, and if, option tasks = 1, no
-**   later request keeps it: that is followed then.
+**   that need not be followed: a promise, a point in time.  Besides, it goes
+**   on only if no thread holds the state, and if, option tasks = 1, no later
+**   request keeps it.
 ** - A request that runs, or is just beginning or ending: the thread that holds
 **   the state.
 ** - One to a pool that has not begun, and a call of a pool: any member.
@@ -124,6 +124,21 @@ static void block_pool(const mts_State *pool, const mts_Request *request,
     blocker->state = pool;
     blocker->request = request;
   }
+}
+
+void mts_blocker_find_keeper(const mts_State *asked, const void *waited,
+                             mts_Blocker *blocker)
+{
+  const mts_Request *request = waited;
+  const mts_State *s = request->future.state;
+  mts_Queue *queue = atomic_load(&s->queue);
+  (void)asked;
+  if (!queue || mts_state_is_pool(s))
+    return;
+  mts_mutex_lock(&queue->mutex);
+  if (request->task && request->task->has_begun)
+    block_begin(queue, request->task, false, blocker);
+  mts_mutex_unlock(&queue->mutex);
 }
 
 bool mts_blocker_find_member(const mts_State *pool, const void *request,
