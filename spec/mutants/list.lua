@@ -1240,11 +1240,19 @@ add {
 }
 add {
   name = "deadlock-follows-one-way",
-  says = "A suspended task needs nothing but what it waits for.",
+  says = "What needs several things to go on needs the first one only.",
   file = "src/core/waitgraph.c",
-  old = "return leads_to(first, &next, MOST_BRANCHES);",
-  new = "return leads_to(first, &next, 0);",
+  old = "#define MOST_OTHERS 8",
+  new = "#define MOST_OTHERS 0",
   specs = "042_deadlock_steps", filter = "whose wait is going to end",
+}
+add {
+  name = "deadlock-misses-room-behind-keeper",
+  says = "Of a request that is kept, tasks that wait for room are not looked at.",
+  file = "src/sched/blocker.c",
+  old = "else if (index > 1 && needs_rest && !own)",
+  new = "else if (index > 100)",
+  specs = "042_deadlock_steps", filter = "more than one task",
 }
 add {
   name = "deadlock-of-what-ends",

@@ -3,7 +3,8 @@
 -- that waits for room: a false deadlock. So did requests that were about to be
 -- answered, which counted as not begun. And what waits hung: for the end of a
 -- state with tasks = 1, and for tasks that cannot go on, whatever they wait
--- for themselves, since who waits holds the state, or keeps it.
+-- for themselves, since who waits holds the state, or keeps it; and for what
+-- several tasks keep from beginning, of which only one was looked at.
 
 local assert = require "luassert"
 local handoff = require "handoff"
@@ -141,6 +142,34 @@ describe("what leads to a deadlock", function()
     other:close()
     answers:close()
   end)
+
+  it("is a request that is kept from beginning by more than one task",
+    function()
+      local s = runs.new("service", {queue = 1})
+      local other = runs.new("service", {tasks = 1})
+      local go, promise = mtstates.promise()
+      local ok, err = s:call([[
+        local other, go = ...
+        local text
+        other:send([==[
+          local s, go = ...
+          mt.fork(function()
+            s:send("")
+            s:send("")
+          end)
+          go:await()
+        ]==], me, go)
+        repeat
+          text = other:traceback()
+        until text and text:find("waits for room", 1, true)
+        return pcall(other.await, other, "")
+      ]], other, go)
+      assert.is_true(is_deadlock(ok, err))
+      promise:set()
+      other:await("")
+      s:close()
+      other:close()
+    end)
 
   it("is no request that is about to be answered", function()
     local entered, leave = handoff.unique("entered"), handoff.unique("leave")

@@ -74,11 +74,13 @@ typedef struct mts_Upcalls {
                        const void *word, struct mts_Blocker *blocker);
 
   /*
-  ** What has to go on, besides, before the task of the request to s goes on,
-  ** if it is suspended: who holds or keeps the state.
+  ** What has to go on, besides, before that: number index of what keeps the
+  ** request from beginning, or its suspended task from going on, or, without
+  ** one, a call from getting in.
+  ** Returns: false if there are not so many; the blocker can be none.
   */
-  void (*find_keeper)(const mts_State *s, const void *request,
-                      struct mts_Blocker *blocker);
+  bool (*find_other)(const mts_State *s, const void *request, size_t index,
+                     struct mts_Blocker *blocker);
 
   /*
   ** The same for a member of a pool: what has to go on before that begins the

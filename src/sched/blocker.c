@@ -30,14 +30,17 @@ static void set_request(mts_Blocker *blocker, const mts_Request *request)
   blocker->state = request->future.state;
 }
 
-/* A task that keeps requests of its state from beginning, or NULL. */
-static const mts_Task *find_hindrance(const mts_Queue *queue)
+/*
+** Number index of the tasks that keep requests of their state from beginning,
+** or NULL.
+*/
+static const mts_Task *find_hindrance(const mts_Queue *queue, size_t index)
     MTS_REQUIRES(queue->mutex)
 {
   const mts_Task *task = queue->tasks.suspended;
   if (queue->tasks.room_waits == 0)
     return NULL;
-  while (task && !task->pending.sender)
+  while (task && (!task->pending.sender || index-- > 0))
     task = task->next;
   return task;
 }
@@ -84,7 +87,7 @@ static void block_begin(const mts_Queue *queue, const mts_Task *own,
   if (!own || own->owner != mts_queue_serial(queue))
     task = find_keeper(queue);
   if (!task && needs_rest && !own)
-    task = find_hindrance(queue);
+    task = find_hindrance(queue, 0);
   if (!task)
     blocker->thread = find_holder(queue);
   if (task && task->request)
@@ -126,19 +129,49 @@ static void block_pool(const mts_State *pool, const mts_Request *request,
   }
 }
 
-void mts_blocker_find_keeper(const mts_State *asked, const void *waited,
-                             mts_Blocker *blocker)
+/*
+** Number index of all that keeps a request, call or task, as in block_begin,
+** from beginning or going on: the keeper, the holder, and those that wait for
+** room.  Returns: false if there are not so many.
+*/
+static bool block_also(const mts_Queue *queue, const mts_Task *own,
+                       bool needs_rest, size_t index, mts_Blocker *blocker)
+    MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = NULL;
+  if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
+    return false;
+  if (index == 0 && (!own || own->owner != mts_queue_serial(queue)))
+    task = find_keeper(queue);
+  else if (index == 1)
+    blocker->thread = find_holder(queue);
+  else if (index > 1 && needs_rest && !own)
+    task = find_hindrance(queue, index - 2);
+  if (task && task->request)
+    set_request(blocker, task->request);
+  return task || index < 2;
+}
+
+bool mts_blocker_find_other(const mts_State *asked, const void *waited,
+                            size_t index, mts_Blocker *blocker)
 {
   const mts_Request *request = waited;
-  const mts_State *s = request->future.state;
+  const mts_State *s = request ? request->future.state : asked;
   mts_Queue *queue = atomic_load(&s->queue);
-  (void)asked;
+  bool is_found = false;
   if (!queue || mts_state_is_pool(s))
-    return;
+    return false;
   mts_mutex_lock(&queue->mutex);
-  if (request->task && request->task->has_begun)
-    block_begin(queue, request->task, false, blocker);
+  if (!request)
+    is_found = queue->tasks.limit == 1 &&
+               block_also(queue, NULL, false, index, blocker);
+  else if (request->task)
+    is_found = block_also(queue, request->task, false, index, blocker);
+  else if (!request->has_begun && !request->is_deferred &&
+           (request->is_send || !mts_future_is_answered(&request->future)))
+    is_found = block_also(queue, NULL, !request->is_call, index, blocker);
   mts_mutex_unlock(&queue->mutex);
+  return is_found;
 }
 
 bool mts_blocker_find_member(const mts_State *pool, const void *request,
