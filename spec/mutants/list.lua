@@ -1226,7 +1226,8 @@ add {
   name = "deadlock-misses-end-of-kept",
   says = "Who waits for the end of a state with tasks = 1 waits for nobody.",
   file = "src/sched/blocker.c",
-  old = " &&\n               !mts_lockword_is_ending(atomic_load(&s->lock.word));",
+  old = " &&\n               " ..
+    "!mts_lockword_is_ending(atomic_load(&s->lock.word));",
   new = ";",
   specs = "042_deadlock_steps", filter = "the end of a pool",
 }
@@ -1248,7 +1249,7 @@ add {
 }
 add {
   name = "deadlock-misses-room-behind-keeper",
-  says = "Of a request that is kept, tasks that wait for room are not looked at.",
+  says = "Who looks at what keeps a state forgets what waits for room there.",
   file = "src/sched/blocker.c",
   old = "else if (index > 1 && needs_rest && !own)",
   new = "else if (index > 100)",
@@ -1259,7 +1260,8 @@ add {
   says = "A request that is about to be answered counts as not begun.",
   file = "src/sched/blocker.c",
   old = "else if (request->has_begun)",
-  new = "else if (request->has_begun && atomic_load(&s->interrupt.task) == request)",
+  new = "else if (request->has_begun && " ..
+    "atomic_load(&s->interrupt.task) == request)",
   specs = "042_deadlock_steps", filter = "about to be answered",
 }
 add {

@@ -47,8 +47,8 @@ describe("what leads to a deadlock", function()
         return text and text:find("waits for room", 1, true) ~= nil
       end)
       local finish = handoff.unique("finish")
-      local called = caller:async("local s = ... return s:call(select(2, ...))",
-        s, HOLD, entered, finish)
+      local called = caller:async("local s = ... s:call(select(2, ...))", s,
+        HOLD, entered, finish)
       handoff.wait(entered, 2)
       handoff.set(leave, 1)
       helpers.wait_until(function()
@@ -179,22 +179,22 @@ describe("what leads to a deadlock", function()
     local pool = mtstates.pool({n = 2, tasks = 1, memory = 3e7}, function()
       local gates, mt = require "handoff", require "mtstates"
       local on_collect = require "on_collect"
-      local function stay(entered, leave)
+      local function stay(here, go_on)
         on_collect(function()
           local co, is_main = coroutine.running()
           if co and not is_main then -- the fork has not ended
-            return stay(entered, leave)
+            return stay(here, go_on)
           end
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.add(here)
+          gates.wait(go_on, 1)
         end)
       end
       return {
         ask = function(other)
           other:await("")
         end,
-        fork = function(entered, leave)
-          stay(entered, leave)
+        fork = function(here, go_on)
+          stay(here, go_on)
           mt.fork(string.rep, "x", 2e7):await()
         end,
         nothing = function()

@@ -33,9 +33,9 @@
 ** times no wait on it has had an outcome.
 **
 ** A suspended task needs several things to go on: what it waits for, and its
-** state.  So does a request, or call, that has not begun: the thread that holds
-** the state has to leave it, and other tasks must not keep it.  All of them are
-** ways, and it is a deadlock if one leads back.
+** state.  So does a request, or call, that has not begun: the thread that
+** holds the state has to leave it, and other tasks must not keep it.  All of
+** them are ways, and it is a deadlock if one leads back.
 **
 ** What waits for a pool waits for any of its members.  So there the way
 ** divides, and it is a deadlock if all that it leads to waits, and leads back:
