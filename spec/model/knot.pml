@@ -83,7 +83,8 @@ inline look_at(t)
 }
 
 /* Leaves its result in leads_back. */
-/* C: leads_back is_stuck meet_members follow block_task mts_blocker_find */
+/* C: leads_back leads_to is_stuck meet_members follow block_task */
+/* C: mts_blocker_find */
 inline search()
 {
   waits = true;

@@ -1266,7 +1266,8 @@ add {
   name = "deadlock-misses-end-of-kept",
   says = "Who waits for the end of a state with tasks = 1 waits for nobody.",
   file = "src/sched/blocker.c",
-  old = " &&\n               !mts_lockword_is_ending(atomic_load(&s->lock.word));",
+  old = " &&\n               " ..
+    "!mts_lockword_is_ending(atomic_load(&s->lock.word));",
   new = ";",
   specs = "042_deadlock_steps", filter = "the end of a pool",
 }
@@ -1279,11 +1280,28 @@ add {
   specs = "042_deadlock_steps", filter = "is a fork",
 }
 add {
+  name = "deadlock-follows-one-way",
+  says = "What needs several things to go on needs the first one only.",
+  file = "src/core/waitgraph.c",
+  old = "#define MOST_BRANCHES 3",
+  new = "#define MOST_BRANCHES 0",
+  specs = "042_deadlock_steps", filter = "whose wait is going to end",
+}
+add {
+  name = "deadlock-misses-room-behind-keeper",
+  says = "Who looks at what keeps a state forgets what waits for room there.",
+  file = "src/sched/blocker.c",
+  old = "else if (index == 2 && needs_rest && !own)",
+  new = "else if (index == 200)",
+  specs = "042_deadlock_steps", filter = "more than one task",
+}
+add {
   name = "deadlock-of-what-ends",
   says = "A request that is about to be answered counts as not begun.",
   file = "src/sched/blocker.c",
   old = "else if (request->has_begun)",
-  new = "else if (request->has_begun && atomic_load(&s->interrupt.task) == request)",
+  new = "else if (request->has_begun && " ..
+    "atomic_load(&s->interrupt.task) == request)",
   specs = "042_deadlock_steps", filter = "about to be answered",
 }
 add {

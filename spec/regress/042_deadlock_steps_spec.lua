@@ -2,8 +2,9 @@
 -- a state with a thread of its own counted as kept from beginning by a task
 -- that waits for room: a false deadlock. So did requests that were about to be
 -- answered, which counted as not begun. And what waits hung: for the end of a
--- state with tasks = 1, and for tasks that cannot go on since who waits holds
--- the state, or keeps it.
+-- state with tasks = 1, and for tasks that cannot go on, whatever they wait
+-- for themselves, since who waits holds the state, or keeps it; and for what
+-- several tasks keep from beginning, of which only one was looked at.
 
 local assert = require "luassert"
 local handoff = require "handoff"
@@ -46,8 +47,8 @@ describe("what leads to a deadlock", function()
         return text and text:find("waits for room", 1, true) ~= nil
       end)
       local finish = handoff.unique("finish")
-      local called = caller:async("local s = ... return s:call(select(2, ...))",
-        s, HOLD, entered, finish)
+      local called = caller:async("local s = ... s:call(select(2, ...))", s,
+        HOLD, entered, finish)
       handoff.wait(entered, 2)
       handoff.set(leave, 1)
       helpers.wait_until(function()
@@ -89,10 +90,9 @@ describe("what leads to a deadlock", function()
         local text = s:traceback()
         return text and text:find("waits for an answer", 1, true) ~= nil
       end)
-      local future = s:async("return mine:await()")
+      local future = s:async("return (mine:await())")
       assert.is_true(is_deadlock(pcall(future.await, future)))
       promise:set()
-      s:await("mine:await()")
       s:close()
     end)
 
@@ -122,6 +122,54 @@ describe("what leads to a deadlock", function()
     end
   end)
 
+  it("is a task whose wait is going to end, but not its state", function()
+    local s, other = runs.new("service"), runs.new("service", {tasks = 1})
+    local go, promise = mtstates.promise()
+    local answers = runs.new("service")
+    local mine = runs.suspend(s, "local answers, go = ... " ..
+      "return (answers:await('return ((...):await())', go))", answers, go)
+    local waiting = other:async("return ((...):await())", mine)
+    helpers.wait_until(function()
+      local text = other:traceback()
+      return text and text:find("waits for an answer", 1, true) ~= nil
+    end)
+    local ok, err = pcall(s.call, s, "return ((...):await(''))", other)
+    assert.is_true(is_deadlock(ok, err))
+    promise:set("there")
+    assert.equals("there", waiting:await())
+    s:close()
+    other:close()
+    answers:close()
+  end)
+
+  it("is a request that is kept from beginning by more than one task",
+    function()
+      local s = runs.new("service", {queue = 1})
+      local other = runs.new("service", {tasks = 1})
+      local go, promise = mtstates.promise()
+      local ok, err = s:call([[
+        local other, go = ...
+        local text
+        other:send([==[
+          local s, go = ...
+          mt.fork(function()
+            s:send("")
+            s:send("")
+          end)
+          go:await()
+        ]==], me, go)
+        repeat
+          text = other:traceback()
+        until text and text:find("waits for room", 1, true)
+        return pcall(other.await, other, "")
+      ]], other, go)
+      assert.is_true(is_deadlock(ok, err))
+      promise:set()
+      other:await("")
+      s:close()
+      other:close()
+    end)
+
   it("is no request that is about to be answered", function()
     local entered, leave = handoff.unique("entered"), handoff.unique("leave")
     local s = runs.new("service")
@@ -130,22 +178,22 @@ describe("what leads to a deadlock", function()
     local pool = mtstates.pool({n = 2, tasks = 1, memory = 3e7}, function()
       local gates, mt = require "handoff", require "mtstates"
       local on_collect = require "on_collect"
-      local function stay(entered, leave)
+      local function stay(here, go_on)
         on_collect(function()
           local co, is_main = coroutine.running()
           if co and not is_main then -- the fork has not ended
-            return stay(entered, leave)
+            return stay(here, go_on)
           end
-          gates.add(entered)
-          gates.wait(leave, 1)
+          gates.add(here)
+          gates.wait(go_on, 1)
         end)
       end
       return {
         ask = function(other)
           other:await("")
         end,
-        fork = function(entered, leave)
-          stay(entered, leave)
+        fork = function(here, go_on)
+          stay(here, go_on)
           mt.fork(string.rep, "x", 2e7):await()
         end,
         nothing = function()

@@ -80,6 +80,15 @@ typedef struct mts_Upcalls {
                        const void *word, struct mts_Blocker *blocker);
 
   /*
+  ** What has to go on, besides, before that: number index of what keeps the
+  ** request from beginning, or its suspended task from going on, or, without
+  ** one, a call from getting in.
+  ** Returns: false if there are not so many; the blocker can be none.
+  */
+  bool (*find_other)(const mts_State *s, const void *request, size_t index,
+                     struct mts_Blocker *blocker);
+
+  /*
   ** The same for a member of a pool: what has to go on before that begins the
   ** request to the pool, or, without one, gets free for a call.
   ** Returns: false if the pool has not so many members.

@@ -32,6 +32,11 @@
 ** of them was undone since; so the way is followed twice, and counts if both
 ** times no wait on it has had an outcome.
 **
+** A suspended task needs several things to go on: what it waits for, and its
+** state.  So does a request, or call, that has not begun: the thread that
+** holds the state has to leave it, and other tasks must not keep it.  All of
+** them are ways, and it is a deadlock if one leads back.
+**
 ** What waits for a pool waits for any of its members.  So there the way
 ** divides, and it is a deadlock if all that it leads to waits, and leads back:
 ** then nothing of it can go on.  If it does not lead back, one of those who
@@ -228,17 +233,55 @@ static bool is_stuck(const mts_Blocker *pool, const mts_Blocker *first)
 }
 
 /*
-** Whether the way that goes on from the first one leads back to it.  Others
-** can be in a cycle that it leads to, for a moment: those are noticed, too.
+** Number index of what else has to go on before that does.
+** Returns: false if there are not so many.
 */
-static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
+static bool find_other(const mts_Blocker *at, size_t index, mts_Blocker *other)
+    MTS_REQUIRES(graph_mutex)
 {
-  mts_Blocker at = follow(first), mark = at;
+  const mts_WaitEdge *edge = at->thread != 0 ? find_edge(at->thread) : NULL;
+  *other = (mts_Blocker){0, NULL, NULL, false};
+  if (edge && edge->state && !edge->outcome)
+    return mts_upcalls.find_other(edge->state, NULL, index, other);
+  return at->request && !at->is_pool &&
+         mts_upcalls.find_other(at->state, at->request, index, other);
+}
+
+/* Other ways are tried at so many places of a way. */
+#define MOST_BRANCHES 3
+
+static bool leads_to(const mts_Blocker *first, const mts_Blocker *from,
+                     int branches) MTS_REQUIRES(graph_mutex);
+
+/* Whether another way from there than by `next` leads to the first one. */
+static bool branches_to(const mts_Blocker *first, const mts_Blocker *at,
+                        const mts_Blocker *next, int branches)
+    MTS_REQUIRES(graph_mutex)
+{
+  mts_Blocker other;
+  size_t i;
+  for (i = 0; find_other(at, i, &other); i++)
+    if (is_blocker(&other) && !is_same(&other, next) &&
+        leads_to(first, &other, branches))
+      return true;
+  return false;
+}
+
+/*
+** Whether the way that goes on from `from` leads to the first one.  Others can
+** be in a cycle that it leads to, for a moment: those are noticed, too.
+*/
+static bool leads_to(const mts_Blocker *first, const mts_Blocker *from,
+                     int branches) MTS_REQUIRES(graph_mutex)
+{
+  mts_Blocker at = *from, mark = at;
   size_t steps = 0, limit = 2;
   while (is_blocker(&at) && !is_same(&at, first)) {
     const mts_Blocker next = at.is_pool ? at : follow(&at);
     if (at.is_pool)
       return is_stuck(&at, first);
+    if (branches > 0 && branches_to(first, &at, &next, branches - 1))
+      return true;
     if (is_same(&next, &at) || is_same(&next, &mark))
       return false; /* as a lock that was just handed to who waits for it */
     at = next;
@@ -249,6 +292,13 @@ static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
     }
   }
   return is_blocker(&at);
+}
+
+static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
+{
+  const mts_Blocker next = follow(first);
+  return leads_to(first, &next, MOST_BRANCHES) ||
+         branches_to(first, first, &next, MOST_BRANCHES);
 }
 
 static bool is_cycle(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)

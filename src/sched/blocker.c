@@ -6,9 +6,9 @@
 ** - A request whose answer is deferred is answered as its source.
 ** - The task of a request that is suspended waits for a future, or for room:
 **   that is, for the begin of a request to another state; or for something
-**   that need not be followed: a promise, a point in time.  When that is over
-**   it goes on only if no thread holds the state, and if, option tasks = 1, no
-**   later request keeps it: that is followed then.
+**   that need not be followed: a promise, a point in time.  Besides, it goes
+**   on only if no thread holds the state, and if, option tasks = 1, no later
+**   request keeps it.
 ** - A request that runs, or is just beginning or ending: the thread that holds
 **   the state.
 ** - One to a pool that has not begun, and a call of a pool: any member.
@@ -124,6 +124,51 @@ static void block_pool(const mts_State *pool, const mts_Request *request,
     blocker->state = pool;
     blocker->request = request;
   }
+}
+
+/*
+** Number index of all that keeps a request, call or task, as in block_begin,
+** from beginning or going on: the keeper, the holder, and one that waits for
+** room.  Returns: false if there are not so many.
+*/
+static bool block_also(const mts_Queue *queue, const mts_Task *own,
+                       bool needs_rest, size_t index, mts_Blocker *blocker)
+    MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = NULL;
+  if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
+    return false;
+  if (index == 0 && (!own || own->owner != mts_queue_serial(queue)))
+    task = find_keeper(queue);
+  else if (index == 1)
+    blocker->thread = find_holder(queue);
+  else if (index == 2 && needs_rest && !own)
+    task = find_hindrance(queue);
+  if (task && task->request)
+    set_request(blocker, task->request);
+  return index < 3;
+}
+
+bool mts_blocker_find_other(const mts_State *asked, const void *waited,
+                            size_t index, mts_Blocker *blocker)
+{
+  const mts_Request *request = waited;
+  const mts_State *s = request ? request->future.state : asked;
+  mts_Queue *queue = atomic_load(&s->queue);
+  bool is_found = false;
+  if (!queue || mts_state_is_pool(s))
+    return false;
+  mts_mutex_lock(&queue->mutex);
+  if (!request)
+    is_found = queue->tasks.limit == 1 &&
+               block_also(queue, NULL, false, index, blocker);
+  else if (request->task)
+    is_found = block_also(queue, request->task, false, index, blocker);
+  else if (!request->has_begun && !request->is_deferred &&
+           (request->is_send || !mts_future_is_answered(&request->future)))
+    is_found = block_also(queue, NULL, !request->is_call, index, blocker);
+  mts_mutex_unlock(&queue->mutex);
+  return is_found;
 }
 
 bool mts_blocker_find_member(const mts_State *pool, const void *request,
