@@ -1277,7 +1277,7 @@ add {
   file = "src/sched/blocker.c",
   old = "  if (!blocker->request)\n    block_begin(queue, task,",
   new = "  if (false)\n    block_begin(queue, task,",
-  specs = "042_deadlock_steps", filter = "is a fork",
+  specs = "042_deadlock_steps", filter = "a member of a pool waits for",
 }
 add {
   name = "deadlock-follows-one-way",

@@ -96,6 +96,28 @@ describe("what leads to a deadlock", function()
       s:close()
     end)
 
+  it("is what a member of a pool waits for, if who waits for that holds it",
+    function()
+      local s = runs.new("service")
+      local pool = mtstates.pool({n = 1, tasks = 1}, runs.setup)
+      local member = mtstates.state(pool:stats().members[1].id)
+      local sleeps = runs.suspend(s, "mt.sleep(3600)")
+      local waits = pool:async("return ((...):await())", sleeps)
+      helpers.wait_until(function()
+        local text = member:traceback()
+        return text and text:find("waits for an answer", 1, true) ~= nil
+      end)
+      assert.is_true(is_deadlock(s:call([[
+        local pool = ...
+        local ok, err = pcall(pool.await, pool, "")
+        return ok, tostring(err)
+      ]], pool)))
+      sleeps:cancel()
+      assert.is_false((pcall(waits.await, waits)))
+      pool:close()
+      s:close()
+    end)
+
   it("is a fork of a state that who waits for it holds", function()
     for _, wait in ipairs({"mt.sleep(3600)", "go:await()",
                            "gates.add(gate) mt.sleep(0)"}) do
