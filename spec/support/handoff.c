@@ -32,7 +32,6 @@
 #define PATIENCE 60.0
 #define ASLEEP_SAMPLES 10
 #define LOCKED_SAMPLES 2000
-#define CHAINS 4096 /* specs of a whole suite leave some thousands of gates */
 
 SUPPORT_EXPORT int luaopen_handoff(lua_State *L);
 
@@ -65,7 +64,7 @@ typedef struct Slot {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_cond_t changed; /* used with lock */
-static Slot *slots[CHAINS];    /* by their names; guarded by lock */
+static Slot *slots;            /* guarded by lock */
 static unsigned long serial;   /* guarded by lock */
 static char watched[200];      /* read by the signal handler */
 
@@ -99,32 +98,23 @@ static struct timespec deadline_in(double seconds)
   return t;
 }
 
-/* Where the slot of this name is linked, or, as a new one, would be. */
-static Slot **link_locked(const char *name)
-{
-  unsigned hash = 0;
-  for (const char *c = name; *c != '\0'; c++) {
-    hash = hash * 31 + (unsigned char)*c;
-  }
-  Slot **link = &slots[hash % CHAINS];
-  while (*link != NULL && strcmp((*link)->name, name) != 0) {
-    link = &(*link)->next;
-  }
-  return link;
-}
-
 /* The slot of this name, made when it is new; NULL if memory is out. */
 static Slot *slot_locked(const char *name)
 {
-  Slot **link = link_locked(name);
-  if (*link == NULL) {
+  Slot *s = slots;
+  while (s != NULL && strcmp(s->name, name) != 0) {
+    s = s->next;
+  }
+  if (s == NULL) {
     size_t size = strlen(name) + 1;
-    *link = calloc(1, sizeof **link + size);
-    if (*link != NULL) {
-      memcpy((*link)->name, name, size);
+    s = calloc(1, sizeof *s + size);
+    if (s != NULL) {
+      memcpy(s->name, name, size);
+      s->next = slots;
+      slots = s;
     }
   }
-  return *link;
+  return s;
 }
 
 /* Waits for a change of the slots; what pthread_cond_timedwait gives. */
@@ -140,10 +130,15 @@ static int wait_locked(Slot *s, const struct timespec *deadline)
 /* Frees a slot that is as if it was new: most names are used only once. */
 static void drop_if_new_locked(Slot *s)
 {
-  if (s->counter == 0 && s->first == NULL && s->waiting == 0) {
-    *link_locked(s->name) = s->next;
-    free(s);
+  Slot **link = &slots;
+  if (s->counter != 0 || s->first != NULL || s->waiting > 0) {
+    return;
   }
+  while (*link != s) {
+    link = &(*link)->next;
+  }
+  *link = s->next;
+  free(s);
 }
 
 /* ------------------------------------------------------------- gates -- */
