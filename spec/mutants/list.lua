@@ -144,7 +144,7 @@ add {
   old = "if (is_queued) {\n    mts_queue_remove(queue, request);\n" ..
     "    mts_room_grant(queue);",
   new = "if (is_queued) {\n    mts_queue_remove(queue, request);",
-  specs = "room",
+  specs = "room", seconds = 60,
 }
 add {
   name = "queue-close-forgets-senders",
@@ -303,7 +303,7 @@ add {
   file = "src/sched/monitor.c",
   old = "if (atomic_exchange(&has_senders, false))",
   new = "if (atomic_exchange(&has_senders, false) && false)",
-  specs = "room",
+  specs = "room", seconds = 60,
 }
 add {
   name = "monitor-without-limit",
@@ -688,7 +688,7 @@ add {
   file = "src/core/call.c",
   old = "  s->last_ref = LUA_NOREF;\n",
   new = "  mts_lock_keep_for_closing(&s->lock);\n",
-  specs = "close_function",
+  specs = "here_close",
 }
 add {
   name = "last-of-nobody",

@@ -154,6 +154,7 @@ describe("workers", function()
       repeat -- all but this thread park
         handoff.breathe()
       until count_blocking() == handoff.thread_count() - 1
+      assert(state:await() == mask_of("self")) -- of one that was parked
       print("fine")
     ]], 2)
   end)

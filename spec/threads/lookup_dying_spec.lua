@@ -23,7 +23,7 @@ local PROGRAM = [[
         mtstates.newstate("dying", false, "return function() return 7 end")
         collectgarbage() -- closes it and frees its memory
         made = made + 1
-      until made >= 5000 / (tonumber(os.getenv("SLOWNESS")) or 1)
+      until made >= 15000 / (tonumber(os.getenv("SLOWNESS")) or 1)
         and gates.get("called") > 0
     end)
   end
