@@ -83,7 +83,7 @@ inline look_at(t)
 }
 
 /* Leaves its result in leads_back. */
-/* C: leads_back leads_to is_stuck meet_members follow block_task */
+/* C: leads_back meet_ways is_stuck meet_members follow block_task */
 /* C: mts_blocker_find */
 inline search()
 {

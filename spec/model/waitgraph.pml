@@ -94,7 +94,7 @@ inline assert_cycle()
 }
 
 /* Leaves its result in is_cyclic. */
-/* C: is_cycle follow leads_back leads_to */
+/* C: is_cycle follow leads_back meet_ways */
 inline find_cycle()
 {
   blocking_thread(self);

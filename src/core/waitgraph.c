@@ -52,6 +52,7 @@
 #include "core/waitgraph.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "async_util.h"
 #include "base/status.h"
@@ -131,7 +132,10 @@ static mts_Blocker follow(const mts_Blocker *at) MTS_REQUIRES(graph_mutex)
   return next;
 }
 
-/* What was met, from a pool on: entries, and a hash table of their numbers. */
+/* So many can be met without memory.  A power of two. */
+#define FEW 16
+
+/* What was met: entries, and a hash table of their numbers. */
 typedef struct MetEntry {
   mts_Blocker blocker;
   size_t first, next; /* of the bucket with the number of this entry; in that
@@ -139,10 +143,11 @@ typedef struct MetEntry {
 } MetEntry;
 
 typedef struct Met {
-  MetEntry *entries;
+  MetEntry *entries;        /* `few`, or allocated */
   size_t count, room;       /* room: a power of two */
   const mts_Blocker *first; /* who is going to wait */
   bool leads_back;          /* that was met */
+  MetEntry few[FEW];
 } Met;
 
 static size_t *bucket_in(const Met *met, const mts_Blocker *blocker)
@@ -162,20 +167,42 @@ static void link_entry(Met *met, size_t index)
   *first = index + 1;
 }
 
+static void link_all(Met *met)
+{
+  size_t i;
+  for (i = 0; i < met->room; i++)
+    met->entries[i].first = 0;
+  for (i = 0; i < met->count; i++)
+    link_entry(met, i);
+}
+
+static void open_met(Met *met, const mts_Blocker *first)
+{
+  met->entries = met->few;
+  met->count = 0;
+  met->room = FEW;
+  met->first = first;
+  met->leads_back = false;
+  link_all(met);
+}
+
+static void close_met(Met *met)
+{
+  if (met->entries != met->few)
+    free(met->entries);
+}
+
 /* Returns: false if there is no memory. */
 static bool enlarge_met(Met *met)
 {
-  const size_t room = met->room > 0 ? 2 * met->room : 64;
-  MetEntry *entries = realloc(met->entries, room * sizeof(*entries));
-  size_t i;
+  MetEntry *entries = malloc(2 * met->room * sizeof(*entries));
   if (!entries)
     return false;
+  memcpy(entries, met->entries, met->count * sizeof(*entries));
+  close_met(met);
   met->entries = entries;
-  met->room = room;
-  for (i = 0; i < room; i++)
-    entries[i].first = 0;
-  for (i = 0; i < met->count; i++)
-    link_entry(met, i);
+  met->room *= 2;
+  link_all(met);
   return true;
 }
 
@@ -216,9 +243,11 @@ static bool meet_members(Met *met, const mts_Blocker *pool)
 static bool is_stuck(const mts_Blocker *pool, const mts_Blocker *first)
     MTS_REQUIRES(graph_mutex)
 {
-  Met met = {NULL, 0, 0, first, false};
+  Met met;
   size_t i;
-  bool waits = meet(&met, pool);
+  bool waits;
+  open_met(&met, first);
+  waits = meet(&met, pool);
   for (i = 0; waits && i < met.count; i++) {
     const mts_Blocker at = met.entries[i].blocker;
     if (at.is_pool)
@@ -228,7 +257,7 @@ static bool is_stuck(const mts_Blocker *pool, const mts_Blocker *first)
       waits = !is_same(&next, &at) && meet(&met, &next);
     }
   }
-  free(met.entries);
+  close_met(&met);
   return waits && met.leads_back;
 }
 
@@ -247,58 +276,36 @@ static bool find_other(const mts_Blocker *at, size_t index, mts_Blocker *other)
          mts_upcalls.find_other(at->state, at->request, index, other);
 }
 
-/* Other ways are tried at so many places of a way. */
-#define MOST_BRANCHES 3
-
-static bool leads_to(const mts_Blocker *first, const mts_Blocker *from,
-                     int branches) MTS_REQUIRES(graph_mutex);
-
-/* Whether another way from there than by `next` leads to the first one. */
-static bool branches_to(const mts_Blocker *first, const mts_Blocker *at,
-                        const mts_Blocker *next, int branches)
+/* Adds all that has to go on before that does. */
+static void meet_ways(Met *met, const mts_Blocker *at)
     MTS_REQUIRES(graph_mutex)
 {
-  mts_Blocker other;
-  size_t i;
-  for (i = 0; find_other(at, i, &other); i++)
-    if (is_blocker(&other) && !is_same(&other, next) &&
-        leads_to(first, &other, branches))
-      return true;
-  return false;
+  mts_Blocker next = follow(at);
+  size_t i = 0;
+  do
+    (void)meet(met, &next);
+  while (find_other(at, i++, &next));
 }
 
 /*
-** Whether the way that goes on from `from` leads to the first one.  Others can
-** be in a cycle that it leads to, for a moment: those are noticed, too.
+** Whether a way that goes on from the first one leads back to it.  Others can
+** be in a cycle that it leads to, for a moment: those notice that themselves.
 */
-static bool leads_to(const mts_Blocker *first, const mts_Blocker *from,
-                     int branches) MTS_REQUIRES(graph_mutex)
-{
-  mts_Blocker at = *from, mark = at;
-  size_t steps = 0, limit = 2;
-  while (is_blocker(&at) && !is_same(&at, first)) {
-    const mts_Blocker next = at.is_pool ? at : follow(&at);
-    if (at.is_pool)
-      return is_stuck(&at, first);
-    if (branches > 0 && branches_to(first, &at, &next, branches - 1))
-      return true;
-    if (is_same(&next, &at) || is_same(&next, &mark))
-      return false; /* as a lock that was just handed to who waits for it */
-    at = next;
-    if (++steps == limit) {
-      mark = at;
-      limit *= 2;
-      steps = 0;
-    }
-  }
-  return is_blocker(&at);
-}
-
 static bool leads_back(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
 {
-  const mts_Blocker next = follow(first);
-  return leads_to(first, &next, MOST_BRANCHES) ||
-         branches_to(first, first, &next, MOST_BRANCHES);
+  Met met;
+  size_t i;
+  open_met(&met, first);
+  meet_ways(&met, first);
+  for (i = 0; !met.leads_back && i < met.count; i++) {
+    const mts_Blocker at = met.entries[i].blocker;
+    if (at.is_pool)
+      met.leads_back = is_stuck(&at, first);
+    else
+      meet_ways(&met, &at);
+  }
+  close_met(&met);
+  return met.leads_back;
 }
 
 static bool is_cycle(const mts_Blocker *first) MTS_REQUIRES(graph_mutex)
