@@ -80,13 +80,14 @@ typedef struct mts_Upcalls {
                        const void *word, struct mts_Blocker *blocker);
 
   /*
-  ** What has to go on, besides, before that: number index of what keeps the
-  ** request from beginning, or its suspended task from going on, or, without
-  ** one, a call from getting in.
-  ** Returns: false if there are not so many; the blocker can be none.
+  ** What has to go on, besides, before that: visit is called with each thing
+  ** that keeps the request from beginning, or its suspended task from going
+  ** on, or, without one, a call from getting in; and with `data`.
+  ** Locks: visit is called with that of the queue.
   */
-  bool (*find_other)(const mts_State *s, const void *request, size_t index,
-                     struct mts_Blocker *blocker);
+  void (*find_others)(const mts_State *s, const void *request,
+                      void (*visit)(void *data, const struct mts_Blocker *),
+                      void *data);
 
   /*
   ** The same for a member of a pool: what has to go on before that begins the

@@ -261,30 +261,22 @@ static bool is_stuck(const mts_Blocker *pool, const mts_Blocker *first)
   return waits && met.leads_back;
 }
 
-/*
-** Number index of what else has to go on before that does.
-** Returns: false if there are not so many.
-*/
-static bool find_other(const mts_Blocker *at, size_t index, mts_Blocker *other)
-    MTS_REQUIRES(graph_mutex)
+static void meet_other(void *met, const mts_Blocker *blocker)
 {
-  const mts_WaitEdge *edge = at->thread != 0 ? find_edge(at->thread) : NULL;
-  *other = (mts_Blocker){0, NULL, NULL, false};
-  if (edge && edge->state && !edge->outcome)
-    return mts_upcalls.find_other(edge->state, NULL, index, other);
-  return at->request && !at->is_pool &&
-         mts_upcalls.find_other(at->state, at->request, index, other);
+  (void)meet(met, blocker);
 }
 
 /* Adds all that has to go on before that does. */
 static void meet_ways(Met *met, const mts_Blocker *at)
     MTS_REQUIRES(graph_mutex)
 {
-  mts_Blocker next = follow(at);
-  size_t i = 0;
-  do
-    (void)meet(met, &next);
-  while (find_other(at, i++, &next));
+  const mts_WaitEdge *edge = at->thread != 0 ? find_edge(at->thread) : NULL;
+  const mts_Blocker next = follow(at);
+  (void)meet(met, &next);
+  if (edge && edge->state && !edge->outcome)
+    mts_upcalls.find_others(edge->state, NULL, meet_other, met);
+  else if (at->request)
+    mts_upcalls.find_others(at->state, at->request, meet_other, met);
 }
 
 /*

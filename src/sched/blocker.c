@@ -24,6 +24,9 @@
 #include "sched/task.h"
 #include "sched/team.h"
 
+/* So many tasks of a state that wait for room are looked at. */
+#define MOST_HINDRANCES 100
+
 static void set_request(mts_Blocker *blocker, const mts_Request *request)
 {
   blocker->request = request;
@@ -126,49 +129,64 @@ static void block_pool(const mts_State *pool, const mts_Request *request,
   }
 }
 
-/*
-** Number index of all that keeps a request, call or task, as in block_begin,
-** from beginning or going on: the keeper, the holder, and one that waits for
-** room.  Returns: false if there are not so many.
-*/
-static bool block_also(const mts_Queue *queue, const mts_Task *own,
-                       bool needs_rest, size_t index, mts_Blocker *blocker)
-    MTS_REQUIRES(queue->mutex)
+/* Who is told of all that keeps something from beginning or going on. */
+typedef struct Visitor {
+  void (*visit)(void *data, const mts_Blocker *blocker);
+  void *data;
+} Visitor;
+
+static void visit_task(const Visitor *visitor, const mts_Task *task)
 {
-  const mts_Task *task = NULL;
-  if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
-    return false;
-  if (index == 0 && (!own || own->owner != mts_queue_serial(queue)))
-    task = find_keeper(queue);
-  else if (index == 1)
-    blocker->thread = find_holder(queue);
-  else if (index == 2 && needs_rest && !own)
-    task = find_hindrance(queue);
-  if (task && task->request)
-    set_request(blocker, task->request);
-  return index < 3;
+  mts_Blocker blocker = {0, NULL, NULL, false};
+  if (task && task->request) {
+    set_request(&blocker, task->request);
+    visitor->visit(visitor->data, &blocker);
+  }
 }
 
-bool mts_blocker_find_other(const mts_State *asked, const void *waited,
-                            size_t index, mts_Blocker *blocker)
+/*
+** All that keeps a request, call or task, as in block_begin, from beginning or
+** going on: the keeper, the holder, and those that wait for room.
+*/
+static void visit_all(const mts_Queue *queue, const mts_Task *own,
+                      bool needs_rest, const Visitor *visitor)
+    MTS_REQUIRES(queue->mutex)
 {
+  mts_Blocker holder = {0, NULL, NULL, false};
+  const mts_Task *task = needs_rest && !own ? find_hindrance(queue) : NULL;
+  size_t left = MOST_HINDRANCES;
+  if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
+    return;
+  if (!own || own->owner != mts_queue_serial(queue))
+    visit_task(visitor, find_keeper(queue));
+  holder.thread = find_holder(queue);
+  visitor->visit(visitor->data, &holder);
+  for (; task && left > 0; task = task->next)
+    if (task->pending.sender) {
+      visit_task(visitor, task);
+      left--;
+    }
+}
+
+void mts_blocker_find_others(const mts_State *asked, const void *waited,
+                             void (*visit)(void *data, const mts_Blocker *),
+                             void *data)
+{
+  const Visitor visitor = {visit, data};
   const mts_Request *request = waited;
   const mts_State *s = request ? request->future.state : asked;
   mts_Queue *queue = atomic_load(&s->queue);
-  bool is_found = false;
   if (!queue || mts_state_is_pool(s))
-    return false;
+    return;
   mts_mutex_lock(&queue->mutex);
-  if (!request)
-    is_found = queue->tasks.limit == 1 &&
-               block_also(queue, NULL, false, index, blocker);
-  else if (request->task)
-    is_found = block_also(queue, request->task, false, index, blocker);
-  else if (!request->has_begun && !request->is_deferred &&
+  if (!request && queue->tasks.limit == 1)
+    visit_all(queue, NULL, false, &visitor);
+  else if (request && request->task)
+    visit_all(queue, request->task, false, &visitor);
+  else if (request && !request->has_begun && !request->is_deferred &&
            (request->is_send || !mts_future_is_answered(&request->future)))
-    is_found = block_also(queue, NULL, !request->is_call, index, blocker);
+    visit_all(queue, NULL, !request->is_call, &visitor);
   mts_mutex_unlock(&queue->mutex);
-  return is_found;
 }
 
 bool mts_blocker_find_member(const mts_State *pool, const void *request,

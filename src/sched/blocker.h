@@ -16,9 +16,10 @@ MTS_BEGIN_HIDDEN
 bool mts_blocker_find(const mts_State *s, const void *request,
                       const void *word, mts_Blocker *blocker);
 
-/* See mts_Upcalls.find_other. */
-bool mts_blocker_find_other(const mts_State *s, const void *request,
-                            size_t index, mts_Blocker *blocker);
+/* See mts_Upcalls.find_others. */
+void mts_blocker_find_others(const mts_State *s, const void *request,
+                             void (*visit)(void *data, const mts_Blocker *),
+                             void *data);
 
 /* See mts_Upcalls.find_member. */
 bool mts_blocker_find_member(const mts_State *pool, const void *request,
