@@ -47,6 +47,7 @@ build = {
         "src/core/failure.c",
         "src/core/hook.c",
         "src/core/interrupt.c",
+        "src/core/knot.c",
         "src/core/lock.c",
         "src/core/lockqueue.c",
         "src/core/memory.c",

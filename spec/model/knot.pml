@@ -8,14 +8,14 @@
 ** end of another one, or for the answer to a request to the pool, which any
 ** member begins that is free.
 **
-** The inlines have the names of functions in src/core/waitgraph.c and
-** src/sched/blocker.c, and are to be read side by side with them.  What
-** happens under the mutex of a queue is one step, so each look at what one
-** task or member waits for; who searches does so in any order.
+** The inlines are to be read side by side with src/core/knot.c, waitgraph.c and
+** src/sched/blocker.c.  What happens under the mutex of a queue is one step, so
+** each look at what one task or member needs; who searches does so in any
+** order.
 **
 ** Checked are
-** - the assertions: who is told of a deadlock waits for itself, on each way
-**   from there all wait, and nothing is about to end that;
+** - the assertions: who is told of a deadlock never goes on, as it waits for
+**   itself, and nothing is about to end that;
 ** - when nothing can happen any more: all tasks have ended, so no deadlock was
 **   missed.
 **
@@ -53,99 +53,130 @@ byte graph_mutex;
 #define WAITS_FOR(t) \
   (outcome[t] == OPEN && !is_begun[t] -> target[t] : NOTHING)
 
-/* C: meet */
-inline meet()
+/* C: mts_knot_add meet */
+inline add(node)
 {
   if
-  :: next == NOTHING -> waits = false
-  :: else ->
-     leads_back = leads_back || next == self;
-     met = met | BIT(next)
-  fi;
-  next = 0
+  :: node != NOTHING -> met = met | BIT(node)
+  :: else
+  fi
 }
 
-/* C: block_begin mts_blocker_find_member */
-inline meet_member(m)
-{
-  d_step {
-    if
-    :: has_ended[m] -> next = NOTHING /* a request can begin */
-    :: else -> next = m
-    fi;
-    meet()
-  }
-}
-
+/* What the task needs; kept in way. */
+/* C: visit_asked visit_wait */
 inline look_at(t)
 {
-  d_step { seen = seen | BIT(t); next = WAITS_FOR(t); meet() }
+  way[t] = WAITS_FOR(t);
+  add(way[t]);
+  seen = seen | BIT(t)
 }
 
-/* Leaves its result in leads_back. */
-/* C: leads_back meet_ways is_stuck meet_members follow block_task */
-/* C: mts_blocker_find */
-inline search()
+/* What the member needs: its task, until that has ended; kept in is_free. */
+/* C: visit_state visit_keeper */
+inline look_at_member(m)
 {
-  waits = true;
-  leads_back = false;
-  d_step { next = WAITS_FOR(self); meet() };
+  if
+  :: !has_ended[m] -> add(m)
+  :: else
+  fi;
+  is_free[m] = has_ended[m]
+}
+
+/* C: is_tied add_ways visit_members */
+inline look_at_all()
+{
+  d_step { look_at(self) };
   do
-  :: waits && (met & ~seen & BIT(POOL)) ->
+  :: met & ~seen & BIT(POOL) ->
      seen = seen | BIT(POOL);
-     meet_member(1);
-     meet_member(2)
-  :: waits && (met & ~seen & BIT(1)) -> look_at(1)
-  :: waits && (met & ~seen & BIT(2)) -> look_at(2)
-  :: waits && (met & ~seen & BIT(3)) -> look_at(3)
+     d_step { look_at_member(1) };
+     d_step { look_at_member(2) }
+  :: met & ~seen & BIT(1) -> d_step { look_at(1) }
+  :: met & ~seen & BIT(2) -> d_step { look_at(2) }
+  :: met & ~seen & BIT(3) -> d_step { look_at(3) }
   :: else -> break
-  od;
-  leads_back = leads_back && waits;
+  od
+}
+
+#define GOES_ON(t) \
+  (seen & BIT(t) && (way[t] == NOTHING || on & BIT(way[t])))
+#define POOL_GOES_ON \
+  (seen & BIT(POOL) && \
+   (is_free[1] || is_free[2] || on & BIT(1) || on & BIT(2)))
+
+/* As if those in `on` did; leaves all that do there. */
+/* C: find_what_goes_on count_needs let_go_on follow_back */
+inline find_what_goes_on()
+{
+  do
+  :: !(on & BIT(1)) && GOES_ON(1) -> on = on | BIT(1)
+  :: !(on & BIT(2)) && GOES_ON(2) -> on = on | BIT(2)
+  :: !(on & BIT(3)) && GOES_ON(3) -> on = on | BIT(3)
+  :: !(on & BIT(POOL)) && POOL_GOES_ON -> on = on | BIT(POOL)
+  :: else -> break
+  od
+}
+
+/* Leaves its result in is_tied. */
+/* C: mts_knot_is_tied */
+inline find_whether_tied()
+{
+  on = BIT(self);
+  find_what_goes_on();
+  on = seen & ~on;
+  find_what_goes_on();
+  is_tied = !(on & BIT(self));
+  on = 0;
   met = 0;
   seen = 0;
-  waits = false
+  way[1] = 0;
+  way[2] = 0;
+  way[3] = 0;
+  is_free[1] = false;
+  is_free[2] = false
 }
 
+inline search()
+{
+  look_at_all();
+  skip;
+  d_step { find_whether_tied() }
+}
+
+#define NEEDS(t, node) (target[t] == (node) && outcome[t] == OPEN)
+#define IS_NEEDED(node) (NEEDS(1, node) || NEEDS(2, node) || NEEDS(3, node))
+
 /* What is so, seen in one step. */
-inline assert_knot()
+inline assert_tied()
 {
   d_step {
-    waits = true;
-    leads_back = false;
-    next = WAITS_FOR(self);
-    meet();
-    do
-    :: met & ~seen & BIT(POOL) ->
-       seen = seen | BIT(POOL);
-       assert(!has_ended[1] && !has_ended[2]);
-       met = met | BIT(1) | BIT(2);
-       leads_back = leads_back || self <= MEMBERS
-    :: met & ~seen & BIT(1) -> look_at(1)
-    :: met & ~seen & BIT(2) -> look_at(2)
-    :: met & ~seen & BIT(3) -> look_at(3)
-    :: else -> break
-    od;
-    assert(waits && leads_back);
-    met = 0;
-    seen = 0;
-    waits = false
+    is_tied = false;
+    seen = BIT(POOL);
+    look_at(1);
+    look_at(2);
+    look_at(3);
+    look_at_member(1);
+    look_at_member(2);
+    find_whether_tied();
+    assert(is_tied);
+    assert(IS_NEEDED(self) || (self <= MEMBERS && IS_NEEDED(POOL)))
   }
 }
 
-/* C: mts_waitgraph_ends_task is_cycle look_for_deadlock */
+/* C: mts_waitgraph_ends_task is_deadlock look_for_deadlock */
 inline end_task()
 {
   atomic { graph_mutex == 0 -> graph_mutex = self };
   search();
   if
-  :: leads_back -> search()
+  :: is_tied -> search()
   :: else
   fi;
   if
-  :: leads_back -> assert_knot(); outcome[self] = DEADLOCK
+  :: is_tied -> assert_tied(); outcome[self] = DEADLOCK
   :: else
   fi;
-  leads_back = false;
+  is_tied = false;
   graph_mutex = 0
 }
 
@@ -167,8 +198,9 @@ inline finish()
 
 active [TASKS] proctype task()
 {
-  byte self = _pid + 1, count, next, met, seen;
-  bool waits, leads_back;
+  byte self = _pid + 1, count, met, seen, on;
+  byte way[TASKS + 1];
+  bool is_free[MEMBERS + 1], is_tied;
   do
   :: count < WAITS ->
      count++;

@@ -57,7 +57,7 @@ byte graph_mutex;
 /* ======================================================================= */
 
 /* Leaves its result in next. */
-/* C: blocker_of_thread */
+/* C: add_ways_of_thread */
 inline blocking_thread(t)
 {
   next = word[edge_word[t]];
@@ -94,7 +94,7 @@ inline assert_cycle()
 }
 
 /* Leaves its result in is_cyclic. */
-/* C: is_cycle follow leads_back meet_ways */
+/* C: is_deadlock is_tied add_ways */
 inline find_cycle()
 {
   blocking_thread(self);

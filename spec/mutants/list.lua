@@ -1241,75 +1241,67 @@ add {
 add {
   name = "pool-deadlock-of-few",
   says = "A search in the wait graph meets so much, and no more.",
-  file = "src/core/waitgraph.c",
-  old = "(met->count == met->room && !enlarge_met(met))",
-  new = "(met->count == met->room && (met->room > 0 || !enlarge_met(met)))",
+  file = "src/core/knot.c",
+  old = "knot->count == knot->room && !enlarge_nodes(knot)",
+  new = "knot->count == knot->room",
   specs = "pool_deadlock_spec", filter = "many members",
 }
 add {
   name = "pool-deadlock-of-one",
   says = "One member that waits in a circle makes a wait for a pool hopeless.",
-  file = "src/core/waitgraph.c",
-  old = "if (!is_blocker(blocker) || (",
-  new = "if (!is_blocker(blocker))\n    return true;\n  if (false || (",
+  file = "src/core/knot.c",
+  old = "node->blocker.kind == MTS_BLOCKER_POOL",
+  new = "node->blocker.kind > MTS_BLOCKER_MEMBER",
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
 }
 add {
   name = "deadlock-of-call-behind-room",
   says = "A task that waits for room keeps calls of an own thread, too.",
   file = "src/sched/blocker.c",
-  old = "block_begin(queue, request->task, !request->is_call, blocker);",
-  new = "block_begin(queue, request->task, true, blocker);",
+  old = "visit_state(queue, task, !request->is_call, visitor);",
+  new = "visit_state(queue, task, true, visitor);",
   specs = "042_deadlock_steps", filter = "no call of a state",
 }
 add {
   name = "deadlock-misses-end-of-kept",
   says = "Who waits for the end of a state with tasks = 1 waits for nobody.",
   file = "src/sched/blocker.c",
-  old = " &&\n               " ..
-    "!mts_lockword_is_ending(atomic_load(&s->lock.word));",
-  new = ";",
+  old = "queue->tasks.limit != 1 ||\n      " ..
+    "mts_lockword_is_ending(atomic_load(&s->lock.word)))",
+  new = "queue->tasks.limit != 1)",
   specs = "042_deadlock_steps", filter = "the end of a pool",
 }
 add {
   name = "deadlock-misses-what-cannot-go-on",
   says = "A task whose wait is over, or timed, can always go on.",
   file = "src/sched/blocker.c",
-  old = "  if (!blocker->request)\n    block_begin(queue, task,",
-  new = "  if (false)\n    block_begin(queue, task,",
+  old = "    visit_wait(task, visitor);\n" ..
+    "    visit_state(queue, task, false, visitor);",
+  new = "    visit_wait(task, visitor);",
   specs = "042_deadlock_steps", filter = "a member of a pool waits for",
 }
 add {
   name = "deadlock-follows-one-way",
   says = "What needs several things to go on needs the first one only.",
-  file = "src/core/waitgraph.c",
-  old = "  else if (at->request)\n",
-  new = "  else if (false)\n",
+  file = "src/core/knot.c",
+  old = "if (node->needs == 0 ||",
+  new = "if (true ||",
   specs = "042_deadlock_steps", filter = "whose wait is going to end",
 }
 add {
   name = "deadlock-misses-room-behind-keeper",
   says = "Who looks at what keeps a state forgets what waits for room there.",
   file = "src/sched/blocker.c",
-  old = "needs_rest && !own ? find_hindrance(queue) : NULL",
-  new = "needs_rest && false ? find_hindrance(queue) : NULL",
+  old = "if (needs_rest && !own)",
+  new = "if (needs_rest && !own && queue->tasks.limit != 1)",
   specs = "042_deadlock_steps", filter = "more than one task",
-}
-add {
-  name = "deadlock-of-what-ends",
-  says = "A request that is about to be answered counts as not begun.",
-  file = "src/sched/blocker.c",
-  old = "else if (request->has_begun)",
-  new = "else if (request->has_begun && " ..
-    "atomic_load(&s->interrupt.task) == request)",
-  specs = "042_deadlock_steps", filter = "about to be answered",
 }
 add {
   name = "pool-deadlock-of-bystander",
   says = "Who waits for tasks that are a deadlock is told of it.",
-  file = "src/core/waitgraph.c",
-  old = "return waits && met.leads_back;",
-  new = "return waits;",
+  file = "src/core/knot.c",
+  old = "knot->nodes[i].is_others = !knot->nodes[i].goes_on;",
+  new = "knot->nodes[i].is_others = false;",
   specs = "040_deadlock_bystander",
 }
 add {

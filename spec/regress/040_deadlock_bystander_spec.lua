@@ -20,7 +20,7 @@ describe("a deadlock of the members of a pool", function()
       end
     ]])
     local deadlocks = 0
-    for _ = 1, 20000 do
+    for _ = 1, 40000 do
       local futures = {}
       for i = 1, n do
         futures[i] = pool:async(pool)

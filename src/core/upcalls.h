@@ -70,32 +70,23 @@ typedef struct mts_Upcalls {
   bool (*has_workers)(void);
 
   /*
-  ** What has to go on before the request to s is answered, or, without one,
-  ** before s gets free; word: of s, that names the thread.  May be called with
-  ** the mutex of the wait graph held; takes that of the queue.
-  ** Returns: false if s has no queue, or no request is given and the word says
-  ** it all.
+  ** Calls visit(data, ...) with all that has to go on before the request is
+  ** answered, or one of the members of the pool; or before the member is free
+  ** for what the pool was asked.
+  ** Locks: may be called with the mutex of the wait graph held; takes that of
+  ** the queue, with which visit is called.
   */
-  bool (*find_blocker)(const mts_State *s, const void *request,
-                       const void *word, struct mts_Blocker *blocker);
+  void (*find_ways)(const struct mts_Blocker *blocker,
+                    void (*visit)(void *data, const struct mts_Blocker *),
+                    void *data);
 
   /*
-  ** What has to go on, besides, before that: visit is called with each thing
-  ** that keeps the request from beginning, or its suspended task from going
-  ** on, or, without one, a call from getting in; and with `data`.
-  ** Locks: visit is called with that of the queue.
+  ** The same for a thread that waits to get into s, which has no request.
+  ** Returns: false if the word of the lock of s says it all.
   */
-  void (*find_others)(const mts_State *s, const void *request,
-                      void (*visit)(void *data, const struct mts_Blocker *),
-                      void *data);
-
-  /*
-  ** The same for a member of a pool: what has to go on before that begins the
-  ** request to the pool, or, without one, gets free for a call.
-  ** Returns: false if the pool has not so many members.
-  */
-  bool (*find_member)(const mts_State *pool, const void *request, size_t index,
-                      struct mts_Blocker *blocker);
+  bool (*find_ways_in)(const mts_State *s, const void *word,
+                       void (*visit)(void *data, const struct mts_Blocker *),
+                       void *data);
 
   /* An error of s that nobody sees. */
   void (*report)(mts_State *s, const char *text, size_t length);

@@ -18,18 +18,6 @@ typedef struct mts_State mts_State;
 /* What the outcome of a wait is until it has one, a status. */
 #define MTS_WAIT_OPEN (-1)
 
-/*
-** What has to go on before something else can: a thread, or the task of a
-** request; or neither: nothing, as far as is known.
-*/
-typedef struct mts_Blocker {
-  uintptr_t thread;
-  const void *request;
-  const mts_State *state; /* to which the request is */
-  bool is_pool; /* any member of the state, a pool, that could begin the
-                ** request, or, without one, a call */
-} mts_Blocker;
-
 /* A thread that waits without timeout; lives on the stack of that thread. */
 typedef struct mts_WaitEdge {
   uintptr_t thread;

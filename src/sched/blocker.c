@@ -1,7 +1,7 @@
 /*
 ** blocker.c - what has to go on before a request is answered
 **
-** One step of the way that the wait graph follows:
+** One step of the ways that the wait graph follows; all of them are needed:
 **
 ** - A request whose answer is deferred is answered as its source.
 ** - The task of a request that is suspended waits for a future, or for room:
@@ -11,14 +11,16 @@
 **   request keeps it.
 ** - A request that runs, or is just beginning or ending: the thread that holds
 **   the state.
+** - One that has not begun, and a call: the thread that holds the state; a
+**   task that keeps it (tasks = 1); and, but for a call, all tasks that wait
+**   for room.
 ** - One to a pool that has not begun, and a call of a pool: any member.
-** - One that has not begun: the thread that holds the state; or, if there is
-**   none, a suspended task that keeps others from beginning there.
 **
 ** Locks: that of the queue of the state, a leaf.
 */
 #include "sched/blocker.h"
 
+#include "core/waitgraph.h"
 #include "sched/deferral.h"
 #include "sched/queue.h"
 #include "sched/task.h"
@@ -27,49 +29,74 @@
 /* So many tasks of a state that wait for room are looked at. */
 #define MOST_HINDRANCES 100
 
-static void set_request(mts_Blocker *blocker, const mts_Request *request)
+/* Who is told. */
+typedef struct Visitor {
+  void (*visit)(void *data, const mts_Blocker *blocker);
+  void *data;
+} Visitor;
+
+static void visit(const Visitor *visitor, mts_BlockerKind kind,
+                  const void *request, const mts_State *s)
 {
-  blocker->request = request;
-  blocker->state = request->future.state;
+  const mts_Blocker blocker = {kind, 0, request, s};
+  visitor->visit(visitor->data, &blocker);
 }
 
-/* A task that keeps requests of its state from beginning, or NULL. */
-static const mts_Task *find_hindrance(const mts_Queue *queue)
-    MTS_REQUIRES(queue->mutex)
+static void visit_request(const Visitor *visitor, const mts_Request *request)
 {
-  const mts_Task *task = queue->tasks.suspended;
-  if (queue->tasks.room_waits == 0)
-    return NULL;
-  while (task && !task->pending.sender)
-    task = task->next;
-  return task;
+  visit(visitor, MTS_BLOCKER_REQUEST, request, request->future.state);
 }
 
-/*
-** The suspended task that keeps the state (option tasks = 1), or NULL.  Who
-** holds the state does not matter then: that can be a fork of the task.
-*/
-static const mts_Task *find_keeper(const mts_Queue *queue)
+static void visit_thread(const Visitor *visitor, uintptr_t thread)
+{
+  const mts_Blocker blocker = {MTS_BLOCKER_THREAD, thread, NULL, NULL};
+  if (thread != 0)
+    visitor->visit(visitor->data, &blocker);
+}
+
+/* ======================================================================= */
+/* A state                                                                 */
+/* ======================================================================= */
+
+/* The suspended task that keeps the state (option tasks = 1). */
+static void visit_keeper(const mts_Queue *queue, const Visitor *visitor)
     MTS_REQUIRES(queue->mutex)
 {
   const mts_Task *task = queue->tasks.suspended;
   if (queue->tasks.limit != 1)
-    return NULL;
+    return;
   while (task && task->is_fork)
     task = task->next;
-  return task;
+  if (task && task->request)
+    visit_request(visitor, task->request);
 }
 
-/* The thread that has to leave the state before others get in, or 0. */
-static uintptr_t find_holder(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
+/* The thread that has to leave the state before others get in. */
+static void visit_holder(const mts_Queue *queue, const Visitor *visitor)
+    MTS_REQUIRES(queue->mutex)
 {
   const mts_State *s = queue->state;
   const uintptr_t holder = mts_lockword_holder(atomic_load(&s->lock.word));
-  if (holder == mts_lock_parker(&s->lock))
-    return 0;
   if (holder == 0 && s->is_host && !queue->host_wait)
-    return atomic_load(&s->own_thread); /* which alone runs its forks */
-  return holder;
+    visit_thread(visitor, atomic_load(&s->own_thread)); /* which alone runs its
+                                                        ** forks */
+  else if (holder != mts_lock_parker(&s->lock))
+    visit_thread(visitor, holder);
+}
+
+/* The tasks that keep requests of their state from beginning. */
+static void visit_hindrances(const mts_Queue *queue, const Visitor *visitor)
+    MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = queue->tasks.suspended;
+  size_t left = MOST_HINDRANCES;
+  if (queue->tasks.room_waits == 0)
+    return;
+  for (; task && left > 0; task = task->next)
+    if (task->pending.sender && task->request) {
+      visit_request(visitor, task->request);
+      left--;
+    }
 }
 
 /*
@@ -77,167 +104,116 @@ static uintptr_t find_holder(const mts_Queue *queue) MTS_REQUIRES(queue->mutex)
 ** beginning, or one from going on.
 ** needs_rest: a request that does not begin while a task waits for room.
 */
-static void block_begin(const mts_Queue *queue, const mts_Task *own,
-                        bool needs_rest, mts_Blocker *blocker)
+static void visit_state(const mts_Queue *queue, const mts_Task *own,
+                        bool needs_rest, const Visitor *visitor)
     MTS_REQUIRES(queue->mutex)
 {
-  const mts_Task *task = NULL;
   if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
     return; /* it fails */
   if (!own || own->owner != mts_queue_serial(queue))
-    task = find_keeper(queue);
-  if (!task && needs_rest && !own)
-    task = find_hindrance(queue);
-  if (!task)
-    blocker->thread = find_holder(queue);
-  if (task && task->request)
-    set_request(blocker, task->request);
+    visit_keeper(queue, visitor);
+  if (needs_rest && !own)
+    visit_hindrances(queue, visitor);
+  visit_holder(queue, visitor);
 }
 
+/* ======================================================================= */
+/* A request                                                               */
+/* ======================================================================= */
+
 /* What the task waits for. */
-static void block_wait(const mts_Task *task, mts_Blocker *blocker)
+static void visit_wait(const mts_Task *task, const Visitor *visitor)
 {
   const mts_Pending *pending = &task->pending;
   if (atomic_load(&task->wait.outcome) != MTS_WAIT_OPEN ||
       pending->deadline != MTS_FOREVER)
     return;
   if (pending->future && pending->future->state)
-    set_request(blocker, (const mts_Request *)pending->future);
-  else if (pending->sender && atomic_load(&pending->sender->is_listed)) {
-    blocker->request = pending->sender->request;
-    blocker->state = pending->state;
-  }
+    visit_request(visitor, (const mts_Request *)pending->future);
+  else if (pending->sender && atomic_load(&pending->sender->is_listed))
+    visit(visitor, MTS_BLOCKER_REQUEST, pending->sender->request,
+          pending->state);
 }
 
-/* What has to go on before the task, which is suspended or ready, does. */
-static void block_task(const mts_Queue *queue, const mts_Task *task,
-                       mts_Blocker *blocker) MTS_REQUIRES(queue->mutex)
+static void visit_asked(const mts_Queue *queue, const mts_Request *request,
+                        const Visitor *visitor) MTS_REQUIRES(queue->mutex)
 {
-  block_wait(task, blocker);
-  if (!blocker->request)
-    block_begin(queue, task, false, blocker);
-}
-
-/* Any member of the pool can begin that. */
-static void block_pool(const mts_State *pool, const mts_Request *request,
-                       mts_Blocker *blocker)
-{
-  if (!mts_lockword_is_ending(atomic_load(&pool->lock.word))) {
-    blocker->is_pool = true;
-    blocker->state = pool;
-    blocker->request = request;
-  }
-}
-
-/* Who is told of all that keeps something from beginning or going on. */
-typedef struct Visitor {
-  void (*visit)(void *data, const mts_Blocker *blocker);
-  void *data;
-} Visitor;
-
-static void visit_task(const Visitor *visitor, const mts_Task *task)
-{
-  mts_Blocker blocker = {0, NULL, NULL, false};
-  if (task && task->request) {
-    set_request(&blocker, task->request);
-    visitor->visit(visitor->data, &blocker);
-  }
-}
-
-/*
-** All that keeps a request, call or task, as in block_begin, from beginning or
-** going on: the keeper, the holder, and those that wait for room.
-*/
-static void visit_all(const mts_Queue *queue, const mts_Task *own,
-                      bool needs_rest, const Visitor *visitor)
-    MTS_REQUIRES(queue->mutex)
-{
-  mts_Blocker holder = {0, NULL, NULL, false};
-  const mts_Task *task = needs_rest && !own ? find_hindrance(queue) : NULL;
-  size_t left = MOST_HINDRANCES;
-  if (mts_lockword_is_ending(atomic_load(&queue->state->lock.word)))
-    return;
-  if (!own || own->owner != mts_queue_serial(queue))
-    visit_task(visitor, find_keeper(queue));
-  holder.thread = find_holder(queue);
-  visitor->visit(visitor->data, &holder);
-  for (; task && left > 0; task = task->next)
-    if (task->pending.sender) {
-      visit_task(visitor, task);
-      left--;
-    }
-}
-
-void mts_blocker_find_others(const mts_State *asked, const void *waited,
-                             void (*visit)(void *data, const mts_Blocker *),
-                             void *data)
-{
-  const Visitor visitor = {visit, data};
-  const mts_Request *request = waited;
-  const mts_State *s = request ? request->future.state : asked;
-  mts_Queue *queue = atomic_load(&s->queue);
-  if (!queue || mts_state_is_pool(s))
-    return;
-  mts_mutex_lock(&queue->mutex);
-  if (!request && queue->tasks.limit == 1)
-    visit_all(queue, NULL, false, &visitor);
-  else if (request && request->task)
-    visit_all(queue, request->task, false, &visitor);
-  else if (request && !request->has_begun && !request->is_deferred &&
-           (request->is_send || !mts_future_is_answered(&request->future)))
-    visit_all(queue, NULL, !request->is_call, &visitor);
-  mts_mutex_unlock(&queue->mutex);
-}
-
-bool mts_blocker_find_member(const mts_State *pool, const void *request,
-                             size_t index, mts_Blocker *blocker)
-{
-  mts_State *s = mts_team_find_member(pool, index);
-  mts_Queue *queue = s ? atomic_load(&s->queue) : NULL;
-  if (!s)
-    return false;
-  mts_mutex_lock(&queue->mutex);
-  block_begin(queue, NULL, request != NULL, blocker);
-  mts_mutex_unlock(&queue->mutex);
-  return true;
-}
-
-bool mts_blocker_find(const mts_State *asked, const void *waited,
-                      const void *word, mts_Blocker *blocker)
-{
-  const mts_Request *request = waited;
-  const mts_State *s = request ? request->future.state : asked;
-  mts_Queue *queue = atomic_load(&s->queue);
-  const mts_Future *source;
-  bool is_found = true;
-  if (!queue)
-    return false;
-  if (mts_state_is_pool(s)) {
-    if (!request || request->is_send ||
-        !mts_future_is_answered(&request->future))
-      block_pool(s, request, blocker);
-    return true;
-  }
-  mts_mutex_lock(&queue->mutex);
-  if (!request) {
-    is_found = word == &s->lock.word && queue->tasks.limit == 1 &&
-               !mts_lockword_is_ending(atomic_load(&s->lock.word));
-    if (is_found)
-      block_begin(queue, NULL, false, blocker);
-  }
-  else if (request->is_deferred) {
-    source = mts_deferral_source(request);
+  const mts_Task *task = request->task;
+  if (request->is_deferred) {
+    const mts_Future *source = mts_deferral_source(request);
     if (source && source->state)
-      set_request(blocker, (const mts_Request *)source);
+      visit_request(visitor, (const mts_Request *)source);
   }
-  else if (request->task && request->task->has_begun)
-    block_task(queue, request->task, blocker);
+  else if (task && task->has_begun) {
+    visit_wait(task, visitor);
+    visit_state(queue, task, false, visitor);
+  }
   else if (!request->is_send && mts_future_is_answered(&request->future))
     ; /* nothing */
   else if (request->has_begun)
-    blocker->thread = mts_lockword_holder(atomic_load(&s->lock.word));
+    visit_thread(visitor,
+                 mts_lockword_holder(atomic_load(&queue->state->lock.word)));
   else
-    block_begin(queue, request->task, !request->is_call, blocker);
+    visit_state(queue, task, !request->is_call, visitor);
+}
+
+static void visit_pool(const mts_State *pool, const mts_Request *request,
+                       const Visitor *visitor)
+{
+  if (!mts_lockword_is_ending(atomic_load(&pool->lock.word)))
+    visit(visitor, MTS_BLOCKER_POOL, request, pool);
+}
+
+static void visit_members(const mts_Blocker *pool, const Visitor *visitor)
+{
+  const mts_State *s;
+  size_t i;
+  for (i = 0; (s = mts_team_find_member(pool->state, i)) != NULL; i++)
+    visit(visitor, MTS_BLOCKER_MEMBER, pool->request, s);
+}
+
+void mts_blocker_find_ways(const mts_Blocker *blocker,
+                           void (*function)(void *data, const mts_Blocker *),
+                           void *data)
+{
+  const Visitor visitor = {function, data};
+  const mts_Request *request = blocker->request;
+  const mts_State *s = blocker->kind == MTS_BLOCKER_REQUEST
+                           ? request->future.state
+                           : blocker->state;
+  mts_Queue *queue = atomic_load(&s->queue);
+  if (blocker->kind == MTS_BLOCKER_POOL)
+    visit_members(blocker, &visitor);
+  else if (mts_state_is_pool(s)) {
+    if (request->is_send || !mts_future_is_answered(&request->future))
+      visit_pool(s, request, &visitor);
+  }
+  else if (queue) {
+    mts_mutex_lock(&queue->mutex);
+    if (blocker->kind == MTS_BLOCKER_MEMBER)
+      visit_state(queue, NULL, request != NULL, &visitor);
+    else
+      visit_asked(queue, request, &visitor);
+    mts_mutex_unlock(&queue->mutex);
+  }
+}
+
+bool mts_blocker_find_ways_in(const mts_State *s, const void *word,
+                              void (*function)(void *data,
+                                               const mts_Blocker *),
+                              void *data)
+{
+  const Visitor visitor = {function, data};
+  mts_Queue *queue = atomic_load(&s->queue);
+  if (queue && mts_state_is_pool(s)) {
+    visit_pool(s, NULL, &visitor);
+    return true;
+  }
+  if (!queue || word != &s->lock.word || queue->tasks.limit != 1 ||
+      mts_lockword_is_ending(atomic_load(&s->lock.word)))
+    return false;
+  mts_mutex_lock(&queue->mutex);
+  visit_state(queue, NULL, false, &visitor);
   mts_mutex_unlock(&queue->mutex);
-  return is_found;
+  return true;
 }

@@ -8,22 +8,19 @@
 
 #include <stddef.h>
 
-#include "core/waitgraph.h"
+#include "core/knot.h"
 
 MTS_BEGIN_HIDDEN
 
-/* See mts_Upcalls.find_blocker. */
-bool mts_blocker_find(const mts_State *s, const void *request,
-                      const void *word, mts_Blocker *blocker);
+/* See mts_Upcalls.find_ways. */
+void mts_blocker_find_ways(const mts_Blocker *blocker,
+                           void (*visit)(void *data, const mts_Blocker *),
+                           void *data);
 
-/* See mts_Upcalls.find_others. */
-void mts_blocker_find_others(const mts_State *s, const void *request,
-                             void (*visit)(void *data, const mts_Blocker *),
-                             void *data);
-
-/* See mts_Upcalls.find_member. */
-bool mts_blocker_find_member(const mts_State *pool, const void *request,
-                             size_t index, mts_Blocker *blocker);
+/* See mts_Upcalls.find_ways_in. */
+bool mts_blocker_find_ways_in(const mts_State *s, const void *word,
+                              void (*visit)(void *data, const mts_Blocker *),
+                              void *data);
 
 MTS_END_HIDDEN
 
