@@ -1,6 +1,6 @@
 -- Who waited for a task that was just going to find out that all members of a
 -- pool wait for each other was told of that deadlock, though it was not part
--- of it.  And the search read the task of a request to a pool while a member
+-- of it. And the search read the task of a request to a pool while a member
 -- made it (ThreadSanitizer sees that).
 
 local assert = require "luassert"

@@ -206,10 +206,12 @@ end
 function helpers.gated()
   local gates = require "handoff"
   return function(entered, leave, ...)
-    if leave then
-      gates.enter(entered or gates.unique(), leave, 1)
+    if entered and leave then
+      gates.enter(entered, leave, 1)
     elseif entered then
       gates.add(entered)
+    elseif leave then
+      gates.wait(leave, 1)
     end
     return ...
   end

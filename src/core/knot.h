@@ -33,7 +33,7 @@ typedef struct mts_Blocker {
   const mts_State *state; /* to which the request is; the pool; the member */
 } mts_Blocker;
 
-/* So many are met without memory.  FEW: a power of two. */
+/* So many are met without allocating.  The first one is a power of two. */
 #define MTS_KNOT_FEW 16
 #define MTS_KNOT_FEW_WAYS 32
 
@@ -54,8 +54,7 @@ typedef struct mts_KnotNode {
 /* That node needs another one. */
 typedef struct mts_KnotWay {
   size_t from;
-  size_t
-      next; /* that leads to the same node; one more than the number, or 0 */
+  size_t next; /* to the same node; one more than the number, or 0 */
 } mts_KnotWay;
 
 /* What was met on all ways from the first one.  See knot.c. */
@@ -82,8 +81,9 @@ static inline mts_Blocker mts_knot_get(const mts_Knot *knot, size_t number)
 void mts_knot_add(mts_Knot *knot, size_t from, const mts_Blocker *blocker);
 
 /*
-** Whether the first one never goes on because it waits for itself.  All that
-** was met has all its needs.  Can be asked once.
+** Whether the first one never goes on because it waits for itself.  To be
+** asked once, when the needs of all that was met have been added.
+** Returns: false, too, if there was no memory for all of them.
 */
 bool mts_knot_is_tied(mts_Knot *knot);
 

@@ -70,11 +70,11 @@ typedef struct mts_Upcalls {
   bool (*has_workers)(void);
 
   /*
-  ** Calls visit(data, ...) with all that has to go on before the request is
-  ** answered, or one of the members of the pool; or before the member is free
-  ** for what the pool was asked.
-  ** Locks: may be called with the mutex of the wait graph held; takes that of
-  ** the queue, with which visit is called.
+  ** Calls visit(data, ...) with what has to go on: all before the request is
+  ** answered, or before the member is free for what its pool was asked; of a
+  ** pool, with its members, one of which suffices.
+  ** Locks: may be called with the mutex of the wait graph held; takes those of
+  ** queues, one at a time, with which visit may be called.
   */
   void (*find_ways)(const struct mts_Blocker *blocker,
                     void (*visit)(void *data, const struct mts_Blocker *),

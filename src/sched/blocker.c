@@ -71,15 +71,17 @@ static void visit_keeper(const mts_Queue *queue, const Visitor *visitor)
     visit_request(visitor, task->request);
 }
 
-/* The thread that has to leave the state before others get in. */
+/*
+** The thread that has to leave the state before others get in.  Forks of a
+** host are run by its own thread alone.
+*/
 static void visit_holder(const mts_Queue *queue, const Visitor *visitor)
     MTS_REQUIRES(queue->mutex)
 {
   const mts_State *s = queue->state;
   const uintptr_t holder = mts_lockword_holder(atomic_load(&s->lock.word));
   if (holder == 0 && s->is_host && !queue->host_wait)
-    visit_thread(visitor, atomic_load(&s->own_thread)); /* which alone runs its
-                                                        ** forks */
+    visit_thread(visitor, atomic_load(&s->own_thread));
   else if (holder != mts_lock_parker(&s->lock))
     visit_thread(visitor, holder);
 }
