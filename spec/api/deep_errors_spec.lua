@@ -208,6 +208,8 @@ describe("deep values that cannot cross", function()
           return collectgarbage("count")
         elseif what == "raise" then
           error({big, {}})
+        elseif what == "raise thread" then
+          error({big, coroutine.create(function() end)})
         end
         return {big, {coroutine.create(function() end)}}
       end
@@ -219,6 +221,7 @@ describe("deep values that cannot cross", function()
         pcall(target.call, target, {big .. i, {unknown}})
         pcall(target.call, target)
         pcall(target.call, target, "raise")
+        pcall(target.call, target, "raise thread")
         pcall(mtstates.newstate, {}, "return print", {big, thread})
       end
       helpers.collect()

@@ -101,6 +101,20 @@ describe("modules that cross", function()
     assert.equals(1, run:call("return 1"))
   end)
 
+  it("are an error if the other side has no require", function()
+    local s = mtstates.newstate({}, [[
+      require = nil
+      return type
+    ]])
+    local m = {f = function() end}
+    package.loaded["deep.nowhere"] = m
+    local err = helpers.raises_error("unknown_class", s.call, s, m)
+    package.loaded["deep.nowhere"] = nil
+    assert.truthy(err:find("argument #1: " ..
+      "module 'deep.nowhere' is not known there", 1, true), err)
+    assert.equals("number", s:call(1))
+  end)
+
   it("are an error each time that they cannot be loaded there", function()
     local s = mtstates.newstate({}, [[
       package.preload["deep.broken"] = function() error("is broken", 0) end
@@ -189,6 +203,25 @@ describe("C functions that cross", function()
     rawset(table, "unpack", later)
     assert.same({true, 7}, {ok, result})
   end)
+
+  it("have the name that is first in the alphabet, if none is better",
+    function()
+      local f = require "handoff".get
+      for _, name in ipairs {"deep.b", "deep.a", "deep.c"} do
+        package.loaded[name] = {f = f}
+      end
+      package.loaded.handoff = nil
+      local ok, result = pcall(mtstates.newstate, {}, [[
+        local f = ...
+        return function() end, f == require "deep.a".f
+      ]], f)
+      package.loaded["deep.b"] = nil
+      package.loaded["deep.a"], package.loaded["deep.c"] = nil, nil
+      require "handoff"
+      assert.is_false(ok)
+      assert.truthy(result:find("module 'deep.a' is not known there", 1, true),
+        result)
+    end)
 
   it("are the same if they are met again", function()
     local s = mtstates.newstate({}, [[

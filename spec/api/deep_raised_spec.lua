@@ -131,6 +131,28 @@ describe("an error value that is no string", function()
     has_text(raised("io.stdout"), "file (")
   end)
 
+  it("is a text if what gives the values that cross in its place fails",
+    function()
+      local s = mtstates.newstate({}, function()
+        local class = require "mtstates".class("deep raised", {
+          __transfer = function() error("cannot be told") end,
+          __tostring = function() return "told" end
+        })
+        return function(is_raised)
+          if is_raised then
+            error(setmetatable({}, class))
+          end
+          return "goes on"
+        end
+      end)
+      for _, how in ipairs {"call", "await"} do
+        local ok, err = pcall(s[how], s, true)
+        assert.same({false, "string"}, {ok, type(err)})
+        has_text(err, "told")
+        assert.equals("goes on", s[how](s))
+      end
+    end)
+
   it("of a class that is unknown here is an error that says so", function()
     local err = raised([[
       setmetatable({}, require "mtstates".class("deep.RaisedThere"))

@@ -91,6 +91,30 @@ describe("nested calls", function()
     assert.equals("fine", s:call(false, "fine"))
   end)
 
+  it("may be too many for a fork", function()
+    local states = {}
+    for i = 1, 250 do
+      states[i] = mtstates.newstate("nesting " .. i, {libs = false}, [[
+        local mt = require "mtstates"
+        return function(i, last)
+          if i < last then
+            return mt.state("nesting " .. i + 1):call(i + 1, last)
+          end
+          return pcall(mt.fork, function() end)
+        end
+      ]])
+    end
+    local last, ok, err = 100, true, nil
+    repeat
+      last = last + 1
+      ok, err = states[1]:call(1, last)
+    until not ok
+    assert.truthy(err:find(mtstates.error.out_of_memory, 1, true), err)
+    assert.truthy(err:find("too many nested calls", 1, true), err)
+    assert.is_true(states[1]:call(1, last - 1))
+    for i = 1, 250 do states[i]:close() end
+  end)
+
   it("without end between two states raise an error", function()
     local function setup()
       local mt = require "mtstates"

@@ -37,6 +37,34 @@ describe("mtstates.quit", function()
       helpers.raises_error("object_closed", s.call, s, "")
     end)
 
+  it("keeps nothing of the state where a request waits for the call",
+    function()
+      local name = ("n"):rep(10000) -- is seen if it stays
+      local function quit_often(times)
+        for _ = 1, times do
+          local s = mtstates.newstate(name, {}, tasks.setup)
+          local entered, leave = handoff.unique(), handoff.unique()
+          local thread = mtstates.thread(function(id, ...)
+            return require "mtstates".state(id):call(
+              "mt.quit() return gates.enter(...)", nil, ...)
+          end, s:id(), entered, leave, 1)
+          handoff.wait(entered, 1)
+          local future = s:async("return 'begun'")
+          helpers.wait_until(function() -- it has been tried
+            return mtstates.stats().idle == mtstates.workers()
+          end)
+          handoff.set(leave, 1)
+          thread:await()
+          helpers.raises_error("object_closed", future.await, future)
+        end
+        helpers.collect()
+        return handoff.heap_bytes()
+      end
+      quit_often(50)
+      local grown = -quit_often(50) + quit_often(100)
+      assert.is_true(grown < 300000, "grown by " .. grown)
+    end)
+
   for kind, options in pairs(KINDS) do
     local function new(...)
       return mtstates.newstate(nil, options, ...)

@@ -44,6 +44,21 @@ describe("a debug hook", function()
     s:close()
   end)
 
+  it("is not that of requests where the library has gone", function()
+    local s = mtstates.newstate({}, function()
+      local hits = 0
+      debug.sethook(function() hits = hits + 1 end, "", 100)
+      package.loaded.debug = nil
+      return function()
+        for _ = 1, 100000 do end
+        return hits
+      end
+    end)
+    local before = s:await()
+    assert.equals(before, s:await())
+    s:close()
+  end)
+
   -- Inside a hook no other one runs, so it is the wait that tells.
   it("that waits is ended by cancel", function()
     local s = mtstates.newstate({}, tasks.setup)

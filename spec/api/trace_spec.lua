@@ -289,6 +289,22 @@ describe("a trace", function()
     end))
   end)
 
+  it("has all names, however many states there are", function()
+    local states, expected, names = {}, {}, {}
+    for i = 1, 200 do
+      expected[i] = "trace many " .. i
+      states[i] = mtstates.newstate(expected[i], true, helpers.echo)
+    end
+    local list = traced(function()
+      for i = 1, 200 do states[i]:call() end
+    end)
+    for i, event in ipairs(select(list, {cat = "call"})) do
+      names[i] = event.name
+    end
+    assert.same(expected, names)
+    for i = 1, 200 do states[i]:close() end
+  end)
+
   it("leaves out what had begun before, and ends what has not", function()
     local s = mtstates.newstate("trace middle", {}, function(name)
       local mt = require "mtstates"

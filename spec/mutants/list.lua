@@ -163,6 +163,23 @@ add {
   specs = "requests_close",
 }
 add {
+  name = "queue-closed-while-blocked",
+  says = "A state that is closed while a request waits for its call is kept.",
+  file = "src/sched/queueclose.c",
+  old = "  if (queue->status == MTS_QUEUE_BLOCKED)\n" ..
+    "    queue->status = MTS_QUEUE_IDLE;\n",
+  new = "",
+  specs = "quit_spec", filter = "keeps nothing",
+}
+add {
+  name = "queue-first-log-only",
+  says = "What the logger has not got is lost behind its other requests.",
+  file = "src/sched/queue.c",
+  old = "  while (request && !request->is_log)\n    request = request->next;",
+  new = "  if (request && !request->is_log)\n    request = NULL;",
+  specs = "requests_exit", filter = "behind other requests",
+}
+add {
   name = "queue-self-waits",
   says = "A state that sends to itself needs room.",
   file = "src/sched/queue.c",
@@ -539,6 +556,14 @@ add {
   old = "task->is_fork && runtime->stage == MTS_TIME_LEFT",
   new = "task->is_fork",
   specs = "time_edges", filter = "a fork for good",
+}
+add {
+  name = "time-results-stay",
+  says = "What a task that was stopped has returned is given to the next one.",
+  file = "src/sched/taskrun.c",
+  old = "  lua_settop(task->co, 0);\n  return status;",
+  new = "  return status;",
+  specs = "^time_spec", filter = "C code that catches",
 }
 
 add {
@@ -1152,6 +1177,14 @@ add {
   new = "  (void)error;",
   specs = "trace_spec", filter = "with a warning", seconds = 40,
 }
+add {
+  name = "trace-forgets-names",
+  says = "Names of states are lost when there are many.",
+  file = "src/core/tracefile.c",
+  old = "    if (file.names[i].id != 0)\n",
+  new = "    if (false)\n",
+  specs = "trace_spec", filter = "has all names",
+}
 
 -------------------------------------------------------------------------------
 -- Pools
@@ -1610,6 +1643,14 @@ add {
   old = "X(STRING, LUA_TSTRING, true, MTS_NEED_MEMORY)",
   new = "X(STRING, LUA_TSTRING, true, MTS_NEED_NOTHING)",
   specs = "^memory_spec", seconds = 20,
+}
+add {
+  name = "error-value-stays",
+  says = "What was encoded of an error value that cannot cross is kept.",
+  file = "src/core/deep.c",
+  old = "  mts_codec_free(&failure->value);\n  if (encoding",
+  new = "  if (encoding",
+  specs = "deep_errors", filter = "leak no memory",
 }
 add {
   name = "module-of-data",

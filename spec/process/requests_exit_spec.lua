@@ -305,6 +305,23 @@ describe("the end of a process", function()
     assert.equals(0, status)
   end)
 
+  it("writes what is behind other requests of the logger", function()
+    local output, status = helpers.run_program(prelude .. [[
+      local logger = begin("gates.wait('never', 1)")
+      mtstates.logger(logger)
+      local s = mtstates.newstate({}, "return function() error'unseen' end")
+      logger:send("return 1")
+      for _ = 1, 2 do
+        s:send()
+        assert(not pcall(s.await, s))
+        logger:send("return 1")
+      end
+    ]], "MTSTATES_WORKERS=2")
+    local _, count = output:gsub("mtstates: error: [^\n]*unseen", "")
+    assert.equals(2, count, output)
+    assert.equals(0, status)
+  end)
+
   it("lets no Lua code run in states that are closed", function()
     run([[
       local s = mtstates.newstate({}, [=[

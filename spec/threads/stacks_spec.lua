@@ -16,9 +16,12 @@ describe("on two C stacks #switch", function()
     return mtstates.newstate(..., [[
       require "interruptible"
       local mtstates, stacks = require "mtstates", require "stacks"
-      return function(what)
+      return function(what, below)
         if what == "switch" then
           stacks.switch()
+        elseif tonumber(what) then
+          mtstates.state(tonumber(what)):call(below or "switch")
+          while not below do local _ = {} end
         elseif what == "interrupt" then
           mtstates.state(mtstates.id()):interrupt()
         elseif what == "spin" then
@@ -53,6 +56,29 @@ describe("on two C stacks #switch", function()
     helpers.raises_error("invoking_state", inner.call, inner, "interrupt")
     outer:close()
     inner:close()
+  end)
+
+  it_switches("a call ends before three that began in it", function()
+    local outer, second = new({time = 1000}), new({time = 1000})
+    local third, inner = new({time = 0.05}), new({time = 1000})
+    local result
+    stacks.prepare(function()
+      result = {pcall(second.call, second, third:id(), inner:id())}
+    end)
+    assert.equals("switch", outer:call("switch"))
+    assert.is_false(is_busy(outer))
+    for _, s in ipairs {second, third, inner} do
+      assert.is_true(is_busy(s))
+    end
+    assert.equals("again", outer:call("again"))
+    stacks.switch()
+    assert.is_true(stacks.ended())
+    local err = mtstates.error(result[2])
+    assert.equals(mtstates.error.interrupted, err and err:cause(), result[2])
+    for _, s in ipairs {outer, second, third, inner} do
+      assert.is_false(is_busy(s))
+      s:close()
+    end
   end)
 
   it_switches("each has its own time", function()

@@ -40,8 +40,6 @@ static int copy_hook(lua_State *L, void *data)
   (void)data;
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, 2, LUA_DBLIBNAME);
-  if (!lua_istable(L, 3))
-    return 0;
   lua_getfield(L, 3, "sethook");
   lua_pushvalue(L, 1);
   lua_getfield(L, 3, "gethook");
@@ -60,7 +58,7 @@ void mts_taskcall_copy_hook(const mts_State *s, lua_State *co)
   lua_pushthread(co);
   lua_xmove(co, L, 1);
   if (mts_protect(L, copy_hook, NULL, 1, 0, 0) != LUA_OK)
-    lua_pop(L, 1); /* then it runs without */
+    lua_pop(L, 1); /* no library, or no memory: it runs without */
 }
 
 void mts_taskcall_clear_hook(lua_State *co)
