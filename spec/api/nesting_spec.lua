@@ -104,7 +104,7 @@ describe("nested calls", function()
         end
       ]])
     end
-    local last, ok, err = 100, true, nil
+    local last, ok, err = 100
     repeat
       last = last + 1
       ok, err = states[1]:call(1, last)

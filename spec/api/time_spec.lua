@@ -127,7 +127,8 @@ describe("the option time", function()
         local s = new(0.03)
         local future = s:async(code)
         stopped(0.03, future.await, future)
-        assert.equals(2, once_in_time(0.03, s.await, s, "return select('#', ...)"))
+        local count = "return select('#', ...)"
+        assert.equals(2, once_in_time(0.03, s.await, s, count))
       end)
     end
   end)
