@@ -289,6 +289,19 @@ describe("mtstates.here", function()
       assert.same({1, 1, 2, 2, 3, 3}, order)
     end)
 
+    it("gets through very many that are due at once", function()
+      local sum, count = 0, 0
+      open(name, {queue = math.huge}, function(x) sum = sum + x end)
+      for i = 1, 12000 do
+        here:send(i)
+      end
+      repeat
+        local ran = here:run()
+        count = count + ran
+      until ran == 0
+      assert.same({12000, 12000 * 12001 / 2}, {count, sum})
+    end)
+
     it("begins nothing new after a millisecond", function()
       open(name, function(seconds)
         local stop = mtstates.now() + seconds

@@ -10,6 +10,7 @@ local RACE = "needs two threads at one moment: stress and model"
 local TOOLS = "is for sanitizers and valgrind, which reach it"
 local COPY = "spec/support/slabs.c has a copy, where it is reached"
 local FORKED = "is in a child process that ends without a report"
+local SYSTEM = "is for systems without what Linux has"
 local NO_THREAD = "needs a thread that cannot be started: the sweep does that"
 local FINALIZER = "needs a finalizer that fails at one moment, before Lua 5.4"
 
@@ -48,6 +49,32 @@ return {
   {within = "call_state", text = '"call"', reason = MEMORY},
   {within = "add_plain_values", text = "return false;", reason = MEMORY},
   {within = "suspend_for_room", text = "return 0;", reason = MEMORY},
+  {text = "no_pool", reason = MEMORY},
+  {within = "fill_pool", text = "return false;", reason = MEMORY},
+  {within = "copy_to_request", text = "= NULL", reason = MEMORY},
+  {within = "take_text", text = "return 0;", reason = MEMORY},
+  {file = "src/core/knot.c", text = "return false;", reason = MEMORY},
+  {within = "mts_knot_add", reason = MEMORY},
+  {within = "give_coroutine", text = "lua_pop", reason = MEMORY},
+  {within = "make_place", text = "return false;", reason = MEMORY},
+  {within = "grow_names", text = "return false;", reason = MEMORY},
+  {within = "note_name", text = "return;", reason = MEMORY},
+  {within = "end_state", text = "return;", reason = MEMORY},
+  {within = "mts_host_new", text = "return status;", reason = MEMORY},
+  {within = "mts_host_fd", text = "return -1;", reason = MEMORY},
+  {within = "mts_taskrun_begin", reason = MEMORY},
+  {within = "mts_taskrun_begin_notice", reason = MEMORY},
+  {within = "mts_teamclose_give_up", reason = MEMORY},
+  {file = "src/util.c", text = "return false;", reason = MEMORY},
+  {within = "mts_codec_append", text = "return false;", reason = MEMORY},
+  {within = "encode_all", text = "return;", reason = MEMORY},
+  {within = "append_bytecode", text = "return 1;", reason = MEMORY},
+  {within = "mts_encoder_open", text = "stop_open", reason = MEMORY},
+  {within = "grow_table", text = "= old", reason = MEMORY},
+  {file = "src/value/walk.c", text = "return false;", reason = MEMORY},
+
+  {within = "cpu_seconds", text = "return -1;", reason = SYSTEM},
+  {within = "mts_descriptor_close", text = "write_end", reason = SYSTEM},
 
   {within = "mts_usage_start_tick", reason = NO_THREAD},
   {text = "mts_watch_is_on", reason = NO_THREAD},

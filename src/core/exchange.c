@@ -220,8 +220,6 @@ static mts_Status find_deferral(const mts_Call *call, int first)
       lua_type(callee, first) != LUA_TUSERDATA)
     return MTS_OK;
   class = mts_handle_find_class(MTS_FUTURE_CLASS);
-  if (!class)
-    return MTS_OK;
   if (!mts_protect_grow(callee, first, MTS_CALL_SLOTS))
     return MTS_NO_MEMORY;
   mts_protect_push(callee);
