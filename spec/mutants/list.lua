@@ -252,6 +252,15 @@ add {
   new = "may_wait = true || has_worker_left();",
   specs = "requests_memory",
 }
+
+add {
+  name = "wait-counts-for-ever",
+  says = "A worker that has waited counts as one that waits.",
+  file = "src/sched/worker.c",
+  old = "  mts_pool.waiting--;\n  mts_pool_take_token(mts_self.worker);",
+  new = "  mts_pool_take_token(mts_self.worker);",
+  specs = "replacements", filter = "as few threads",
+}
 add {
   name = "wait-keeps-slot",
   says = "What is in the slot waits with its worker.",
@@ -312,6 +321,15 @@ add {
   old = "if (mts_pool.replaced < MOST_REPLACED) {",
   new = "if (mts_pool.replaced >= 0) {",
   specs = "replacements", filter = "64 times",
+}
+
+add {
+  name = "monitor-counts-for-ever",
+  says = "Workers that were replaced once count as stuck for ever.",
+  file = "src/sched/monitor.c",
+  old = "    mts_pool.replaced--;\n",
+  new = "",
+  specs = "replacements", filter = "64 times", seconds = 20,
 }
 
 -------------------------------------------------------------------------------
@@ -723,6 +741,15 @@ add {
   new = "has_closers = false;",
   specs = "close_timeout",
 }
+
+add {
+  name = "close-leaves-findable",
+  says = "A state that is to be closed when a call ends can still be found.",
+  file = "src/sched/closing.c",
+  old = "    mts_registry_withdraw(s);\n",
+  new = "",
+  specs = "pool_end", filter = "hides a member",
+}
 add {
   name = "host-hook-lost",
   says = "A call that a hook of the program stops was just busy.",
@@ -771,6 +798,15 @@ add {
   specs = "requests_notify",
 }
 
+add {
+  name = "notice-first-only",
+  says = "Of several states with notices the first one is served.",
+  file = "src/sched/notices.c",
+  old = "    queue = next;\n",
+  new = "    queue = NULL;\n    (void)next;\n",
+  specs = "requests_notify", filter = "many states",
+}
+
 -------------------------------------------------------------------------------
 -- Log, end of the process
 -------------------------------------------------------------------------------
@@ -806,6 +842,52 @@ add {
   old = "if (lost > 0)",
   new = "if (lost > 1)",
   specs = "requests_exit", filter = "interrupts Lua code",
+}
+
+add {
+  name = "ending-forgets-closing",
+  says = "The process does not wait for states that are being closed.",
+  file = "src/sched/queuelist.c",
+  old = "(is_unowned || (word & MTS_WORD_CLOSING))",
+  new = "(is_unowned || (word & 0))",
+  specs = "exit_services", filter = "last tasks end", seconds = 30,
+}
+
+add {
+  name = "ending-forgets-unowned",
+  says = "The process does not wait for states that have lost their owners.",
+  file = "src/sched/queuelist.c",
+  old = "(is_unowned || (word & MTS_WORD_CLOSING))",
+  new = "((is_unowned && word == 1) || (word & MTS_WORD_CLOSING))",
+  specs = "exit_services", filter = "until another worker", seconds = 30,
+}
+
+add {
+  name = "ending-waits-for-pool",
+  says = "The process waits for pools whose members are busy.",
+  file = "src/sched/queuelist.c",
+  old = "      queue->closes_when_idle && !queue->first && " ..
+    "!queue->team; /* see those */",
+  new = "      queue->closes_when_idle && !queue->first;",
+  specs = "requests_exit", filter = "pool without owners", seconds = 20,
+}
+
+add {
+  name = "ending-counts-no-forks",
+  says = "Forks are not lost at the end of the process.",
+  file = "src/sched/queuelist.c",
+  old = " + stats.forks + stats.deferred",
+  new = " + stats.deferred",
+  specs = "tasks_exit", filter = "tells of forks",
+}
+
+add {
+  name = "ending-counts-no-deferred",
+  says = "Answers that were to follow are not lost at the end.",
+  file = "src/sched/queuelist.c",
+  old = " + stats.forks + stats.deferred",
+  new = " + stats.forks",
+  specs = "tasks_exit", filter = "tells of forks",
 }
 add {
   name = "ending-closes-state",

@@ -278,7 +278,8 @@ describe("the end of a process", function()
 
   it("lets last tasks end that have begun, and ask others", function()
     run_in_time([[
-      local other = mtstates.newstate({}, "return function(...) return ... end")
+      local echo = "return function(...) return ... end"
+      local other = mtstates.newstate({}, echo)
       local s = mtstates.newstate({}, [=[
         local gates, mtstates = require "handoff", require "mtstates"
         local other = ...
