@@ -399,6 +399,25 @@ add {
   new = "",
   specs = "032", filter = "any length", seconds = 60,
 }
+
+add {
+  name = "request-keeps-pool",
+  says = "What a pool has answered keeps the pool.",
+  file = "src/sched/request.c",
+  old = "    if (request->asked.pool)\n      " ..
+    "mts_state_release(request->asked.pool);\n",
+  new = "",
+  specs = "leaks_spec", filter = "pools that have answered",
+}
+
+add {
+  name = "request-keeps-state",
+  says = "What a state has answered keeps the state.",
+  file = "src/sched/request.c",
+  old = "    if (future->state)\n      mts_state_release(future->state);\n",
+  new = "",
+  specs = "leaks_spec", filter = "states that have answered",
+}
 add {
   name = "tawait-leaves-request",
   says = "The request of a tawait whose time is over begins later.",
@@ -663,6 +682,15 @@ add {
   new = "!atomic_load(&mts_request_asked(future)->is_claimed);",
   specs = "promise_spec",
 }
+
+add {
+  name = "promise-keeps-second",
+  says = "A second answer stays.",
+  file = "src/sched/promise.c",
+  old = "    mts_codec_free(values);\n    return false;",
+  new = "    return false;",
+  specs = "leaks_spec", filter = "answered twice",
+}
 add {
   name = "promise-abandoned-unlogged",
   says = "It is not logged that a promise was dropped.",
@@ -691,6 +719,15 @@ add {
   old = "mts_lock_is_held(&s->lock, mts_thread_id()))",
   new = "mts_lock_is_held(&s->lock, 0))",
   specs = "own_thread_spec",
+}
+
+add {
+  name = "own-thread-keeps-state",
+  says = "The thread of a state keeps it when it ends.",
+  file = "src/sched/ownthread.c",
+  old = "  mts_state_release(s);\n  return NULL;\n}\n\n",
+  new = "  return NULL;\n}\n\n",
+  specs = "leaks_spec", filter = "threads of their own",
 }
 add {
   name = "last-not-by-request",
@@ -818,6 +855,15 @@ add {
   old = "return to == s || (s &&",
   new = "return false && (s &&",
   specs = "logger_spec", filter = "own failure",
+}
+
+add {
+  name = "log-keeps-refused",
+  says = "What the logger has no room for stays.",
+  file = "src/sched/log.c",
+  old = "  mts_request_free(request);\n  return false;",
+  new = "  return false;",
+  specs = "leaks_spec", filter = "no room for",
 }
 add {
   name = "log-lost-at-end",
@@ -1019,6 +1065,15 @@ add {
   new = "",
   specs = "task_variables", seconds = 60,
 }
+
+add {
+  name = "task-keeps-what-it-awaits",
+  says = "A task that is closed keeps what it has waited for.",
+  file = "src/sched/suspend.c",
+  old = "  if (pending->future)\n    mts_future_release(pending->future);\n",
+  new = "",
+  specs = "leaks_spec", filter = "while they await",
+}
 add {
   name = "timer-early",
   says = "Timers are run before they are due.",
@@ -1050,6 +1105,16 @@ add {
   old = "request->is_deferred && mts_wait_decide(wait_of(request), MTS_CAN",
   new = "!queue && mts_wait_decide(wait_of(request), MTS_CAN",
   specs = "deferred", seconds = 60,
+}
+
+add {
+  name = "deferral-keeps-source",
+  says = "A deferred answer that fails keeps the one that it waits for.",
+  file = "src/sched/deferral.c",
+  old = "  mts_future_fail(&request->future, status);\n  " ..
+    "mts_future_release(source);",
+  new = "  mts_future_fail(&request->future, status);\n  (void)source;",
+  specs = "leaks_spec", filter = "deferred answers",
 }
 add {
   name = "resume-what-waits",
@@ -1393,6 +1458,16 @@ add {
   old = "mts_queue_has_work(queue);\n  mts_mutex_unlock",
   new = "false;\n  mts_mutex_unlock",
   specs = "pool_close_spec", filter = "the loss of the last owner",
+}
+
+add {
+  name = "pool-keeps-members",
+  says = "A pool whose members have ended keeps them.",
+  file = "src/sched/teamclose.c",
+  old = "  while (count > 0)\n    " ..
+    "mts_state_release(team->members[--count].state);\n",
+  new = "",
+  specs = "leaks_spec", filter = "pools that have answered",
 }
 add {
   name = "pool-closes-members-itself",
