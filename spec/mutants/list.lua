@@ -353,6 +353,17 @@ add {
   specs = "fairness", filter = "sends to itself",
 }
 
+add {
+  name = "serve-owned-again",
+  says = "A state that has an owner again does not go on with its forks.",
+  file = "src/sched/serve.c",
+  old = "    mts_registry_close_unowned(s);\n    " ..
+    "mts_queueturn_schedule_ready(queue); /* it may have an owner " ..
+    "again */",
+  new = "    mts_registry_close_unowned(s);",
+  specs = "task_unowned", filter = "goes on with its forks",
+}
+
 -------------------------------------------------------------------------------
 -- Futures
 -------------------------------------------------------------------------------
@@ -787,6 +798,15 @@ add {
   new = "",
   specs = "pool_end", filter = "hides a member",
 }
+
+add {
+  name = "shutdown-waits-for-itself",
+  says = "shutdown waits for the state of the program that calls it.",
+  file = "src/sched/closing.c",
+  old = " &&\n             !is_own_host(services->states[i]);",
+  new = ";",
+  specs = "shutdown", filter = "main program",
+}
 add {
   name = "host-hook-lost",
   says = "A call that a hook of the program stops was just busy.",
@@ -993,6 +1013,15 @@ add {
   new = "",
   specs = "task_hook",
 }
+
+add {
+  name = "task-hook-stays",
+  says = "A hook that a request has set sees the next ones.",
+  file = "src/sched/taskrun.c",
+  old = "    mts_taskcall_clear_hook(task->co);\n",
+  new = "",
+  specs = "task_hook", filter = "does not see the next",
+}
 add {
   name = "fork-known-before",
   says = "A fork lies on a coroutine that code can know until it begins.",
@@ -1009,6 +1038,15 @@ add {
   new = "",
   specs = "fork_main_spec",
 }
+
+add {
+  name = "fork-cancelled-still-runs",
+  says = "A cancelled fork counts as running when it was passed over.",
+  file = "src/sched/taskrun.c",
+  old = "    mts_queue_note_pause(queue);\n    mts_task_retire",
+  new = "    mts_task_retire",
+  specs = "own_thread_calls", filter = "cancelled fork",
+}
 add {
   name = "task-aim-stays",
   says = "Cancel of a suspended task does not end its wait.",
@@ -1016,6 +1054,15 @@ add {
   old = "           !mts_wait_finish(&task->wait, MTS_CANCELLED, &wakes))",
   new = "           !task)",
   specs = "task_cancel_spec", seconds = 60,
+}
+
+add {
+  name = "fork-cancelled-still-counts",
+  says = "A fork that is cancelled before it begins is counted for ever.",
+  file = "src/sched/task.c",
+  old = "    atomic_fetch_sub(&queue->tasks.forks, 1);\n",
+  new = "",
+  specs = "tasks_exit", filter = "loses no fork",
 }
 add {
   name = "task-timer-stays",

@@ -174,6 +174,14 @@ describe("the end of a process", function()
     assert.equals("5", output:match("%d+"))
   end)
 
+  it("loses no fork that was cancelled before it began", function()
+    local output, ended = helpers.run_program(prelude .. [[
+      begin(2, "mtstates.fork(print, 'has begun'):cancel()")
+      os.exit(0)
+    ]], "MTSTATES_WORKERS=2")
+    assert.same({"", 0}, {output, ended})
+  end)
+
   it("by an error has the status of an error", function()
     local output, status = helpers.run_program(prelude .. [[
       fork()
