@@ -49,6 +49,19 @@ describe("a call of a state with own_thread", function()
     end
   end)
 
+  it("begins at once when all that was left is a cancelled fork", function()
+    local s = new(tasks.setup)
+    local tries, begins = 0
+    repeat -- its thread can be kept from running before
+      s:await("mt.fork(error):cancel()")
+      mtstates.sleep(0.01)
+      begins = s:tcall(0, "")
+      tries = tries + 1
+    until begins or tries == 5
+    assert.is_true(begins)
+    s:close()
+  end)
+
   it("is not counted against the queue", function()
     local s = mtstates.newstate({own_thread = true, queue = 1},
       helpers.gated)

@@ -144,6 +144,22 @@ describe("the end of a pool", function()
     end)
   end)
 
+  it("hides a member at once that a call still uses", function()
+    local pool = mtstates.pool(2, tasks.setup)
+    local members = pool:stats().members
+    local is_found, own = pool:call([[
+      for _, id in ipairs({...}) do
+        if id ~= mt.id() then
+          mt.state(id):await("mt.quit()")
+        end
+      end
+      return pcall(mt.state, mt.id()), mt.id()
+    ]], nil, members[1].id, members[2].id)
+    assert.is_false(is_found)
+    helpers.raises_error("unknown_object", mtstates.state, own)
+    helpers.raises_error("object_closed", pool.call, pool)
+  end)
+
   it("by closing a member is refused while a call is in progress", function()
     local pool = mtstates.pool(2, tasks.setup)
     local member = mtstates.state(pool:stats().members[2].id)

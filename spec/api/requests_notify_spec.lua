@@ -88,6 +88,22 @@ for _, kind in ipairs(natives.kinds) do
       assert.equals(3000, handoff.get(gate))
     end)
 
+    it("reaches each of many states", function()
+      local gate, many = handoff.unique(), {}
+      for i = 1, 8 do
+        many[i] = {open(nil, function(to)
+          local gates = require "handoff"
+          return function() gates.add(to) end
+        end, gate)}
+      end
+      for round = 1, 100 do -- before the watcher has looked at the first
+        for i = 1, 8 do
+          assert.equals(OK, many[i][2]:notify_quietly())
+        end
+        handoff.wait(gate, 8 * round)
+      end
+    end)
+
     it("neither waits nor needs room", function()
       local s, n = open(1)
       local release = hold(s)

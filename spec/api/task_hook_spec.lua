@@ -59,6 +59,22 @@ describe("a debug hook", function()
     s:close()
   end)
 
+  local has_own_hooks = coroutine.wrap(function()
+    debug.sethook(function() end, "", 1000000)
+    return coroutine.wrap(debug.gethook)() == nil
+  end)()
+  local it_has_own_hooks = helpers.it_needs(has_own_hooks,
+    "hooks of each coroutine")
+
+  it_has_own_hooks("that a request sets does not see the next ones",
+    function()
+      local s = mtstates.newstate({}, setup)
+      s:await("set")
+      local before = s:await("look")
+      assert.equals(before, s:await("work"))
+      s:close()
+    end)
+
   -- Inside a hook no other one runs, so it is the wait that tells.
   it("that waits is ended by cancel", function()
     local s = mtstates.newstate({}, tasks.setup)

@@ -146,6 +146,30 @@ for _, kind in ipairs(runs.kinds) do
       check_closed(s:id(), gate)
     end)
 
+    it("goes on with its forks when it has an owner again", function()
+      local s = runs.new(kind)
+      local begun, ran = handoff.unique("begun"), handoff.unique("ran")
+      local go = handoff.unique("go")
+      local future = s:async([[
+        local begun, go, ran = ...
+        mt.fork(function()
+          for _ = 1, 1000 do
+            mt.sleep(0)
+          end
+          gates.add(ran)
+        end)
+        gates.enter(begun, go, 1)
+      ]], begun, go, ran)
+      handoff.wait(begun, 1)
+      s = mtstates.state(s:id())
+      helpers.collect()
+      local owner = s:own()
+      handoff.set(go, 1)
+      future:await()
+      handoff.wait(ran, 1)
+      owner:close()
+    end)
+
     it_closes("is what the end of a scope leaves", function()
       local s, gate = new()
       local future = s:async("mt.sleep(0.002) return 'slept'")

@@ -269,6 +269,15 @@ add {
   new = "may_wait = true || has_worker_left();",
   specs = "requests_memory",
 }
+
+add {
+  name = "wait-counts-for-ever",
+  says = "A worker that has waited counts as one that waits.",
+  file = "src/sched/worker.c",
+  old = "  mts_pool.waiting--;\n  mts_pool_take_token(mts_self.worker);",
+  new = "  mts_pool_take_token(mts_self.worker);",
+  specs = "replacements", filter = "as few threads",
+}
 add {
   name = "wait-keeps-slot",
   says = "What is in the slot waits with its worker.",
@@ -331,6 +340,15 @@ add {
   specs = "replacements", filter = "64 times",
 }
 
+add {
+  name = "monitor-counts-for-ever",
+  says = "Workers that were replaced once count as stuck for ever.",
+  file = "src/sched/monitor.c",
+  old = "    mts_pool.replaced--;\n",
+  new = "",
+  specs = "replacements", filter = "64 times", seconds = 20,
+}
+
 -------------------------------------------------------------------------------
 -- Turns
 -------------------------------------------------------------------------------
@@ -350,6 +368,17 @@ add {
   old = "count < limit.most &&\n           !is_over(&clock, count) &&",
   new = "\n           !(is_over(&clock, count) && false) &&",
   specs = "fairness", filter = "sends to itself",
+}
+
+add {
+  name = "serve-owned-again",
+  says = "A state that has an owner again does not go on with its forks.",
+  file = "src/sched/serve.c",
+  old = "    mts_registry_close_unowned(s);\n    " ..
+    "mts_queueturn_schedule_ready(queue); /* it may have an owner " ..
+    "again */",
+  new = "    mts_registry_close_unowned(s);",
+  specs = "task_unowned", filter = "goes on with its forks",
 }
 
 -------------------------------------------------------------------------------
@@ -397,6 +426,25 @@ add {
   old = "  is_freeing = true;\n",
   new = "",
   specs = "032", filter = "any length", seconds = 60,
+}
+
+add {
+  name = "request-keeps-pool",
+  says = "What a pool has answered keeps the pool.",
+  file = "src/sched/request.c",
+  old = "    if (request->asked.pool)\n      " ..
+    "mts_state_release(request->asked.pool);\n",
+  new = "",
+  specs = "leaks_spec", filter = "pools that have answered",
+}
+
+add {
+  name = "request-keeps-state",
+  says = "What a state has answered keeps the state.",
+  file = "src/sched/request.c",
+  old = "    if (future->state)\n      mts_state_release(future->state);\n",
+  new = "",
+  specs = "leaks_spec", filter = "states that have answered",
 }
 add {
   name = "tawait-leaves-request",
@@ -670,6 +718,15 @@ add {
   new = "!atomic_load(&mts_request_asked(future)->is_claimed);",
   specs = "promise_spec",
 }
+
+add {
+  name = "promise-keeps-second",
+  says = "A second answer stays.",
+  file = "src/sched/promise.c",
+  old = "    mts_codec_free(values);\n    return false;",
+  new = "    return false;",
+  specs = "leaks_spec", filter = "answered twice",
+}
 add {
   name = "promise-abandoned-unlogged",
   says = "It is not logged that a promise was dropped.",
@@ -698,6 +755,15 @@ add {
   old = "mts_lock_is_held(&s->lock, mts_thread_id()))",
   new = "mts_lock_is_held(&s->lock, 0))",
   specs = "own_thread_spec",
+}
+
+add {
+  name = "own-thread-keeps-state",
+  says = "The thread of a state keeps it when it ends.",
+  file = "src/sched/ownthread.c",
+  old = "  mts_state_release(s);\n  return NULL;\n}\n\n",
+  new = "  return NULL;\n}\n\n",
+  specs = "leaks_spec", filter = "threads of their own",
 }
 add {
   name = "last-not-by-request",
@@ -748,6 +814,24 @@ add {
   new = "has_closers = false;",
   specs = "close_timeout",
 }
+
+add {
+  name = "close-leaves-findable",
+  says = "A state that is to be closed when a call ends can still be found.",
+  file = "src/sched/closing.c",
+  old = "    mts_registry_withdraw(s);\n",
+  new = "",
+  specs = "pool_end", filter = "hides a member",
+}
+
+add {
+  name = "shutdown-waits-for-itself",
+  says = "shutdown waits for the state of the program that calls it.",
+  file = "src/sched/closing.c",
+  old = " &&\n             !is_own_host(services->states[i]);",
+  new = ";",
+  specs = "shutdown", filter = "main program",
+}
 add {
   name = "host-hook-lost",
   says = "A call that a hook of the program stops was just busy.",
@@ -796,6 +880,15 @@ add {
   specs = "requests_notify",
 }
 
+add {
+  name = "notice-first-only",
+  says = "Of several states with notices the first one is served.",
+  file = "src/sched/notices.c",
+  old = "    queue = next;\n",
+  new = "    queue = NULL;\n    (void)next;\n",
+  specs = "requests_notify", filter = "many states",
+}
+
 -------------------------------------------------------------------------------
 -- Log, end of the process
 -------------------------------------------------------------------------------
@@ -807,6 +900,15 @@ add {
   old = "return to == s || (s &&",
   new = "return false && (s &&",
   specs = "logger_spec", filter = "own failure",
+}
+
+add {
+  name = "log-keeps-refused",
+  says = "What the logger has no room for stays.",
+  file = "src/sched/log.c",
+  old = "  mts_request_free(request);\n  return false;",
+  new = "  return false;",
+  specs = "leaks_spec", filter = "no room for",
 }
 add {
   name = "log-lost-at-end",
@@ -831,6 +933,52 @@ add {
   old = "if (lost > 0)",
   new = "if (lost > 1)",
   specs = "requests_exit", filter = "interrupts Lua code",
+}
+
+add {
+  name = "ending-forgets-closing",
+  says = "The process does not wait for states that are being closed.",
+  file = "src/sched/queuelist.c",
+  old = "(is_unowned || (word & MTS_WORD_CLOSING))",
+  new = "(is_unowned || (word & 0))",
+  specs = "exit_services", filter = "last tasks end", seconds = 30,
+}
+
+add {
+  name = "ending-forgets-unowned",
+  says = "The process does not wait for states that have lost their owners.",
+  file = "src/sched/queuelist.c",
+  old = "(is_unowned || (word & MTS_WORD_CLOSING))",
+  new = "((is_unowned && word == 1) || (word & MTS_WORD_CLOSING))",
+  specs = "exit_services", filter = "until another worker", seconds = 30,
+}
+
+add {
+  name = "ending-waits-for-pool",
+  says = "The process waits for pools whose members are busy.",
+  file = "src/sched/queuelist.c",
+  old = "      queue->closes_when_idle && !queue->first && " ..
+    "!queue->team; /* see those */",
+  new = "      queue->closes_when_idle && !queue->first;",
+  specs = "requests_exit", filter = "pool without owners", seconds = 20,
+}
+
+add {
+  name = "ending-counts-no-forks",
+  says = "Forks are not lost at the end of the process.",
+  file = "src/sched/queuelist.c",
+  old = " + stats.forks + stats.deferred",
+  new = " + stats.deferred",
+  specs = "tasks_exit", filter = "tells of forks",
+}
+
+add {
+  name = "ending-counts-no-deferred",
+  says = "Answers that were to follow are not lost at the end.",
+  file = "src/sched/queuelist.c",
+  old = " + stats.forks + stats.deferred",
+  new = " + stats.forks",
+  specs = "tasks_exit", filter = "tells of forks",
 }
 add {
   name = "ending-closes-state",
@@ -890,6 +1038,15 @@ add {
   new = "",
   specs = "task_hook",
 }
+
+add {
+  name = "task-hook-stays",
+  says = "A hook that a request has set sees the next ones.",
+  file = "src/sched/taskrun.c",
+  old = "    mts_taskcall_clear_hook(task->co);\n",
+  new = "",
+  specs = "task_hook", filter = "does not see the next",
+}
 add {
   name = "fork-known-before",
   says = "A fork lies on a coroutine that code can know until it begins.",
@@ -906,6 +1063,15 @@ add {
   new = "",
   specs = "fork_main_spec",
 }
+
+add {
+  name = "fork-cancelled-still-runs",
+  says = "A cancelled fork counts as running when it was passed over.",
+  file = "src/sched/taskrun.c",
+  old = "    mts_queue_note_pause(queue);\n    mts_task_retire",
+  new = "    mts_task_retire",
+  specs = "own_thread_calls", filter = "cancelled fork",
+}
 add {
   name = "task-aim-stays",
   says = "Cancel of a suspended task does not end its wait.",
@@ -913,6 +1079,15 @@ add {
   old = "           !mts_wait_finish(&task->wait, MTS_CANCELLED, &wakes))",
   new = "           !task)",
   specs = "task_cancel_spec", seconds = 60,
+}
+
+add {
+  name = "fork-cancelled-still-counts",
+  says = "A fork that is cancelled before it begins is counted for ever.",
+  file = "src/sched/task.c",
+  old = "    atomic_fetch_sub(&queue->tasks.forks, 1);\n",
+  new = "",
+  specs = "tasks_exit", filter = "loses no fork",
 }
 add {
   name = "task-timer-stays",
@@ -962,6 +1137,15 @@ add {
   new = "",
   specs = "task_variables", seconds = 60,
 }
+
+add {
+  name = "task-keeps-what-it-awaits",
+  says = "A task that is closed keeps what it has waited for.",
+  file = "src/sched/suspend.c",
+  old = "  if (pending->future)\n    mts_future_release(pending->future);\n",
+  new = "",
+  specs = "leaks_spec", filter = "while they await",
+}
 add {
   name = "timer-early",
   says = "Timers are run before they are due.",
@@ -993,6 +1177,16 @@ add {
   old = "request->is_deferred && mts_wait_decide(wait_of(request), MTS_CAN",
   new = "!queue && mts_wait_decide(wait_of(request), MTS_CAN",
   specs = "deferred", seconds = 60,
+}
+
+add {
+  name = "deferral-keeps-source",
+  says = "A deferred answer that fails keeps the one that it waits for.",
+  file = "src/sched/deferral.c",
+  old = "  mts_future_fail(&request->future, status);\n  " ..
+    "mts_future_release(source);",
+  new = "  mts_future_fail(&request->future, status);\n  (void)source;",
+  specs = "leaks_spec", filter = "deferred answers",
 }
 add {
   name = "resume-what-waits",
@@ -1344,6 +1538,16 @@ add {
   old = "mts_queue_has_work(queue);\n  mts_mutex_unlock",
   new = "false;\n  mts_mutex_unlock",
   specs = "pool_close_spec", filter = "the loss of the last owner",
+}
+
+add {
+  name = "pool-keeps-members",
+  says = "A pool whose members have ended keeps them.",
+  file = "src/sched/teamclose.c",
+  old = "  while (count > 0)\n    " ..
+    "mts_state_release(team->members[--count].state);\n",
+  new = "",
+  specs = "leaks_spec", filter = "pools that have answered",
 }
 add {
   name = "pool-closes-members-itself",

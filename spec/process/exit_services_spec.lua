@@ -276,6 +276,55 @@ describe("the end of a process", function()
     run("with_close([=[print('closed')]=]) os.exit(3)", "", 3)
   end)
 
+  it("lets last tasks end that have begun, and ask others", function()
+    run_in_time([[
+      local echo = "return function(...) return ... end"
+      local other = mtstates.newstate({}, echo)
+      local s = mtstates.newstate({}, [=[
+        local gates, mtstates = require "handoff", require "mtstates"
+        local other = ...
+        return {
+          call = function()
+            gates.add("entered")
+            gates.wait("go", 1)
+          end,
+          __close = function()
+            gates.add("closing")
+            local begun = mtstates.now()
+            while mtstates.now() < begun + 0.05 do end
+            print(other:await("closed"))
+          end
+        }
+      ]=], other)
+      local future = s:async("call")
+      handoff.wait("entered", 1)
+      s:close() -- by the worker that is inside
+      handoff.set("go", 1)
+      future:await()
+      handoff.wait("closing", 1)
+      os.exit(0)
+    ]], "closed\n", 0)
+  end)
+
+  it("runs last tasks that wait until another worker is there", function()
+    local output, ended
+    local tries = 0
+    repeat
+      output, ended = helpers.run_program(prelude .. [[
+        keep("gates.wait([=[never]=], 1)")
+        local s = mtstates.newstate({}, function()
+          require "handoff".add("entered")
+          return function() require "handoff".wait("never", 1) end
+        end)
+        s:send()
+        handoff.wait("entered", 2)
+        with_close("print([=[closed]=])")
+      ]], "MTSTATES_WORKERS=1")
+      tries = tries + 1
+    until output == "closed\n" .. lost(2) or tries == 20
+    assert.same({"closed\n" .. lost(2), 0}, {output, ended})
+  end)
+
   it_closes("runs them when os.exit closes", function()
     run_in_time("with_close([=[print('closed')]=]) os.exit(3, true)",
       "closed\n", 3)

@@ -257,6 +257,19 @@ describe("the place of a worker", function()
     ]])
   end)
 
+  it("is taken by as few threads as there are waits at once", function()
+    run([[
+      for i = 1, 100 do
+        assert(begin([=[
+          local s = mtstates.newstate({}, "return function() return 1 end")
+          return s:await()
+        ]=]):await() == 1)
+      end
+      assert(handoff.thread_count() <= 20, handoff.thread_count())
+      print("fine")
+    ]])
+  end)
+
   it("is taken 64 times for what blocks, then there is a warning", function()
     local output, status = helpers.run_program(prelude .. [[
       local futures = {}
@@ -272,6 +285,14 @@ describe("the place of a worker", function()
         futures[i]:await()
       end
       check()
+      for i = 1, 60 do -- as many times again
+        futures[i] = begin("gates.wait('leave again', 1)")
+      end
+      handoff.wait("entered", 140)
+      handoff.set("leave again", 1)
+      for i = 1, 60 do
+        futures[i]:await()
+      end
       print("fine")
     ]], "MTSTATES_WORKERS=2")
     assert.equals(0, status, output)

@@ -268,14 +268,15 @@ describe("the end of a process", function()
     end)
   end
 
-  it("interrupts Lua code that runs in requests", function()
-    local expected = "mtstates.error.interrupted: the running code was " ..
-      "stopped\n" .. lost(1)
-    local output, status
-    local tries = 0
-    repeat -- the process does not wait long for it
-      output, status = helpers.run_program(prelude .. [[
-        local s = mtstates.newstate({}, [=[
+  local makers = {
+    ["a state"] = "newstate({},", ["a pool without owners"] = "pool(2,",
+  }
+  for of, maker in pairs(makers) do
+    it("interrupts Lua code that runs in requests of " .. of, function()
+      local expected = "mtstates.error.interrupted: the running code was " ..
+        "stopped\n" .. lost(1)
+      local program = prelude .. ([[
+        local s = mtstates.%s [=[
           local gates = require "handoff"
           require "interruptible"
           return function()
@@ -287,11 +288,16 @@ describe("the end of a process", function()
         ]=])
         s:send()
         handoff.wait("entered", 1)
-      ]], "MTSTATES_WORKERS=2")
-      tries = tries + 1
-    until output == expected or tries == 20
-    assert.same({expected, 0}, {output, status})
-  end)
+      ]]):format(maker)
+      local output, status
+      local tries = 0
+      repeat -- the process does not wait long for it
+        output, status = helpers.run_program(program, "MTSTATES_WORKERS=2")
+        tries = tries + 1
+      until output == expected or tries == 20
+      assert.same({expected, 0}, {output, status})
+    end)
+  end
 
   it("writes what the logger has not got", function()
     local output, status = helpers.run_program(prelude .. [[

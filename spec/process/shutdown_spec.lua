@@ -288,6 +288,16 @@ describe("mtstates.shutdown", function()
     ]])
   end)
 
+  it("closes the state of the main program", function()
+    run([[
+      local state = mtstates.here({}, function() end)
+      local future = state:async()
+      assert(mtstates.shutdown() == true)
+      assert(not pcall(future.await, future))
+      assert(is_closed(state))
+    ]])
+  end)
+
   it("wants a number", function()
     run([[
       local s = new()

@@ -160,6 +160,28 @@ describe("the end of a process", function()
     assert.equals("7", output:match("%d+"))
   end)
 
+  it("tells of forks of states, and of answers that are to follow", function()
+    local output, ended = helpers.run_program(prelude .. [[
+      begin(3, "mtstates.fork(mtstates.sleep, 1000)")
+      local s = begin(0, "return future()")
+      futures = {s:async(1), s:async(1)}
+      pcall(s.await, s)
+      assert(mtstates.stats().requests == 5)
+      os.exit(0)
+    ]], "MTSTATES_WORKERS=2")
+    assert.equals(0, ended)
+    assert.truthy(output:find(LOST), output)
+    assert.equals("5", output:match("%d+"))
+  end)
+
+  it("loses no fork that was cancelled before it began", function()
+    local output, ended = helpers.run_program(prelude .. [[
+      begin(2, "mtstates.fork(print, 'has begun'):cancel()")
+      os.exit(0)
+    ]], "MTSTATES_WORKERS=2")
+    assert.same({"", 0}, {output, ended})
+  end)
+
   it("by an error has the status of an error", function()
     local output, status = helpers.run_program(prelude .. [[
       fork()

@@ -28,17 +28,16 @@
 /* One state                                                               */
 /* ======================================================================= */
 
-/*
-** Whether the thread of s, another one than the calling one, closes it, and
-** does so soon: that of a host does when it likes.
-*/
+/* Whether the thread of s, another one than the calling one, closes it. */
 static bool has_closer(const mts_State *s)
 {
-  return s->has_own_thread && !s->is_host &&
-         mts_state_closer(s) != mts_thread_id();
+  return s->has_own_thread && mts_state_closer(s) != mts_thread_id();
 }
 
-/* For a state that a thread of the module closes, if it has a queue. */
+/*
+** For a state that a thread of the module closes, if it has a queue; that of a
+** host does when it likes.
+*/
 static mts_Status await_end(mts_State *s, const mts_Patience *patience)
 {
   mts_Queue *queue =
