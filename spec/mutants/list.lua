@@ -1297,6 +1297,30 @@ add {
   specs = "042_deadlock_steps", filter = "more than one task",
 }
 add {
+  name = "deadlock-misses-keeping-notice",
+  says = "The task of a notice keeps its state, and nobody is told.",
+  file = "src/sched/blocker.c",
+  old = "  if (task)\n    visit_task(visitor, task);\n}",
+  new = "  if (task && task->request)\n    visit_task(visitor, task);\n}",
+  specs = "042_deadlock_steps", filter = "the state that it keeps",
+}
+add {
+  name = "deadlock-misses-notice-itself",
+  says = "The task of a notice does not find out that it waits for itself.",
+  file = "src/sched/suspend.c",
+  old = "if (mts_waitgraph_ends_task(",
+  new = "if (request && mts_waitgraph_ends_task(",
+  specs = "042_deadlock_steps", filter = "told to itself",
+}
+add {
+  name = "deadlock-misses-room-of-notice",
+  says = "The task of a notice waits for room, and nobody is told.",
+  file = "src/sched/blocker.c",
+  old = "if (task->pending.sender) {\n      visit_task",
+  new = "if (task->pending.sender && task->request) {\n      visit_task",
+  specs = "042_deadlock_steps", filter = "where it waits for room",
+}
+add {
   name = "pool-deadlock-of-bystander",
   says = "Who waits for tasks that are a deadlock is told of it.",
   file = "src/core/knot.c",

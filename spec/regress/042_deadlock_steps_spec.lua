@@ -3,10 +3,12 @@
 -- that waits for room: a false deadlock. So did requests that were about to be
 -- answered, which counted as not begun. And what waits hung: for the end of a
 -- state with tasks = 1, and for tasks that cannot go on, whatever they wait
--- for themselves, since who waits holds the state, or keeps it; and for what
--- several tasks keep from beginning, of which only one was looked at.
+-- for themselves, since who waits holds the state, or keeps it; for what
+-- several tasks keep from beginning, of which only one was looked at; and for
+-- tasks of notices, which answer no request.
 
 local assert = require "luassert"
+local capidriver = require "capidriver"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
@@ -245,5 +247,101 @@ describe("what leads to a deadlock", function()
     assert.equals("nothing", future:await())
     pool:close(20)
     s:close()
+  end)
+
+  describe("by the task of a notice", function()
+    before_each(runs.drop_log)
+    after_each(runs.restore_log)
+
+    -- A service whose notices await some futures; and a notifier.
+    local function open(options)
+      local s = mtstates.newstate(options, function()
+        local futures
+        return function(list)
+          if list then
+            futures = list
+            return "nothing"
+          end
+          for i = 1, #futures do
+            futures[i]:await()
+          end
+        end
+      end)
+      return s, capidriver.notifier(s)
+    end
+
+    local function wait_suspended(s, what)
+      helpers.wait_until(function()
+        local text = s:traceback()
+        return text and text:find("waits for " .. what, 1, true) ~= nil
+      end)
+    end
+
+    it("is told to who waits for the state that it keeps", function()
+      local s, n = open({tasks = 1})
+      local other = runs.new("service")
+      local go, promise = mtstates.promise()
+      local asked = runs.suspend(other,
+        "local s, go = ... go:await() return (s:await({}))", s, go)
+      s:call({asked})
+      assert.equals(0, n:notify())
+      wait_suspended(s, "an answer")
+      promise:set()
+      assert.is_true(is_deadlock(pcall(asked.await, asked)))
+      n:release()
+      s:close()
+      other:close()
+    end)
+
+    it("is told to itself", function()
+      local s, n = open({tasks = 1})
+      local other = runs.new("service")
+      local first, promise = mtstates.promise()
+      local second, other_promise = mtstates.promise()
+      local asked = runs.suspend(other,
+        "local s, go = ... go:await() return (s:await({}))", s, second)
+      s:call({first, asked})
+      assert.equals(0, n:notify())
+      wait_suspended(s, "an answer")
+      other_promise:set()
+      helpers.wait_until(function() return s:stats().queue == 1 end)
+      promise:set()
+      assert.equals("nothing", asked:await())
+      n:release()
+      s:close()
+      other:close()
+    end)
+
+    it("is told to who waits for a state where it waits for room", function()
+      local other = mtstates.newstate({queue = 1}, runs.setup)
+      local s = mtstates.newstate({}, function(to)
+        return function(x)
+          if not x then
+            to:send("")
+            to:send("")
+          end
+        end
+      end, other)
+      local n = capidriver.notifier(s)
+      local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+      local future = other:async([[
+        local s, entered, leave = ...
+        local result
+        gates.enter(entered, leave, 1)
+        table.sort({1, 2}, function(a, b)
+          result = result or {pcall(s.await, s, 1)}
+          return a < b
+        end)
+        return result[1], tostring(result[2])
+      ]], s, entered, leave)
+      handoff.wait(entered, 1)
+      assert.equals(0, n:notify())
+      wait_suspended(s, "room")
+      handoff.set(leave, 1)
+      assert.is_true(is_deadlock(future:await()))
+      n:release()
+      s:close()
+      other:close()
+    end)
   end)
 end)

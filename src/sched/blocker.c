@@ -4,11 +4,11 @@
 ** One step of the ways that the wait graph follows; all of them are needed:
 **
 ** - A request whose answer is deferred is answered as its source.
-** - The task of a request that is suspended waits for a future, or for room:
-**   that is, for the begin of a request to another state; or for something
-**   that need not be followed: a promise, a point in time.  Besides, it goes
-**   on only if no thread holds the state, and if, option tasks = 1, no later
-**   request keeps it.
+** - A suspended task, of a request or of a notice, waits for a future, or for
+**   room: that is, for the begin of a request to another state; or for
+**   something that need not be followed: a promise, a point in time.  Besides,
+**   it goes on only if no thread holds the state, and if, option tasks = 1, no
+**   later request keeps it.
 ** - A request that runs, or is just beginning or ending: the thread that holds
 **   the state.
 ** - One that has not begun, and a call: the thread that holds the state; a
@@ -54,6 +54,14 @@ static void visit_thread(const Visitor *visitor, uintptr_t thread)
     visitor->visit(visitor->data, &blocker);
 }
 
+static void visit_task(const Visitor *visitor, const mts_Task *task)
+{
+  if (task->request)
+    visit_request(visitor, task->request);
+  else
+    visit(visitor, MTS_BLOCKER_TASK, task, task->queue->state);
+}
+
 /* ======================================================================= */
 /* A state                                                                 */
 /* ======================================================================= */
@@ -67,8 +75,8 @@ static void visit_keeper(const mts_Queue *queue, const Visitor *visitor)
     return;
   while (task && task->is_fork)
     task = task->next;
-  if (task && task->request)
-    visit_request(visitor, task->request);
+  if (task)
+    visit_task(visitor, task);
 }
 
 /*
@@ -95,8 +103,8 @@ static void visit_hindrances(const mts_Queue *queue, const Visitor *visitor)
   if (queue->tasks.room_waits == 0)
     return;
   for (; task && left > 0; task = task->next)
-    if (task->pending.sender && task->request) {
-      visit_request(visitor, task->request);
+    if (task->pending.sender) {
+      visit_task(visitor, task);
       left--;
     }
 }
@@ -135,6 +143,19 @@ static void visit_wait(const mts_Task *task, const Visitor *visitor)
   else if (pending->sender && atomic_load(&pending->sender->is_listed))
     visit(visitor, MTS_BLOCKER_REQUEST, pending->sender->request,
           pending->state);
+}
+
+/* What the task needs; nothing, if it is not suspended any more. */
+static void visit_suspended(const mts_Queue *queue, const void *sought,
+                            const Visitor *visitor) MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = queue->tasks.suspended;
+  while (task && task != sought)
+    task = task->next;
+  if (task) {
+    visit_wait(task, visitor);
+    visit_state(queue, task, false, visitor);
+  }
 }
 
 static void visit_asked(const mts_Queue *queue, const mts_Request *request,
@@ -194,6 +215,8 @@ void mts_blocker_find_ways(const mts_Blocker *blocker,
     mts_mutex_lock(&queue->mutex);
     if (blocker->kind == MTS_BLOCKER_MEMBER)
       visit_state(queue, NULL, request != NULL, &visitor);
+    else if (blocker->kind == MTS_BLOCKER_TASK)
+      visit_suspended(queue, blocker->request, &visitor);
     else
       visit_asked(queue, request, &visitor);
     mts_mutex_unlock(&queue->mutex);
