@@ -1297,6 +1297,15 @@ add {
   specs = "042_deadlock_steps", filter = "more than one task",
 }
 add {
+  name = "deadlock-of-what-ends",
+  says = "A request whose answer is just being given counts as not begun.",
+  file = "src/sched/blocker.c",
+  old = "else if (request->has_begun)",
+  new = "else if (request->has_begun &&\n           " ..
+    "atomic_load(&queue->state->interrupt.task) == request)",
+  specs = "042_deadlock_steps", filter = "of another task when a request",
+}
+add {
   name = "deadlock-misses-keeping-notice",
   says = "The task of a notice keeps its state, and nobody is told.",
   file = "src/sched/blocker.c",

@@ -20,6 +20,14 @@ local function is_deadlock(ok, err)
   return not ok and tostring(err):find(DEADLOCK, 1, true) ~= nil
 end
 
+-- Until a task of s waits for that.
+local function wait_suspended(s, what)
+  helpers.wait_until(function()
+    local text = s:traceback()
+    return text and text:find("waits for " .. what, 1, true) ~= nil
+  end)
+end
+
 describe("what leads to a deadlock", function()
   before_each(helpers.watch("steps to a deadlock"))
   after_each(helpers.unwatch)
@@ -44,10 +52,7 @@ describe("what leads to a deadlock", function()
         busy:send("")
         return "filled"
       ]], busy)
-      helpers.wait_until(function()
-        local text = s:traceback()
-        return text and text:find("waits for room", 1, true) ~= nil
-      end)
+      wait_suspended(s, "room")
       local finish = handoff.unique("finish")
       local called = caller:async("local s = ... s:call(select(2, ...))", s,
         HOLD, entered, finish)
@@ -88,10 +93,7 @@ describe("what leads to a deadlock", function()
       local s = runs.new("service", {tasks = 1})
       local go, promise = mtstates.promise()
       s:await("local go = ... mine = mt.fork(function() go:await() end)", go)
-      helpers.wait_until(function()
-        local text = s:traceback()
-        return text and text:find("waits for an answer", 1, true) ~= nil
-      end)
+      wait_suspended(s, "an answer")
       local future = s:async("return (mine:await())")
       assert.is_true(is_deadlock(pcall(future.await, future)))
       promise:set()
@@ -105,10 +107,7 @@ describe("what leads to a deadlock", function()
       local member = mtstates.state(pool:stats().members[1].id)
       local sleeps = runs.suspend(s, "mt.sleep(3600)")
       local waits = pool:async("return ((...):await())", sleeps)
-      helpers.wait_until(function()
-        local text = member:traceback()
-        return text and text:find("waits for an answer", 1, true) ~= nil
-      end)
+      wait_suspended(member, "an answer")
       assert.is_true(is_deadlock(s:call([[
         local pool = ...
         local ok, err = pcall(pool.await, pool, "")
@@ -153,10 +152,7 @@ describe("what leads to a deadlock", function()
     local mine = runs.suspend(s, "local answers, go = ... " ..
       "return (answers:await('return ((...):await())', go))", answers, go)
     local waiting = other:async("return ((...):await())", mine)
-    helpers.wait_until(function()
-      local text = other:traceback()
-      return text and text:find("waits for an answer", 1, true) ~= nil
-    end)
+    wait_suspended(other, "an answer")
     local ok, err = pcall(s.call, s, "return ((...):await(''))", other)
     assert.is_true(is_deadlock(ok, err))
     promise:set("there")
@@ -249,6 +245,61 @@ describe("what leads to a deadlock", function()
     s:close()
   end)
 
+  it("is no wait for room of another task when a request is about to be " ..
+     "answered", function()
+    local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+    local go, promise = mtstates.promise()
+    -- Nothing runs after the request has got so much memory, and nothing is
+    -- collected before it has ended.
+    local s = mtstates.newstate({memory = 3e7}, function(go, here, go_on)
+      local gates = require "handoff"
+      collectgarbage("stop")
+      require "on_collect"(function()
+        gates.enter(here, go_on, 1)
+      end)
+      return {
+        await = go.await,
+        fill = function(other)
+          other:send("")
+          other:send("")
+        end,
+      }
+    end, go, entered, leave)
+    local other = runs.new("service", {queue = 1})
+    local begin = handoff.unique("begin")
+    local ending = s:async("await", go)
+    wait_suspended(s, "an answer")
+    local future = other:async([[
+      local begin, ending = ...
+      local result
+      local function ask()
+        local text = ending:await()
+        return #text
+      end
+      gates.add(begin)
+      gates.wait(begin, 2)
+      table.sort({1, 2}, function(a, b)
+        result = result or {pcall(ask)}
+        return a < b
+      end)
+      return tostring(result[2])
+    ]], begin, ending)
+    handoff.wait(begin, 1)
+    s:send("fill", other)
+    wait_suspended(s, "room")
+    promise:set(("x"):rep(2e7))
+    handoff.wait(entered, 1)
+    handoff.set(begin, 2)
+    helpers.wait_until(function()
+      local text = future:ready() or other:traceback()
+      return text == true or text and text:find("^[^\n]*\n\t%[C%]") ~= nil
+    end)
+    handoff.set(leave, 1)
+    assert.equals("20000000", future:await())
+    s:close()
+    other:close()
+  end)
+
   describe("by the task of a notice", function()
     before_each(runs.drop_log)
     after_each(runs.restore_log)
@@ -268,13 +319,6 @@ describe("what leads to a deadlock", function()
         end
       end)
       return s, capidriver.notifier(s)
-    end
-
-    local function wait_suspended(s, what)
-      helpers.wait_until(function()
-        local text = s:traceback()
-        return text and text:find("waits for " .. what, 1, true) ~= nil
-      end)
     end
 
     it("is told to who waits for the state that it keeps", function()
