@@ -1391,6 +1391,14 @@ add {
   specs = "stats_spec", filter = "pauses between",
 }
 add {
+  name = "usage-starts-thread",
+  says = "A program with one thread gets the watcher by calling a state.",
+  file = "src/core/thread.c",
+  old = "if (atomic_exchange(&has_first, true))",
+  new = "if (!atomic_exchange(&has_first, true))",
+  specs = "stats_spec", filter = "no other one",
+}
+add {
   name = "traceback-needs-own-code",
   says = "The hook is set in no state but the one that is looked at.",
   file = "src/core/interrupt.c",
@@ -1628,6 +1636,65 @@ add {
   specs = "deep_own_types",
 }
 add {
+  name = "raised-nan-breaks-handler",
+  says = "An error value that is not a number breaks the message handler.",
+  file = "src/core/deep.c",
+  old = "if (lua_isnil(L, index) || !lua_rawequal(L, index, index))",
+  new = "if (lua_isnil(L, index))",
+  specs = "^deep_raised", filter = "not a number",
+}
+add {
+  name = "raised-conversion-hides-error",
+  says = "Whose __transfer fails as an error value is told by that error.",
+  file = "src/core/deep.c",
+  old = "  if (encoding == MTS_ENCODING_RAISED)\n" ..
+    "    lua_pop(call->callee, 1);\n",
+  new = "",
+  specs = "^deep_raised", filter = "cannot be converted",
+}
+add {
+  name = "raised-value-kept",
+  says = "A state keeps the error values that it has reported.",
+  file = "src/core/deep.c",
+  old = "  lua_pushnil(callee);\n  lua_rawset(callee, 2);\n" ..
+    "  return 1;",
+  new = "  return 1;",
+  specs = "^deep_raised", filter = "not kept by the state",
+}
+add {
+  name = "answer-on-small-stack",
+  says = "Answers need no room on the stack.",
+  file = "src/core/deep.c",
+  old = "(int)message->count + 2)",
+  new = "2)",
+  specs = "^futures_spec", filter = "however small the stack",
+}
+add {
+  name = "answer-leaves-error",
+  says = "The error of the decoder stays below the one that is raised.",
+  file = "src/core/deep.c",
+  old = "  lua_pop(L, 1);\n  return status;\n" ..
+    "}\n\nmts_Status mts_deep_push_results",
+  new = "  return status;\n}\n\nmts_Status mts_deep_push_results",
+  specs = "^each_spec", filter = "one error where",
+}
+add {
+  name = "failure-leaves-error",
+  says = "The same of an error value.",
+  file = "src/core/failure.c",
+  old = "    return MTS_OK;\n  lua_pop(L, 1);\n",
+  new = "    return MTS_OK;\n",
+  specs = "^each_spec", filter = "one error where",
+}
+add {
+  name = "choice-of-nothing",
+  says = "A call without arguments chooses nothing, and not nil.",
+  file = "src/core/dispatch.c",
+  old = "  if (lua_gettop(L) == 0)\n    lua_pushnil(L);\n",
+  new = "",
+  specs = "^functions_spec", filter = "without arguments",
+}
+add {
   name = "failure-kept",
   says = "The text of an error that native code has got is not freed.",
   file = "src/core/call.c",
@@ -1635,6 +1702,14 @@ add {
     "  mts_failure_close(&failure);\n  return",
   new = "    mts_call_tell(s, status, &failure, handler, data);\n  return",
   specs = "^notify_spec", filter = "frees the text",
+}
+add {
+  name = "native-hears-of-busy",
+  says = "That a state is busy is told as an error, too.",
+  file = "src/core/call.c",
+  old = "status != MTS_CLOSED && status != MTS_BUSY)",
+  new = "status != MTS_CLOSED)",
+  specs = "^receiver_spec", filter = "when the state is busy",
 }
 add {
   name = "string-unprotected",
@@ -1721,6 +1796,14 @@ add {
   old = "    link = &(*link)->next;",
   new = "    break;",
   specs = "^traceback_spec", filter = "still ask", seconds = 20,
+}
+add {
+  name = "traceback-misses-outer-call",
+  says = "After a nested call nothing seems to run.",
+  file = "src/core/call.c",
+  old = ".outer = atomic_load_explicit(&s->innermost, memory_order_relaxed),",
+  new = ".outer = NULL,",
+  specs = "^traceback_spec", filter = "a nested one",
 }
 
 return list

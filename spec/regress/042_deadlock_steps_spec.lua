@@ -251,14 +251,14 @@ describe("what leads to a deadlock", function()
     local go, promise = mtstates.promise()
     -- Nothing runs after the request has got so much memory, and nothing is
     -- collected before it has ended.
-    local s = mtstates.newstate({memory = 3e7}, function(go, here, go_on)
+    local s = mtstates.newstate({memory = 3e7}, function(source, here, go_on)
       local gates = require "handoff"
       collectgarbage("stop")
       require "on_collect"(function()
         gates.enter(here, go_on, 1)
       end)
       return {
-        await = go.await,
+        await = source.await,
         fill = function(other)
           other:send("")
           other:send("")
