@@ -5,6 +5,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local runs = require "runs"
 local tasks = require "tasks"
 
 local KINDS = {
@@ -36,6 +37,20 @@ describe("mtstates.quit", function()
       helpers.raises_error("object_closed", next_one.await, next_one)
       helpers.raises_error("object_closed", s.call, s, "")
     end)
+
+  it("in a fork closes a state that a task keeps", function()
+    local s = runs.new("service", {tasks = 1})
+    local go, promise = mtstates.promise()
+    local kept = s:async([[
+      local go = ...
+      mt.fork(mt.quit)
+      return (go:await())
+    ]], go)
+    helpers.wait_until(function() return kept:ready() end)
+    helpers.raises_error("object_closed", kept.await, kept)
+    helpers.raises_error("object_closed", s.tcall, s, 20, "")
+    promise:set()
+  end)
 
   for kind, options in pairs(KINDS) do
     local function new(...)

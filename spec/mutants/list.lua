@@ -60,6 +60,45 @@ add {
   new = "",
   specs = "^stress_spec", seconds = 40,
 }
+add {
+  name = "lock-passes-quitting",
+  says = "A state that quits is kept for a suspended task.",
+  file = "src/core/lock.c",
+  old = "mts_lockword_is_ending(word) ||\n" ..
+    "        atomic_load(&lock->quits))\n" ..
+    "      return false;",
+  new = "mts_lockword_is_ending(word))\n" ..
+    "      return false;",
+  specs = "^quit_spec", filter = "that a task keeps", seconds = 40,
+}
+add {
+  name = "lock-closing-wakes-one",
+  says = "Of those that wait to get in one is told that the state is closing.",
+  file = "src/core/lockqueue.c",
+  old = "  for (waiter = lock->first; waiter; waiter = waiter->next)\n" ..
+    "    mts_cond_signal(&waiter->wake_up);",
+  new = "  waiter = lock->first;\n  if (waiter)\n" ..
+    "    mts_cond_signal(&waiter->wake_up);",
+  specs = "requests_close", filter = "sends all away", seconds = 60,
+}
+add {
+  name = "lock-handed-wants-mutex",
+  says = "Who was handed a state counts as about to take its mutex for ever.",
+  file = "src/core/lockqueue.c",
+  old = "  if (status == MTS_OK)\n" ..
+    "    atomic_store(&lock->holder_wants_mutex, false);\n",
+  new = "",
+  specs = "^interrupt_spec", filter = "waited for the state", seconds = 60,
+}
+add {
+  name = "lock-waits-with-last-worker",
+  says = "A worker waits to get in though no other one can be had.",
+  file = "src/core/lock.c",
+  old = "  if (!mts_thread_begin_wait())\n" ..
+    "    return MTS_NO_MEMORY;",
+  new = "  (void)mts_thread_begin_wait();",
+  specs = "requests_memory", filter = "to get in", seconds = 60,
+}
 
 -------------------------------------------------------------------------------
 -- The registry
@@ -1253,6 +1292,14 @@ add {
   old = "node->blocker.kind == MTS_BLOCKER_POOL",
   new = "node->blocker.kind > MTS_BLOCKER_MEMBER",
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
+}
+add {
+  name = "pool-deadlock-mistakes-member",
+  says = "Members are taken for one another.",
+  file = "src/core/knot.c",
+  old = "(a->kind <= MTS_BLOCKER_REQUEST || a->state == b->state);",
+  new = "true;",
+  specs = "pool_deadlock_spec", filter = "one of many members",
 }
 add {
   name = "deadlock-of-call-behind-room",
