@@ -1322,9 +1322,9 @@ add {
   name = "deadlock-misses-what-cannot-go-on",
   says = "A task whose wait is over, or timed, can always go on.",
   file = "src/sched/blocker.c",
-  old = "    visit_wait(task, visitor);\n" ..
-    "    visit_state(queue, task, false, visitor);",
-  new = "    visit_wait(task, visitor);",
+  old = "  visit_wait(task, visitor);\n" ..
+    "  visit_state(queue, task, false, visitor);",
+  new = "  visit_wait(task, visitor);",
   specs = "042_deadlock_steps", filter = "a member of a pool waits for",
 }
 add {

@@ -145,17 +145,23 @@ static void visit_wait(const mts_Task *task, const Visitor *visitor)
           pending->state);
 }
 
-/* What the task needs; nothing, if it is not suspended any more. */
+/* What a task needs that is suspended, or about to go on. */
+static void visit_needs(const mts_Queue *queue, const mts_Task *task,
+                        const Visitor *visitor) MTS_REQUIRES(queue->mutex)
+{
+  visit_wait(task, visitor);
+  visit_state(queue, task, false, visitor);
+}
+
+/* The same; nothing, if it is not suspended any more. */
 static void visit_suspended(const mts_Queue *queue, const void *sought,
                             const Visitor *visitor) MTS_REQUIRES(queue->mutex)
 {
   const mts_Task *task = queue->tasks.suspended;
   while (task && task != sought)
     task = task->next;
-  if (task) {
-    visit_wait(task, visitor);
-    visit_state(queue, task, false, visitor);
-  }
+  if (task)
+    visit_needs(queue, task, visitor);
 }
 
 static void visit_asked(const mts_Queue *queue, const mts_Request *request,
@@ -167,10 +173,8 @@ static void visit_asked(const mts_Queue *queue, const mts_Request *request,
     if (source && source->state)
       visit_request(visitor, (const mts_Request *)source);
   }
-  else if (task && task->has_begun) {
-    visit_wait(task, visitor);
-    visit_state(queue, task, false, visitor);
-  }
+  else if (task && task->has_begun)
+    visit_needs(queue, task, visitor);
   else if (!request->is_send && mts_future_is_answered(&request->future))
     ; /* nothing */
   else if (request->has_begun)
