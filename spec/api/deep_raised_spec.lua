@@ -131,27 +131,57 @@ describe("an error value that is no string", function()
     has_text(raised("io.stdout"), "file (")
   end)
 
-  it("is a text if what gives the values that cross in its place fails",
-    function()
-      local s = mtstates.newstate({}, function()
-        local class = require "mtstates".class("deep raised", {
-          __transfer = function() error("cannot be told") end,
-          __tostring = function() return "told" end
-        })
-        return function(is_raised)
-          if is_raised then
-            error(setmetatable({}, class))
+  it("that is not a number arrives", function()
+    local err = raised("0/0")
+    assert.equals("number", type(err))
+    assert.is_true(err ~= err)
+    for _, value in ipairs({"0/0", "nil"}) do -- for which texts are kept
+      local _, text = pcall(raiser.call, raiser, value)
+      assert.is_nil(tostring(text):find("error in error handling", 1, true))
+    end
+  end)
+
+  it("that cannot be converted is its text", function()
+    local err = raised([[
+      setmetatable({}, (function()
+        local class = require "mtstates".class("deep.RaisedBadly")
+        function class.__transfer() error("converted", 0) end
+        function class.__tostring() return "its own text" end
+        return class
+      end)())
+    ]])
+    has_text(err, "its own text")
+    assert.is_nil(err:find("converted", 1, true))
+  end)
+
+  it("is not kept by the state when it was reported", function()
+    local s = mtstates.newstate({}, function()
+      local values, count = setmetatable({}, {__mode = "k"}), 0
+      return {
+        fail = function()
+          local value = {}
+          values[value] = true
+          error(value, 0)
+        end,
+        count = function()
+          for _ = 1, 3 do
+            collectgarbage()
           end
-          return "goes on"
-        end
-      end)
-      for _, how in ipairs {"call", "await"} do
-        local ok, err = pcall(s[how], s, true)
-        assert.same({false, "string"}, {ok, type(err)})
-        has_text(err, "told")
-        assert.equals("goes on", s[how](s))
-      end
+          count = 0
+          for _ in pairs(values) do
+            count = count + 1
+          end
+          return count
+        end,
+      }
     end)
+    for _ = 1, 20 do
+      assert.is_false((pcall(s.call, s, "fail")))
+      assert.is_false((pcall(s.await, s, "fail")))
+    end
+    assert.is_true(s:call("count") <= 1)
+    s:close()
+  end)
 
   it("of a class that is unknown here is an error that says so", function()
     local err = raised([[

@@ -151,6 +151,29 @@ describe("each", function()
     assert.is_nil((next_future()))
   end)
 
+  it("gives one error where an answer cannot be made", function()
+    local s = mtstates.newstate({}, [[
+      return function(fails)
+        local class = require "mtstates".class("each.There")
+        class.__transfer = function() return 1 end
+        local value = setmetatable({}, class)
+        if fails then
+          error(value)
+        end
+        return value
+      end
+    ]])
+    for _, fails in ipairs({true, false}) do
+      local future = s:async(fails)
+      local results = helpers.pack(mtstates.each(future)())
+      assert.equals(3, results.n)
+      assert.is_true(rawequal(future, results[1]))
+      assert.is_false(results[2])
+      assert.equals("string", type(results[3]))
+    end
+    s:close()
+  end)
+
   it("refuses what is no future, and says where", function()
     local future = promise()
     local bad = helpers.bad_argument

@@ -96,6 +96,21 @@ describe("a table of functions", function()
     end
   end)
 
+  it("is asked for nil by a call without arguments", function()
+    local s = mtstates.newstate({}, function()
+      return setmetatable({}, {__index = function(_, key)
+        return function(...)
+          return "chosen", key, select("#", ...)
+        end
+      end})
+    end)
+    for _, ask in ipairs({s.call, s.await}) do
+      local text, key, count = ask(s)
+      assert.same({"chosen", nil, 0}, {text, key, count})
+    end
+    s:close()
+  end)
+
   it("is asked at each call", function()
     local s = mtstates.newstate({}, function()
       local t = {}

@@ -137,6 +137,22 @@ describe("a future", function()
     assert.equals("userdata", type(carray.new("int", 1)))
   end)
 
+  it("gives any number of values, however small the stack is", function()
+    local s = service("return function(...) return ... end")
+    local values = {}
+    for i = 1, 5000 do
+      values[i] = i
+    end
+    local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+    for _ = 1, 20 do
+      local future = s:async(unpack(values))
+      local found = coroutine.wrap(function()
+        return {future:await()}
+      end)()
+      assert.same(values, found)
+    end
+  end)
+
   it("raises its error each time", function()
     local s = service("return function(e) error(e) end")
     local future = s:async({code = 5})

@@ -447,6 +447,39 @@ describe("state:interrupt", function()
     assert.equals("after", s:call("after"))
   end)
 
+  it("hits code of a thread that has waited for the state", function()
+    for _ = 1, 5 do
+      local s = mtstates.newstate(function()
+        require "interruptible"
+        local gates = require "handoff"
+        return function(entered, leave)
+          gates.add(entered)
+          if leave then
+            gates.wait(leave, 1)
+          else
+            while true do end
+          end
+        end
+      end)
+      local function caller(id, ...)
+        return require "mtstates".state(id):call(...)
+      end
+      local first, leave = handoff.unique("first"), handoff.unique("leave")
+      local second = handoff.unique("second")
+      local busy = threads.start(caller, s:id(), first, leave)
+      handoff.wait(first, 1)
+      local waiting = threads.start(caller, s:id(), second)
+      waiting:wait_asleep() -- so long that it is handed the state
+      handoff.set(leave, 1)
+      busy:results()
+      handoff.wait(second, 1)
+      s:interrupt()
+      local ok, err = waiting:join()
+      assert.is_false(ok)
+      assert.truthy(err:find(mtstates.error.interrupted, 1, true), err)
+    end
+  end)
+
   it("from inside can be caught", function()
     local s = mtstates.newstate(function()
       local mt = require "mtstates"

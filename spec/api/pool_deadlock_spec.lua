@@ -4,6 +4,7 @@ local assert = require "luassert"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local runs = require "runs"
 local tasks = require "tasks"
 local threads = require "threads"
 
@@ -110,6 +111,47 @@ describe("a wait for a pool", function()
         pool:close()
       end
     end
+  end)
+
+  -- Whichever that is: the search must not take it for another one.
+  it("is none if one of many members is going to be free", function()
+    local n = 40
+    local pool = mtstates.pool({n = n, tasks = 1}, runs.setup)
+    local s = runs.new("service")
+    for i = 1, 20 do
+      local free, promise = mtstates.promise()
+      local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+      local last = s:async([[
+        local pool, entered, leave = ...
+        local result
+        gates.enter(entered, leave, 1)
+        table.sort({1, 2}, function(a, b)
+          result = result or {pcall(pool.await, pool, "return 'free'")}
+          return a < b
+        end)
+        return tostring(result[2])
+      ]], pool, entered, leave)
+      handoff.wait(entered, 1)
+      local futures = {}
+      for j = 1, n do
+        futures[j] = pool:async(j == 2 * i and "return ((...):await())" or
+          "local f, s = ... return (s:await('return 1'))", free, s)
+      end
+      helpers.wait_until(function()
+        return pool:stats().tasks == n and s:stats().queue == n - 1
+      end)
+      handoff.set(leave, 1)
+      helpers.wait_until(function()
+        return last:ready() or pool:stats().queue == 1
+      end)
+      promise:set("freed")
+      assert.equals("free", last:await())
+      for j = 1, n do
+        assert.equals(j == 2 * i and "freed" or 1, futures[j]:await())
+      end
+    end
+    pool:close()
+    s:close()
   end)
 
   it("is a deadlock if there are many members, too", function()

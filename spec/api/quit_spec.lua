@@ -5,6 +5,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local runs = require "runs"
 local tasks = require "tasks"
 
 local KINDS = {
@@ -51,7 +52,7 @@ describe("mtstates.quit", function()
           handoff.wait(entered, 1)
           local future = s:async("return 'begun'")
           helpers.wait_until(function() -- it has been tried
-            return mtstates.stats().idle == mtstates.workers()
+            return mtstates.stats().idle >= mtstates.workers()
           end)
           handoff.set(leave, 1)
           thread:await()
@@ -64,6 +65,20 @@ describe("mtstates.quit", function()
       local grown = -quit_often(50) + quit_often(100)
       assert.is_true(grown < 300000, "grown by " .. grown)
     end)
+
+  it("in a fork closes a state that a task keeps", function()
+    local s = runs.new("service", {tasks = 1})
+    local go, promise = mtstates.promise()
+    local kept = s:async([[
+      local go = ...
+      mt.fork(mt.quit)
+      return (go:await())
+    ]], go)
+    helpers.wait_until(function() return kept:ready() end)
+    helpers.raises_error("object_closed", kept.await, kept)
+    helpers.raises_error("object_closed", s.tcall, s, 20, "")
+    promise:set()
+  end)
 
   for kind, options in pairs(KINDS) do
     local function new(...)

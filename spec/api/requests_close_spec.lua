@@ -75,6 +75,26 @@ for _, kind in ipairs(requests.kinds) do
       handoff.wait(gate, 1)
     end)
 
+    it("sends all away that wait to get in, though one still runs", function()
+      local s = new(helpers.gated)
+      local release = requests.hold(s, "done")
+      local waiting = {}
+      for i = 1, 5 do
+        waiting[i] = threads.start(function(id)
+          local state = require "mtstates".state(id)
+          return state:call()
+        end, s:id())
+      end
+      helpers.wait_until(function() return s:stats().waiting == 5 end)
+      s:close()
+      for i = 1, 5 do
+        local ok, err = waiting[i]:join()
+        assert.is_false(ok)
+        assert.truthy(err:find(mtstates.error.object_closed, 1, true), err)
+      end
+      assert.equals("done", release())
+    end)
+
     it("is closed by close when they are done", function()
       local gate = handoff.unique()
       local s = new(guarded, gate)

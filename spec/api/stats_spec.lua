@@ -219,6 +219,18 @@ describe("stats of a state", function()
     end)
   end)
 
+  it("cost a program with one thread no other one", function()
+    local output, status = helpers.run_program([[
+      local s = require "mtstates".newstate("return function() end")
+      for _ = 1, 1000 do
+        s:call()
+      end
+      assert(s:stats().calls == 1000)
+      print(("%d"):format(require "handoff".thread_count()))
+    ]])
+    assert.same({"1\n", 0}, {output, status})
+  end)
+
   it("count threads that wait to get in", function()
     for _, options in ipairs({false, {}, {own_thread = true}}) do
       local s = mtstates.newstate(nil, options, helpers.gated)

@@ -136,6 +136,20 @@ describe("state:traceback", function()
     s:close()
   end)
 
+  it("tells of a call in which a nested one of the state has ended", function()
+    for _, kind in ipairs(requests.kinds) do
+      local s = requests.new(kind, setup)
+      local release = spinning(s, [[
+        require "mtstates".state(require "mtstates".id()):call("")
+        local x = spin(gate)
+        return x
+      ]])
+      has(s:traceback(60), "'spin'", "code:")
+      assert.is_true(release())
+      s:close()
+    end
+  end)
+
   it("tells of the states whose code calls others", function()
     local outer = mtstates.newstate("outer", {}, setup)
     local inner = mtstates.newstate("inner", {}, setup)

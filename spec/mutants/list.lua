@@ -60,6 +60,45 @@ add {
   new = "",
   specs = "^stress_spec", seconds = 40,
 }
+add {
+  name = "lock-passes-quitting",
+  says = "A state that quits is kept for a suspended task.",
+  file = "src/core/lock.c",
+  old = "mts_lockword_is_ending(word) ||\n" ..
+    "        atomic_load(&lock->quits))\n" ..
+    "      return false;",
+  new = "mts_lockword_is_ending(word))\n" ..
+    "      return false;",
+  specs = "^quit_spec", filter = "that a task keeps", seconds = 40,
+}
+add {
+  name = "lock-closing-wakes-one",
+  says = "Of those that wait to get in one is told that the state is closing.",
+  file = "src/core/lockqueue.c",
+  old = "  for (waiter = lock->first; waiter; waiter = waiter->next)\n" ..
+    "    mts_cond_signal(&waiter->wake_up);",
+  new = "  waiter = lock->first;\n  if (waiter)\n" ..
+    "    mts_cond_signal(&waiter->wake_up);",
+  specs = "requests_close", filter = "sends all away", seconds = 60,
+}
+add {
+  name = "lock-handed-wants-mutex",
+  says = "Who was handed a state counts as about to take its mutex for ever.",
+  file = "src/core/lockqueue.c",
+  old = "  if (status == MTS_OK)\n" ..
+    "    atomic_store(&lock->holder_wants_mutex, false);\n",
+  new = "",
+  specs = "^interrupt_spec", filter = "waited for the state", seconds = 60,
+}
+add {
+  name = "lock-waits-with-last-worker",
+  says = "A worker waits to get in though no other one can be had.",
+  file = "src/core/lock.c",
+  old = "  if (!mts_thread_begin_wait())\n" ..
+    "    return MTS_NO_MEMORY;",
+  new = "  (void)mts_thread_begin_wait();",
+  specs = "requests_memory", filter = "to get in", seconds = 60,
+}
 
 -------------------------------------------------------------------------------
 -- The registry
@@ -1482,6 +1521,14 @@ add {
   specs = "pool_deadlock_spec", filter = "one member is going to be free",
 }
 add {
+  name = "pool-deadlock-mistakes-member",
+  says = "Members are taken for one another.",
+  file = "src/core/knot.c",
+  old = "(a->kind <= MTS_BLOCKER_REQUEST || a->state == b->state);",
+  new = "true;",
+  specs = "pool_deadlock_spec", filter = "one of many members",
+}
+add {
   name = "deadlock-of-call-behind-room",
   says = "A task that waits for room keeps calls of an own thread, too.",
   file = "src/sched/blocker.c",
@@ -1502,9 +1549,9 @@ add {
   name = "deadlock-misses-what-cannot-go-on",
   says = "A task whose wait is over, or timed, can always go on.",
   file = "src/sched/blocker.c",
-  old = "    visit_wait(task, visitor);\n" ..
-    "    visit_state(queue, task, false, visitor);",
-  new = "    visit_wait(task, visitor);",
+  old = "  visit_wait(task, visitor);\n" ..
+    "  visit_state(queue, task, false, visitor);",
+  new = "  visit_wait(task, visitor);",
   specs = "042_deadlock_steps", filter = "a member of a pool waits for",
 }
 add {
@@ -1522,6 +1569,39 @@ add {
   old = "if (needs_rest && !own)",
   new = "if (needs_rest && !own && queue->tasks.limit != 1)",
   specs = "042_deadlock_steps", filter = "more than one task",
+}
+add {
+  name = "deadlock-of-what-ends",
+  says = "A request whose answer is just being given counts as not begun.",
+  file = "src/sched/blocker.c",
+  old = "else if (request->has_begun)",
+  new = "else if (request->has_begun &&\n           " ..
+    "atomic_load(&queue->state->interrupt.task) == request)",
+  specs = "042_deadlock_steps", filter = "of another task when a request",
+}
+add {
+  name = "deadlock-misses-keeping-notice",
+  says = "The task of a notice keeps its state, and nobody is told.",
+  file = "src/sched/blocker.c",
+  old = "  if (task)\n    visit_task(visitor, task);\n}",
+  new = "  if (task && task->request)\n    visit_task(visitor, task);\n}",
+  specs = "042_deadlock_steps", filter = "the state that it keeps",
+}
+add {
+  name = "deadlock-misses-notice-itself",
+  says = "The task of a notice does not find out that it waits for itself.",
+  file = "src/sched/suspend.c",
+  old = "if (mts_waitgraph_ends_task(",
+  new = "if (request && mts_waitgraph_ends_task(",
+  specs = "042_deadlock_steps", filter = "told to itself",
+}
+add {
+  name = "deadlock-misses-room-of-notice",
+  says = "The task of a notice waits for room, and nobody is told.",
+  file = "src/sched/blocker.c",
+  old = "if (task->pending.sender) {\n      visit_task",
+  new = "if (task->pending.sender && task->request) {\n      visit_task",
+  specs = "042_deadlock_steps", filter = "where it waits for room",
 }
 add {
   name = "pool-deadlock-of-bystander",
@@ -1593,6 +1673,14 @@ add {
   old = "tick, memory_order_relaxed) + 1) {",
   new = "tick, memory_order_relaxed)) {",
   specs = "stats_spec", filter = "pauses between",
+}
+add {
+  name = "usage-starts-thread",
+  says = "A program with one thread gets the watcher by calling a state.",
+  file = "src/core/thread.c",
+  old = "if (atomic_exchange(&has_first, true))",
+  new = "if (!atomic_exchange(&has_first, true))",
+  specs = "stats_spec", filter = "no other one",
 }
 add {
   name = "traceback-needs-own-code",
@@ -1832,6 +1920,65 @@ add {
   specs = "deep_own_types",
 }
 add {
+  name = "raised-nan-breaks-handler",
+  says = "An error value that is not a number breaks the message handler.",
+  file = "src/core/deep.c",
+  old = "if (lua_isnil(L, index) || !lua_rawequal(L, index, index))",
+  new = "if (lua_isnil(L, index))",
+  specs = "^deep_raised", filter = "not a number",
+}
+add {
+  name = "raised-conversion-hides-error",
+  says = "Whose __transfer fails as an error value is told by that error.",
+  file = "src/core/deep.c",
+  old = "  if (encoding == MTS_ENCODING_RAISED)\n" ..
+    "    lua_pop(call->callee, 1);\n",
+  new = "",
+  specs = "^deep_raised", filter = "cannot be converted",
+}
+add {
+  name = "raised-value-kept",
+  says = "A state keeps the error values that it has reported.",
+  file = "src/core/deep.c",
+  old = "  lua_pushnil(callee);\n  lua_rawset(callee, 2);\n" ..
+    "  return 1;",
+  new = "  return 1;",
+  specs = "^deep_raised", filter = "not kept by the state",
+}
+add {
+  name = "answer-on-small-stack",
+  says = "Answers need no room on the stack.",
+  file = "src/core/deep.c",
+  old = "(int)message->count + 2)",
+  new = "2)",
+  specs = "^futures_spec", filter = "however small the stack",
+}
+add {
+  name = "answer-leaves-error",
+  says = "The error of the decoder stays below the one that is raised.",
+  file = "src/core/deep.c",
+  old = "  lua_pop(L, 1);\n  return status;\n" ..
+    "}\n\nmts_Status mts_deep_push_results",
+  new = "  return status;\n}\n\nmts_Status mts_deep_push_results",
+  specs = "^each_spec", filter = "one error where",
+}
+add {
+  name = "failure-leaves-error",
+  says = "The same of an error value.",
+  file = "src/core/failure.c",
+  old = "    return MTS_OK;\n  lua_pop(L, 1);\n",
+  new = "    return MTS_OK;\n",
+  specs = "^each_spec", filter = "one error where",
+}
+add {
+  name = "choice-of-nothing",
+  says = "A call without arguments chooses nothing, and not nil.",
+  file = "src/core/dispatch.c",
+  old = "  if (lua_gettop(L) == 0)\n    lua_pushnil(L);\n",
+  new = "",
+  specs = "^functions_spec", filter = "without arguments",
+}
+add {
   name = "failure-kept",
   says = "The text of an error that native code has got is not freed.",
   file = "src/core/call.c",
@@ -1839,6 +1986,14 @@ add {
     "  mts_failure_close(&failure);\n  return",
   new = "    mts_call_tell(s, status, &failure, handler, data);\n  return",
   specs = "^notify_spec", filter = "frees the text",
+}
+add {
+  name = "native-hears-of-busy",
+  says = "That a state is busy is told as an error, too.",
+  file = "src/core/call.c",
+  old = "status != MTS_CLOSED && status != MTS_BUSY)",
+  new = "status != MTS_CLOSED)",
+  specs = "^receiver_spec", filter = "when the state is busy",
 }
 add {
   name = "string-unprotected",
@@ -1933,6 +2088,14 @@ add {
   old = "    link = &(*link)->next;",
   new = "    break;",
   specs = "^traceback_spec", filter = "still ask", seconds = 20,
+}
+add {
+  name = "traceback-misses-outer-call",
+  says = "After a nested call nothing seems to run.",
+  file = "src/core/call.c",
+  old = ".outer = atomic_load_explicit(&s->innermost, memory_order_relaxed),",
+  new = ".outer = NULL,",
+  specs = "^traceback_spec", filter = "a nested one",
 }
 
 return list

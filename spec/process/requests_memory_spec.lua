@@ -23,6 +23,7 @@ local prelude = [==[
     end
     function ways.sleep() mt.sleep(0.01) return "b" end
     function ways.state() return mt.state("c", 30) end
+    function ways.call() return mt.state("held"):call() end
     return function(way, holds)
       if not ways[way] then
         return way
@@ -87,6 +88,20 @@ describe("where no thread can be had #rlimit #threadless", function()
       for _, way in ipairs({"await", "async", "sleep"}) do
         assert(a:await(way, true) == "b")
       end
+    ]])
+  end)
+
+  it("a wait of the only worker to get in is out_of_memory", function()
+    run([[
+      local held = mtstates.newstate("held", require "helpers".gated)
+      local busy = require "threads".hold(held)
+      assert(a:await(1) == 1)
+      without_threads(function()
+        refused(a.await, a, "call")
+        assert(a:await("is over") == "is over")
+      end)
+      busy:release()
+      a:await("call")
     ]])
   end)
 

@@ -3,10 +3,12 @@
 -- that waits for room: a false deadlock. So did requests that were about to be
 -- answered, which counted as not begun. And what waits hung: for the end of a
 -- state with tasks = 1, and for tasks that cannot go on, whatever they wait
--- for themselves, since who waits holds the state, or keeps it; and for what
--- several tasks keep from beginning, of which only one was looked at.
+-- for themselves, since who waits holds the state, or keeps it; for what
+-- several tasks keep from beginning, of which only one was looked at; and for
+-- tasks of notices, which answer no request.
 
 local assert = require "luassert"
+local capidriver = require "capidriver"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
@@ -16,6 +18,14 @@ local DEADLOCK = "mtstates.error.deadlock"
 
 local function is_deadlock(ok, err)
   return not ok and tostring(err):find(DEADLOCK, 1, true) ~= nil
+end
+
+-- Until a task of s waits for that.
+local function wait_suspended(s, what)
+  helpers.wait_until(function()
+    local text = s:traceback()
+    return text and text:find("waits for " .. what, 1, true) ~= nil
+  end)
 end
 
 describe("what leads to a deadlock", function()
@@ -42,10 +52,7 @@ describe("what leads to a deadlock", function()
         busy:send("")
         return "filled"
       ]], busy)
-      helpers.wait_until(function()
-        local text = s:traceback()
-        return text and text:find("waits for room", 1, true) ~= nil
-      end)
+      wait_suspended(s, "room")
       local finish = handoff.unique("finish")
       local called = caller:async("local s = ... s:call(select(2, ...))", s,
         HOLD, entered, finish)
@@ -86,10 +93,7 @@ describe("what leads to a deadlock", function()
       local s = runs.new("service", {tasks = 1})
       local go, promise = mtstates.promise()
       s:await("local go = ... mine = mt.fork(function() go:await() end)", go)
-      helpers.wait_until(function()
-        local text = s:traceback()
-        return text and text:find("waits for an answer", 1, true) ~= nil
-      end)
+      wait_suspended(s, "an answer")
       local future = s:async("return (mine:await())")
       assert.is_true(is_deadlock(pcall(future.await, future)))
       promise:set()
@@ -103,10 +107,7 @@ describe("what leads to a deadlock", function()
       local member = mtstates.state(pool:stats().members[1].id)
       local sleeps = runs.suspend(s, "mt.sleep(3600)")
       local waits = pool:async("return ((...):await())", sleeps)
-      helpers.wait_until(function()
-        local text = member:traceback()
-        return text and text:find("waits for an answer", 1, true) ~= nil
-      end)
+      wait_suspended(member, "an answer")
       assert.is_true(is_deadlock(s:call([[
         local pool = ...
         local ok, err = pcall(pool.await, pool, "")
@@ -151,10 +152,7 @@ describe("what leads to a deadlock", function()
     local mine = runs.suspend(s, "local answers, go = ... " ..
       "return (answers:await('return ((...):await())', go))", answers, go)
     local waiting = other:async("return ((...):await())", mine)
-    helpers.wait_until(function()
-      local text = other:traceback()
-      return text and text:find("waits for an answer", 1, true) ~= nil
-    end)
+    wait_suspended(other, "an answer")
     local ok, err = pcall(s.call, s, "return ((...):await(''))", other)
     assert.is_true(is_deadlock(ok, err))
     promise:set("there")
@@ -245,5 +243,152 @@ describe("what leads to a deadlock", function()
     assert.equals("nothing", future:await())
     pool:close(20)
     s:close()
+  end)
+
+  it("is no wait for room of another task when a request is about to be " ..
+     "answered", function()
+    local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+    local go, promise = mtstates.promise()
+    -- Nothing runs after the request has got so much memory, and nothing is
+    -- collected before it has ended.
+    local s = mtstates.newstate({memory = 3e7}, function(source, here, go_on)
+      local gates = require "handoff"
+      collectgarbage("stop")
+      require "on_collect"(function()
+        gates.enter(here, go_on, 1)
+      end)
+      return {
+        await = source.await,
+        fill = function(other)
+          other:send("")
+          other:send("")
+        end,
+      }
+    end, go, entered, leave)
+    local other = runs.new("service", {queue = 1})
+    local begin = handoff.unique("begin")
+    local ending = s:async("await", go)
+    wait_suspended(s, "an answer")
+    local future = other:async([[
+      local begin, ending = ...
+      local result
+      local function ask()
+        local text = ending:await()
+        return #text
+      end
+      gates.add(begin)
+      gates.wait(begin, 2)
+      table.sort({1, 2}, function(a, b)
+        result = result or {pcall(ask)}
+        return a < b
+      end)
+      return tostring(result[2])
+    ]], begin, ending)
+    handoff.wait(begin, 1)
+    s:send("fill", other)
+    wait_suspended(s, "room")
+    promise:set(("x"):rep(2e7))
+    handoff.wait(entered, 1)
+    handoff.set(begin, 2)
+    helpers.wait_until(function()
+      local text = future:ready() or other:traceback()
+      return text == true or text and text:find("^[^\n]*\n\t%[C%]") ~= nil
+    end)
+    handoff.set(leave, 1)
+    assert.equals("20000000", future:await())
+    s:close()
+    other:close()
+  end)
+
+  describe("by the task of a notice", function()
+    before_each(runs.drop_log)
+    after_each(runs.restore_log)
+
+    -- A service whose notices await some futures; and a notifier.
+    local function open(options)
+      local s = mtstates.newstate(options, function()
+        local futures
+        return function(list)
+          if list then
+            futures = list
+            return "nothing"
+          end
+          for i = 1, #futures do
+            futures[i]:await()
+          end
+        end
+      end)
+      return s, capidriver.notifier(s)
+    end
+
+    it("is told to who waits for the state that it keeps", function()
+      local s, n = open({tasks = 1})
+      local other = runs.new("service")
+      local go, promise = mtstates.promise()
+      local asked = runs.suspend(other,
+        "local s, go = ... go:await() return (s:await({}))", s, go)
+      s:call({asked})
+      assert.equals(0, n:notify())
+      wait_suspended(s, "an answer")
+      promise:set()
+      helpers.wait_until(function() return asked:ready() end)
+      assert.is_true(is_deadlock(pcall(asked.await, asked)))
+      n:release()
+      s:close()
+      other:close()
+    end)
+
+    it("is told to itself", function()
+      local s, n = open({tasks = 1})
+      local other = runs.new("service")
+      local first, promise = mtstates.promise()
+      local second, other_promise = mtstates.promise()
+      local asked = runs.suspend(other,
+        "local s, go = ... go:await() return (s:await({}))", s, second)
+      s:call({first, asked})
+      assert.equals(0, n:notify())
+      wait_suspended(s, "an answer")
+      other_promise:set()
+      helpers.wait_until(function() return s:stats().queue == 1 end)
+      promise:set()
+      helpers.wait_until(function() return asked:ready() end)
+      assert.equals("nothing", asked:await())
+      n:release()
+      s:close()
+      other:close()
+    end)
+
+    it("is told to who waits for a state where it waits for room", function()
+      local other = mtstates.newstate({queue = 1}, runs.setup)
+      local s = mtstates.newstate({}, function(to)
+        return function(x)
+          if not x then
+            to:send("")
+            to:send("")
+          end
+        end
+      end, other)
+      local n = capidriver.notifier(s)
+      local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+      local future = other:async([[
+        local s, entered, leave = ...
+        local result
+        gates.enter(entered, leave, 1)
+        table.sort({1, 2}, function(a, b)
+          result = result or {pcall(s.await, s, 1)}
+          return a < b
+        end)
+        return result[1], tostring(result[2])
+      ]], s, entered, leave)
+      handoff.wait(entered, 1)
+      assert.equals(0, n:notify())
+      wait_suspended(s, "room")
+      handoff.set(leave, 1)
+      helpers.wait_until(function() return future:ready() end)
+      assert.is_true(is_deadlock(future:await()))
+      n:release()
+      s:close()
+      other:close()
+    end)
   end)
 end)

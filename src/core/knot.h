@@ -16,12 +16,14 @@ typedef struct mts_State mts_State;
 
 /*
 ** Something that has to go on before something else can: a thread; the task
-** of a request, or the begin of that; any member of a pool that could begin
-** the request, or, without one, a call; one of these members.
+** of a request, or the begin of that; a task that has no request; any member of
+** a pool that could begin the request, or, without one, a call; one of these
+** members.
 */
 typedef enum mts_BlockerKind {
   MTS_BLOCKER_THREAD,
   MTS_BLOCKER_REQUEST,
+  MTS_BLOCKER_TASK,
   MTS_BLOCKER_POOL,
   MTS_BLOCKER_MEMBER
 } mts_BlockerKind;
@@ -29,8 +31,9 @@ typedef enum mts_BlockerKind {
 typedef struct mts_Blocker {
   mts_BlockerKind kind;
   uintptr_t thread;
-  const void *request;
-  const mts_State *state; /* to which the request is; the pool; the member */
+  const void *request;    /* or the task */
+  const mts_State *state; /* to which the request is; whose task that is; the
+                          ** pool; the member */
 } mts_Blocker;
 
 /* So many are met without allocating.  The first one is a power of two. */

@@ -167,14 +167,12 @@ void mts_waitgraph_remove(const mts_WaitEdge *edge)
   mts_mutex_unlock(&graph_mutex);
 }
 
-bool mts_waitgraph_ends_task(const mts_State *s, const void *request,
-                             atomic_int *outcome)
+bool mts_waitgraph_ends_task(const mts_Blocker *waiting, atomic_int *outcome)
 {
-  const mts_Blocker self = {MTS_BLOCKER_REQUEST, 0, request, s};
   int open = MTS_WAIT_OPEN;
   bool is_ended;
   mts_mutex_lock(&graph_mutex);
-  is_ended = is_deadlock(&self) &&
+  is_ended = is_deadlock(waiting) &&
              atomic_compare_exchange_strong(outcome, &open, MTS_DEADLOCK);
   mts_mutex_unlock(&graph_mutex);
   return is_ended;

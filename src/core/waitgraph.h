@@ -14,6 +14,7 @@
 MTS_BEGIN_HIDDEN
 
 typedef struct mts_State mts_State;
+struct mts_Blocker;
 
 /* What the outcome of a wait is until it has one, a status. */
 #define MTS_WAIT_OPEN (-1)
@@ -47,11 +48,12 @@ bool mts_waitgraph_add(mts_WaitEdge *edge);
 void mts_waitgraph_remove(const mts_WaitEdge *edge);
 
 /*
-** Whether the task of the request, which is suspended, waits for itself; then
-** its wait is finished with MTS_DEADLOCK, as mts_wait_decide does.
+** Whether a request, or a task without one, waits for itself: the task is
+** suspended, or the answer deferred; then that wait is finished with
+** MTS_DEADLOCK, as mts_wait_decide does.
 ** Locks: as mts_waitgraph_add; no other mutex may be held.
 */
-bool mts_waitgraph_ends_task(const mts_State *s, const void *request,
+bool mts_waitgraph_ends_task(const struct mts_Blocker *waiting,
                              atomic_int *outcome);
 
 /*

@@ -4,11 +4,11 @@
 ** One step of the ways that the wait graph follows; all of them are needed:
 **
 ** - A request whose answer is deferred is answered as its source.
-** - The task of a request that is suspended waits for a future, or for room:
-**   that is, for the begin of a request to another state; or for something
-**   that need not be followed: a promise, a point in time.  Besides, it goes
-**   on only if no thread holds the state, and if, option tasks = 1, no later
-**   request keeps it.
+** - A suspended task, of a request or of a notice, waits for a future, or for
+**   room: that is, for the begin of a request to another state; or for
+**   something that need not be followed: a promise, a point in time.  Besides,
+**   it goes on only if no thread holds the state, and if, option tasks = 1, no
+**   later request keeps it.
 ** - A request that runs, or is just beginning or ending: the thread that holds
 **   the state.
 ** - One that has not begun, and a call: the thread that holds the state; a
@@ -54,6 +54,14 @@ static void visit_thread(const Visitor *visitor, uintptr_t thread)
     visitor->visit(visitor->data, &blocker);
 }
 
+static void visit_task(const Visitor *visitor, const mts_Task *task)
+{
+  if (task->request)
+    visit_request(visitor, task->request);
+  else
+    visit(visitor, MTS_BLOCKER_TASK, task, task->queue->state);
+}
+
 /* ======================================================================= */
 /* A state                                                                 */
 /* ======================================================================= */
@@ -67,8 +75,8 @@ static void visit_keeper(const mts_Queue *queue, const Visitor *visitor)
     return;
   while (task && task->is_fork)
     task = task->next;
-  if (task && task->request)
-    visit_request(visitor, task->request);
+  if (task)
+    visit_task(visitor, task);
 }
 
 /*
@@ -95,8 +103,8 @@ static void visit_hindrances(const mts_Queue *queue, const Visitor *visitor)
   if (queue->tasks.room_waits == 0)
     return;
   for (; task && left > 0; task = task->next)
-    if (task->pending.sender && task->request) {
-      visit_request(visitor, task->request);
+    if (task->pending.sender) {
+      visit_task(visitor, task);
       left--;
     }
 }
@@ -137,6 +145,25 @@ static void visit_wait(const mts_Task *task, const Visitor *visitor)
           pending->state);
 }
 
+/* What a task needs that is suspended, or about to go on. */
+static void visit_needs(const mts_Queue *queue, const mts_Task *task,
+                        const Visitor *visitor) MTS_REQUIRES(queue->mutex)
+{
+  visit_wait(task, visitor);
+  visit_state(queue, task, false, visitor);
+}
+
+/* The same; nothing, if it is not suspended any more. */
+static void visit_suspended(const mts_Queue *queue, const void *sought,
+                            const Visitor *visitor) MTS_REQUIRES(queue->mutex)
+{
+  const mts_Task *task = queue->tasks.suspended;
+  while (task && task != sought)
+    task = task->next;
+  if (task)
+    visit_needs(queue, task, visitor);
+}
+
 static void visit_asked(const mts_Queue *queue, const mts_Request *request,
                         const Visitor *visitor) MTS_REQUIRES(queue->mutex)
 {
@@ -146,10 +173,8 @@ static void visit_asked(const mts_Queue *queue, const mts_Request *request,
     if (source && source->state)
       visit_request(visitor, (const mts_Request *)source);
   }
-  else if (task && task->has_begun) {
-    visit_wait(task, visitor);
-    visit_state(queue, task, false, visitor);
-  }
+  else if (task && task->has_begun)
+    visit_needs(queue, task, visitor);
   else if (!request->is_send && mts_future_is_answered(&request->future))
     ; /* nothing */
   else if (request->has_begun)
@@ -194,6 +219,8 @@ void mts_blocker_find_ways(const mts_Blocker *blocker,
     mts_mutex_lock(&queue->mutex);
     if (blocker->kind == MTS_BLOCKER_MEMBER)
       visit_state(queue, NULL, request != NULL, &visitor);
+    else if (blocker->kind == MTS_BLOCKER_TASK)
+      visit_suspended(queue, blocker->request, &visitor);
     else
       visit_asked(queue, request, &visitor);
     mts_mutex_unlock(&queue->mutex);

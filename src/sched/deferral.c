@@ -15,6 +15,7 @@
 */
 #include "sched/deferral.h"
 
+#include "core/knot.h"
 #include "core/waitgraph.h"
 #include "sched/queueturn.h"
 
@@ -108,14 +109,15 @@ static void drop_source(mts_Request *request, mts_Status status)
 static bool ends_deadlocked(mts_Request *request)
 {
   mts_Future *future = &request->future;
+  const mts_Blocker self = {MTS_BLOCKER_REQUEST, 0, request, future->state};
   bool is_awaited;
   if (atomic_load(&request->asked.source) == future)
     return mts_wait_decide(wait_of(request), MTS_DEADLOCK);
   mts_mutex_lock(&request->asked.mutex);
   is_awaited = request->asked.waits.first != NULL;
   mts_mutex_unlock(&request->asked.mutex);
-  return is_awaited && mts_waitgraph_ends_task(future->state, request,
-                                               &wait_of(request)->outcome);
+  return is_awaited &&
+         mts_waitgraph_ends_task(&self, &wait_of(request)->outcome);
 }
 
 /* Waits for the source; the caller keeps both. */

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "core/interrupt.h"
+#include "core/knot.h"
 #include "core/trace.h"
 #include "sched/queue.h"
 #include "sched/team.h"
@@ -70,7 +71,8 @@ static bool is_harmless(const mts_Pending *pending, const mts_State *host)
 /* Raises `deadlock` in the task if it waits for itself. */
 static void look_for_deadlock(mts_Task *task)
 {
-  mts_Request *request = NULL;
+  mts_Request *request;
+  mts_Blocker self = {MTS_BLOCKER_TASK, 0, task, task->queue->state};
   if (is_harmless(&task->pending, task->queue->state))
     return;
   mts_mutex_lock(&task->queue->mutex);
@@ -78,8 +80,11 @@ static void look_for_deadlock(mts_Task *task)
   if (request && !request->is_send)
     mts_future_retain(&request->future); /* closing can answer it */
   mts_mutex_unlock(&task->queue->mutex);
-  if (request && mts_waitgraph_ends_task(task->queue->state, request,
-                                         &task->wait.outcome))
+  if (request) {
+    self.kind = MTS_BLOCKER_REQUEST;
+    self.request = request;
+  }
+  if (mts_waitgraph_ends_task(&self, &task->wait.outcome))
     task->wait.go_on(&task->wait);
   if (request && !request->is_send)
     mts_future_release(&request->future);
