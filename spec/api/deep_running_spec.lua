@@ -207,8 +207,8 @@ describe("code that runs while values are read", function()
     local array = carray.new("int", 1000)
     on_collect(function() array:resize(10) end)
     carray.collect_next(1)
-    helpers.bad_argument(2, "call", "field '[1]': array that has been changed " ..
-      "cannot be transferred", function()
+    helpers.bad_argument(2, "call", "field '[1]': array that has been " ..
+      "changed cannot be transferred", function()
         s:call("return 1", {array})
       end)
     assert.equals(10, array:len())
