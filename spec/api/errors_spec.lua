@@ -144,7 +144,7 @@ describe("errors", function()
       local err = invoke(table.concat(lines, "\n"))
       for i = 1, 101 do
         local is_shown = err:find((":%d: "):format(i), 1, true) ~= nil
-        assert.is_true(is_shown or i > 9 and i < 92, "level " .. i)
+        assert.is_true(is_shown or i > 10 and i < 93, "level " .. i)
         assert.is_false(is_shown and i > 12 and i < 90, "level " .. i)
       end
     end)
