@@ -13,6 +13,31 @@ describe("wrong arguments", function()
   local bad = helpers.bad_argument
   local WRONG = "(lua function expected)"
 
+  it("that are light userdata are called so", function()
+    local light = handoff.lightuserdata(64)
+    local s = mtstates.newstate("return print")
+    bad(1, "fork", "(function expected, got light userdata)", function()
+      mtstates.fork(light)
+    end)
+    bad(1, "interrupt", "(boolean expected, got light userdata)", function()
+      s:interrupt(light)
+    end)
+  end)
+
+  it("that are objects with methods are called by their position", function()
+    local s = mtstates.newstate("return print")
+    local object = {id = s.id, call = s.call}
+    for _, name in ipairs({"id", "call"}) do
+      local err = helpers.raises(function() object[name](object) end)
+      assert.truthy(err:find("mtstates.state expected, got table", 1, true),
+        err)
+      assert.is_nil(err:find("#0", 1, true), err)
+    end
+    local err = helpers.raises(function() object:id() end)
+    assert.truthy(err:find("calling 'id' on bad self " ..
+      "(mtstates.state expected, got table)", 1, true), err)
+  end)
+
   describe("to newstate", function()
     it("are named at the position of the missing setup", function()
       local missing = "(lua function expected, got no value)"

@@ -2,6 +2,7 @@ local carray = require "carray"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local on_collect = require "on_collect"
 local threads = require "threads"
 
 describe("carray values", function()
@@ -113,6 +114,17 @@ describe("carray values", function()
     local back = s:call(carray.new("short", 0))
     assert.equals("short", back:type())
     assert.equals(0, back:len())
+  end)
+
+  it("may be shortened by finalizers while they are read", function()
+    local s = mtstates.newstate(helpers.echo)
+    local array = filled("int", 1, 2, 3)
+    on_collect(function() array:resize(2) end)
+    carray.collect_next(1)
+    local err = helpers.raises_error("invoking_state", s.call, s, array)
+    assert.truthy(err:find("the array has shrunk while it was copied", 1,
+      true), err)
+    assert.same({1, 2}, content(s:call(array)))
   end)
 
   it("may be large", function()

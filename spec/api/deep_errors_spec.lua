@@ -56,6 +56,8 @@ describe("deep values that cannot cross", function()
       {"field '_x1.end': thread", {_x1 = {["end"] = thread}}},
       {"field '[\"a b\"]': thread", {["a b"] = thread}},
       {"field 'x[\"1\"]': thread", {x = {["1"] = thread}}},
+      {"field '[\"\"]': thread", {[""] = thread}},
+      {"field 'x[\"\"].y': thread", {x = {[""] = {y = thread}}}},
       {"field '[1.5]': thread", {[1.5] = thread}},
       {"field '[true]': thread", {[true] = thread}},
       {"field 'x[false][2]': thread", {x = {[false] = {0, thread}}}},
@@ -168,12 +170,46 @@ describe("deep values that cannot cross", function()
       :sub(1, -2) .. "'", way)
     way = way_of({[("k"):rep(100000)] = thread})
     assert.is_true(#way <= 220, way)
+    for length = 100, 101 do -- of the second one: ways of 200 and 201 bytes
+      way = way_of({[("k"):rep(91)] = {[("l"):rep(length)] = thread}})
+      assert.equals(length > 100, way:find("...", 1, true) ~= nil)
+      assert.equals(200, #way)
+    end
     local longest = ("k"):rep(129)
     assert.equals("field '" .. longest .. "'", way_of({[longest] = thread}))
     way = way_of({[longest .. "k"] = thread})
     assert.truthy(way:find("^field '%[\"k+%.%.%.\"%]'$"), way)
     way = way_of({["\0\n\255"] = thread})
     assert.is_true(#way < 40, way)
+  end)
+
+  it("are named in functions without debug information, too", function()
+    local function f() return thread end
+    local is_stripped, stripped = pcall(string.dump, f, true)
+    local upvaluejoin = rawget(debug, "upvaluejoin")
+    if not is_stripped or not upvaluejoin or #stripped == #string.dump(f) then
+      return
+    end
+    stripped = helpers.compile(stripped)
+    upvaluejoin(stripped, 1, f, 1)
+    local err = helpers.raises(function() s:call({stripped}) end)
+    assert.truthy(err:find("field '%[1%]', upvalue '%(%*?no name%)': thread"),
+      err)
+  end)
+
+  it("are objects of this module that are finalized", function()
+    local other = mtstates.newstate("return print")
+    local future, promise = mtstates.promise()
+    promise:set(1)
+    for _, object in ipairs({other, future, promise}) do
+      debug.getmetatable(object).__gc(object)
+      refused(1, "call", "field '[1]': finalized object", function()
+        s:call({object})
+      end)
+      refused(2, "call", "finalized object", function()
+        s:call("x", object)
+      end)
+    end
   end)
 
   it("start nothing and leave nothing behind", function()

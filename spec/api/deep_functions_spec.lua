@@ -213,6 +213,75 @@ describe("functions that cross", function()
       class.__transfer = nil
     end)
 
+  -- In Lua 5.4 such a function is as large as a variable that it has dropped.
+  it_needs(upvaluejoin, "shared upvalues")(
+    "are none of those whose variables they replace", function()
+      local class = mtstates.class("deep.Replaced")
+      look:call("require 'mtstates'.class('deep.Replaced').__receive = " ..
+        "function(fs) return fs end")
+      local function make(n) return function() return n end end
+      for round = 1, 20 do
+        local f, other = make(0), make(-round)
+        function class.__transfer()
+          upvaluejoin(f, 1, other, 1)
+          collectgarbage()
+          collectgarbage()
+          local fs = {}
+          for i = 1, 50 do
+            fs[i] = make(i) -- a function and a variable
+          end
+          return fs
+        end
+        assert.equals(50, (look:call([[
+          local f, fs = ...
+          for i = 1, 50 do
+            assert(fs[i] ~= f and fs[i]() == i, i)
+          end
+          return #fs
+        ]], f, setmetatable({}, class))))
+      end
+      class.__transfer = nil
+    end)
+
+  -- Bytecode of Lua 5.1 ends with the names of the upvalues.
+  local function without_names(f)
+    local code, names = string.dump(f), "\1\0\0\0\2" .. ("\0"):rep(7) .. "n\0"
+    return code:sub(-#names) == names
+      and compile(code:sub(1, -#names - 1) .. ("\0"):rep(4)) or nil
+  end
+
+  local n = 1
+  local nameless = without_names(function() return n end)
+  it_needs(nameless and not debug.getupvalue(nameless, 1),
+           "upvalues that need names")(
+    "are refused if not all of their upvalues can be had", function()
+      local text = "function whose upvalues have no names " ..
+        "cannot be transferred to another state)"
+      local head = "bad argument #1 to 'call' ("
+      local _, alone = pcall(function() call:call(nameless) end)
+      local _, inside = pcall(function() call:call({nameless}) end)
+      assert.truthy(alone:find(head .. text, 1, true), alone)
+      assert.truthy(inside:find(head .. "field '[1]': " .. text, 1, true),
+        inside)
+      assert.equals(1, call:call(function() return n end))
+    end)
+
+  it_needs(has_setfenv, "environments of functions")(
+    "are refused if their environment is no table there", function()
+      local class = mtstates.class("deep.Environs")
+      look:call("require 'mtstates'.class('deep.Environs').__receive = " ..
+        "function() return 5 end")
+      class.__transfer = type
+      local f = has_setfenv(function() end, setmetatable({}, class))
+      local err = helpers.raises_error("invoking_state", function()
+        look:call("", f)
+      end)
+      class.__transfer = nil
+      assert.truthy(err:find("the environment of a function is a number here",
+        1, true), err)
+      assert.equals(1, look:call("return 1"))
+    end)
+
   it("of an environment with a metatable need its class", function()
     local own = {mark = "own"}
     local f

@@ -132,6 +132,55 @@ describe("modules that cross", function()
       second:find("'deep.broken'", 1, true), second)
   end)
 
+  it("are an error if the other side has lost require", function()
+    local s = mtstates.newstate({}, run_code)
+    local m = {f = function() end}
+    package.loaded["deep.lost"] = m
+    s:call("require = nil")
+    local err = helpers.raises_error("unknown_class", s.call, s, "", m)
+    package.loaded["deep.lost"] = nil
+    assert.truthy(err:find("module 'deep.lost' is not known there", 1, true),
+      err)
+    assert.equals(1, s:call("return 1"))
+  end)
+
+  -- Nobody should do that, but no process may crash of it.
+  it("cross or are refused without the table of loaded modules", function()
+    local target = mtstates.newstate({}, run_code)
+    local source = mtstates.newstate({}, run_code)
+    local function try(when)
+      return source:call([[
+        local target, when = ...
+        local registry = debug.getregistry()
+        local loaded = registry._LOADED
+        local class = require "mtstates".class("deep.Unloaded")
+        local m = {f = function() end}
+        loaded["deep.unloaded"] = m
+        if when == "before" then
+          registry._LOADED = nil
+        end
+        function class.__transfer()
+          registry._LOADED = nil
+          return 1
+        end
+        local ok, err = pcall(target.call, target, "return type((...))",
+          when == "meanwhile" and setmetatable({}, class) or 1, m, m.f, print)
+        registry._LOADED = loaded
+        return ok, err
+      ]], target, when)
+    end
+    target:call("require 'mtstates'.class('deep.Unloaded').__receive = type")
+    for _, when in ipairs({"before", "meanwhile"}) do
+      local ok, err = try(when)
+      assert.is_false(ok)
+      assert.truthy(err:find("C function of no loaded module", 1, true), err)
+    end
+    assert.is_false((pcall(target.call, target, [[
+      debug.getregistry()._LOADED = nil
+    ]], 1)) and (pcall(target.call, target, "", string)))
+    assert.equals(1, target:call("return 1"))
+  end)
+
   it("may be of C, and this one", function()
     local luv = require "luv"
     assert.is_true(run:call([[
@@ -191,6 +240,20 @@ describe("C functions that cross", function()
       package.loaded["A.module"] = nil
       assert.same({true, true}, {ok, are_same})
     end)
+
+  it("have the first of several names", function()
+    local luv = require "luv"
+    local run = mtstates.newstate({}, run_code)
+    rawset(string, "zz_format", string.format)
+    package.loaded["zz.module"] = {time = luv.hrtime}
+    local ok, are_same = pcall(run.call, run, [[
+      local f, g = ...
+      return f == string.format and g == require "luv".hrtime
+    ]], string.format, luv.hrtime)
+    rawset(string, "zz_format", nil)
+    package.loaded["zz.module"] = nil
+    assert.same({true, true}, {ok, are_same})
+  end)
 
   it("may have a later or an earlier name here, as unpack has", function()
     local run = mtstates.newstate({}, run_code)
@@ -269,6 +332,28 @@ describe("C functions that cross", function()
     unknown("2, field 'f[1]'", "string.format", "", {f = {string.format}})
     unknown("2", "setmetatable", "", setmetatable)
     assert.equals(1, run:call("return 1"))
+  end)
+
+  it("are what indexing a module gives there", function()
+    local name = "deep.indexed"
+    local luv = require "luv"
+    package.loaded[name] = {time = luv.hrtime} -- earlier than luv
+    local run = mtstates.newstate({}, run_code)
+    local code = ("package.loaded['%s'] = "):format(name)
+    run:call(code .. [[
+      setmetatable({}, {__index = function(_, key)
+        return function() return key end
+      end})
+    ]])
+    local ok, key = pcall(run.call, run, "return (...)()", luv.hrtime)
+    run:call(code .. "true")
+    local is_known, err = pcall(run.call, run, "", luv.hrtime)
+    package.loaded[name] = nil
+    assert.same({true, "time"}, {ok, key})
+    assert.is_false(is_known)
+    assert.truthy(err:find(mtstates.error.unknown_class, 1, true), err)
+    assert.truthy(err:find("'deep.indexed.time' is not known there", 1, true),
+      err)
   end)
 
   it("are an error as results if this side has none of the name", function()

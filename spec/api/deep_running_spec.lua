@@ -1,7 +1,11 @@
--- __transfer runs while values are read, and can do what it likes with them.
+-- __transfer runs while values are read, and can do what it likes with them;
+-- so can finalizers when an array is looked up.
 
+local carray = require "carray"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local on_collect = require "on_collect"
+local stacks = require "stacks"
 
 describe("code that runs while values are read", function()
   before_each(helpers.watch("deep __transfer"))
@@ -146,10 +150,11 @@ describe("code that runs while values are read", function()
     end
     local root = {first = own()}
     root.first.inside = root
-    helpers.bad_argument(2, "call", "table that has been changed meanwhile",
-      function()
-        s:call("return 1", root)
-      end)
+    stacks.wipe(0x41414141) -- no text
+    local err = helpers.raises(function() s:call("return 1", root) end)
+    assert.truthy(err:find("bad argument #2 to 'call' (table that has been " ..
+      "changed meanwhile cannot be transferred to another state)", 1, true),
+      err)
     assert.equals("usable", s:call("return ...", "usable"))
   end)
 
@@ -166,5 +171,49 @@ describe("code that runs while values are read", function()
       return t[1].given[1], t[2][1].given[1], t[2][1].given[2][2][1]
     ]], t)
     assert.same({2, 4, 2}, {a, b, c})
+  end)
+
+  it("may drop strings that have been read, in finalizers", function()
+    for round = 1, 10 do
+      local root = {}
+      for i = 1, 60 do
+        root[i] = ("old %d %d"):format(round, i)
+      end
+      root[61] = carray.new("int", 1)
+      for i = 62, 121 do
+        root[i] = false
+      end
+      on_collect(function()
+        for i = 1, 60 do
+          root[i] = false
+        end
+        on_collect(function()
+          for i = 62, 121 do
+            root[i] = ("new %d %d"):format(round, i - 61)
+          end
+        end)
+      end)
+      carray.collect_next(2)
+      assert.equals(round .. " all", (s:call([[
+        local root, round = ...
+        for i = 1, 60 do
+          assert(root[i] == ("old %d %d"):format(round, i), root[i])
+          assert(root[61 + i] == ("new %d %d"):format(round, i), root[61 + i])
+        end
+        return round .. " all"
+      ]], root, round)))
+    end
+  end)
+
+  it("may shorten an array that is being read, in finalizers", function()
+    local array = carray.new("int", 1000)
+    on_collect(function() array:resize(10) end)
+    carray.collect_next(1)
+    helpers.bad_argument(2, "call", "field '[1]': array that has been " ..
+      "changed cannot be transferred", function()
+        s:call("return 1", {array})
+      end)
+    assert.equals(10, array:len())
+    assert.equals(10, (s:call("return (...)[1]:len()", {array})))
   end)
 end)

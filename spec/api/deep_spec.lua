@@ -272,16 +272,51 @@ describe("tables that cross", function()
     assert.is_true(rawequal(copy[p], p) and rawequal(copy.x[1], p))
   end)
 
+  -- Their stacks have little room yet.
+  it("may be many, and have many names, for new states", function()
+    local names = {}
+    for i = 1, 64 do
+      names[i] = {"name " .. i, "name " .. i}
+    end
+    for _ = 1, 20 do
+      local s = mtstates.newstate({}, helpers.echo)
+      assert.same(names, (s:call(names)))
+      s:close()
+      s = mtstates.newstate({}, helpers.echo)
+      local arguments = {}
+      for i = 1, 1000 do
+        arguments[i] = i
+      end
+      local copy = {select(2, s:call({}, helpers.unpack(arguments)))}
+      assert.same(arguments, copy)
+      s:close()
+    end
+  end)
+
+  it("are garbage when the callback has dropped them", function()
+    local s = mtstates.newstate({}, function()
+      return function(t, other)
+        local kept = setmetatable({t}, {__mode = "v"})
+        local is_shared = t == other
+        t, other = nil, nil -- luacheck: ignore
+        collectgarbage()
+        collectgarbage()
+        return is_shared, #kept
+      end
+    end)
+    local t = {}
+    assert.same({true, 0}, {s:call(t, t)})
+  end)
+
   it("may hold carrays, which are copied", function()
     local array = carray.new("short", 2)
     array:set(1, 5)
     array:set(2, -6)
     local copy, alone = echo:call({array, x = {array}}, array)
-    for _, a in ipairs({copy[1], copy.x[1], alone}) do
-      assert.equals("short", a:type())
-      assert.same({5, -6}, {a:get(1), a:get(2)})
-    end
-    copy[1]:set(1, 7)
+    assert.equals("short", alone:type())
+    assert.same({5, -6}, {alone:get(1), alone:get(2)})
+    assert.is_true(copy[1] == alone and copy.x[1] == alone)
+    alone:set(1, 7)
     assert.equals(5, array:get(1))
   end)
 end)

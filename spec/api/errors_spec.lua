@@ -135,6 +135,20 @@ describe("errors", function()
       has(err, ("x"):rep(1e6))
     end)
 
+    it("shows both ends of a long traceback", function()
+      local lines = {}
+      for i = 1, 100 do -- each function in a line of its own
+        lines[i] = ("function f%d() f%d() return 1 end"):format(i, i + 1)
+      end
+      lines[101] = "function f101() error('here') end return f1"
+      local err = invoke(table.concat(lines, "\n"))
+      for i = 1, 101 do
+        local is_shown = err:find((":%d: "):format(i), 1, true) ~= nil
+        assert.is_true(is_shown or i > 10 and i < 93, "level " .. i)
+        assert.is_false(is_shown and i > 12 and i < 90, "level " .. i)
+      end
+    end)
+
     it("keeps lines of the message that look like a traceback", function()
       local err = invoke("return function() error('a\\nstack\\nb', 0) end")
       has(err, "a\nstack\nb")

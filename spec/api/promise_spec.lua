@@ -118,6 +118,23 @@ describe("a promise", function()
     end
   end)
 
+  it("keeps what else is in an answer with its own future", function()
+    for _, how in ipairs({"set", "fail"}) do
+      local future, promise = new()
+      local inner, inner_promise = new()
+      local s = mtstates.newstate({}, helpers.echo)
+      inner_promise:set("inner")
+      assert.is_true(promise[how](promise, {future, s, inner}))
+      s, inner, inner_promise, promise = nil, nil, nil, nil -- luacheck: ignore
+      collectgarbage()
+      collectgarbage()
+      local _, t = pcall(future.await, future)
+      assert.is_true(t[1] == future)
+      assert.equals("still open", t[2]:call("still open"))
+      assert.equals("inner", t[3]:await())
+    end
+  end)
+
   it("is answered once", function()
     local future, promise = new()
     assert.same({true, n = 1}, helpers.pack(promise:set("first")))

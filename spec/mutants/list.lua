@@ -2028,6 +2028,14 @@ add {
   specs = "deep_functions", filter = "an environment with a metatable",
 }
 add {
+  name = "walk-older-unset",
+  says = "Where older slots go is what the C stack happens to have.",
+  file = "src/value/walk.c",
+  old = "  walk->older = 0;\n",
+  new = "",
+  specs = "^levels", filter = "levels cross", seconds = 60,
+}
+add {
   name = "strings-each-anew",
   says = "A message has each short string as often as it is met.",
   file = "src/value/encoder.c",

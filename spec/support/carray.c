@@ -6,8 +6,8 @@
 ** require "carray" hands it out.
 **
 ** An array is counted (retain, release) and may outlive its Lua object.
-** Counters of what is alive and a switch that makes the next newCarray fail
-** are there for specs; they are per process.
+** Counters of what is alive and switches that make the next newCarray fail, or
+** the next look-up collect garbage, are there for specs; they are per process.
 */
 #define _GNU_SOURCE
 
@@ -33,6 +33,7 @@ enum { NEXT_NORMAL, NEXT_RAISES, NEXT_IS_NULL };
 
 static atomic_long alive;
 static atomic_int next_new;
+static atomic_int collections;
 
 static const char *const type_names[] = {
     "?",    "uchar", "schar", "short",  "ushort", "int",   "uint",
@@ -169,9 +170,15 @@ static carray *to_carray(lua_State *L, int index, carray_info *info)
   return a;
 }
 
+/* It makes strings, so finalizers can run in the end. */
 static const carray *to_readable(lua_State *L, int index, carray_info *info)
 {
-  return to_carray(L, index, info);
+  const carray *a = to_carray(L, index, info);
+  int rest = atomic_exchange(&collections, 0);
+  for (; a != NULL && rest > 0; rest--) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+  }
+  return a;
 }
 
 static carray *to_writable(lua_State *L, int index, carray_info *info)
@@ -467,6 +474,13 @@ static int lua_fail_next(lua_State *L)
   return 0;
 }
 
+/* carray.collect_next(n): the next look-up collects garbage n times. */
+static int lua_collect_next(lua_State *L)
+{
+  atomic_store(&collections, (int)luaL_checknumber(L, 1));
+  return 0;
+}
+
 /* carray.misfit(): an object that offers another major version only. */
 static int lua_misfit(lua_State *L)
 {
@@ -485,6 +499,7 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {{"new", lua_new},
                                      {"alive", lua_alive},
                                      {"fail_next", lua_fail_next},
+                                     {"collect_next", lua_collect_next},
                                      {"misfit", lua_misfit},
                                      {NULL, NULL}};
 

@@ -156,7 +156,7 @@ function helpers.bad_self(fname, f, ...)
     error("nothing was raised by a bad self", 2)
   end
   local text = tostring(err)
-  local names_function = text:find("to '" .. fname .. "'", 1, true)
+  local names_function = text:find("#1 to '" .. fname .. "'", 1, true)
     or text:find("calling '" .. fname .. "' on bad self", 1, true)
   if not names_function
      or not text:find("mtstates.state expected", 1, true) then

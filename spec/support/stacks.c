@@ -7,7 +7,7 @@
 ** stacks.switch()    goes on on the other stack; code of any Lua state can
 **                    call it. When f has ended the first stack goes on.
 ** stacks.ended()     whether f has ended well; nil: not yet
-** stacks.wipe()      fills what is free of the running stack with numbers 1
+** stacks.wipe(n)     fills what is free of the running stack with numbers n
 */
 #define _GNU_SOURCE
 
@@ -77,10 +77,10 @@ static int ended(lua_State *L)
 static int wipe(lua_State *L)
 {
   volatile int words[16 * 1024];
+  const int number = (int)luaL_checknumber(L, 1);
   size_t i;
-  (void)L;
   for (i = 0; i < sizeof words / sizeof *words; i++) {
-    words[i] = 1;
+    words[i] = number;
   }
   return 0;
 }

@@ -155,7 +155,7 @@ int mts_statecall_tcall(lua_State *L)
   mts_StateObject *object;
   mts_Future *deferral;
   lua_Number timeout;
-  int results;
+  int results, success, below;
   mts_transfer_scan(&args, L, 3);
   object = mts_stateobject_check_live(L);
   lua_pop(L, 1);
@@ -168,6 +168,7 @@ int mts_statecall_tcall(lua_State *L)
     return results < 0 ? 1 : results + 1;
   }
   lua_pushboolean(L, true);
+  success = lua_gettop(L);
   if (args.need == MTS_NEED_EXAMINATION ||
       (has_own_thread(object->state) && !mts_state_is_pool(object->state)))
     results = call_examined(L, object, &args, timeout, &deferral);
@@ -175,7 +176,12 @@ int mts_statecall_tcall(lua_State *L)
     results = call_state(L, object, &args, NULL, timeout, &deferral);
   if (results == DEFERRED)
     return mts_futureobject_await(L, deferral, true);
-  if (results < 0)
+  if (results < 0) {
     lua_pushboolean(L, false);
-  return results < 0 ? 1 : results + 1;
+    return 1;
+  }
+  below = lua_gettop(L) - results; /* it may be what kept the arguments */
+  if (below != success)
+    lua_copy(L, success, below);
+  return results + 1;
 }

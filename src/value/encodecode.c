@@ -219,6 +219,7 @@ bool mts_encoder_next_upvalue(mts_Encoder *e)
       return written == MTS_OPENED;
   }
   if (!has_all_upvalues(e, frame->done)) {
+    e->walk.depth--; /* it is the function itself */
     mts_encoder_refuse(e, "function whose upvalues have no names");
     return false;
   }
