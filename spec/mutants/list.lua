@@ -629,6 +629,55 @@ add {
 }
 
 add {
+  name = "promise-keeps-though-answered",
+  says = "A promise that is answered keeps the task that asks for it.",
+  file = "src/lua/futureobject.c",
+  old = "if (!mts_future_is_answered(check_live_future(L)) &&\n      ",
+  new = "if (",
+  specs = "041_awaited_promise",
+}
+add {
+  name = "tawait-suspends-without-time",
+  says = "A tawait of no time lets others into the state.",
+  file = "src/lua/futureobject.c",
+  old = "may_suspend && pending.deadline > 0 &&",
+  new = "may_suspend &&",
+  specs = "^task_spec",
+}
+add {
+  name = "fork-has-no-room",
+  says = "The arguments of a fork overflow its stack.",
+  file = "src/lua/forkwork.c",
+  old = "mts_protect_grow(task->co, 0, count + FRAME_SLOTS)",
+  new = "mts_protect_grow(task->co, 0, FRAME_SLOTS)",
+  specs = "^fork_spec",
+}
+add {
+  name = "singleton-holds-overtaken",
+  says = "A singleton that is not needed stays held by its creator.",
+  file = "src/lua/creation.c",
+  old = "  discard(object->state);\n  mts_state_release",
+  new = "  mts_state_release",
+  specs = "singleton",
+}
+add {
+  name = "message-frees-elsewhere",
+  says = "The host does not know where garbage runs finalizers of others.",
+  file = "src/lua/arguments.c",
+  old = "if (message->handles) {",
+  new = "if (message->handles && !L) {",
+  specs = "nesting",
+}
+add {
+  name = "each-finds-twice",
+  says = "What a loop has found and not given is lost.",
+  file = "src/lua/each.c",
+  old = "if (loop->arrivals && !loop->next) {",
+  new = "if (loop->arrivals) {",
+  specs = "each_spec",
+}
+
+add {
   name = "promise-keeps-though-sent",
   says = "A promise that crosses goes on keeping the task that waits.",
   file = "src/value/encodeobject.c",
