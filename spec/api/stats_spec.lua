@@ -297,6 +297,24 @@ describe("mtstates.states", function()
     return found
   end
 
+  it("lists them in the order of their making, whatever was closed between",
+    function()
+      local kept = {}
+      for i = 1, 400 do
+        local s = mtstates.newstate(nil, false, "return function() end")
+        if i % 8 == 0 then
+          kept[#kept + 1] = s
+        else
+          s:close()
+        end
+      end
+      local found = listed()
+      for _, s in ipairs(kept) do
+        assert.equals(s:id(), found[s:id()].id)
+        s:close()
+      end
+    end)
+
   it("lists all that are open, members with their pools", function()
     local classic = mtstates.newstate("listed", helpers.gated)
     local pool = mtstates.pool(3, helpers.gated)

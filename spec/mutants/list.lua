@@ -1715,6 +1715,30 @@ add {
   specs = "037_here",
 }
 add {
+  name = "here-made-behind-its-end",
+  says = "A finalizer behind that of a here state gets a new one.",
+  file = "src/lua/here.c",
+  old = "  *kept = NULL;\n  context->has_ended = true;\n",
+  new = "  *kept = NULL;\n",
+  specs = "here_close", filter = "made anew by finalizers",
+}
+add {
+  name = "here-run-outlives-state",
+  says = "run waits on though the state was closed meanwhile.",
+  file = "src/lua/here.c",
+  old = "!waiting.patience.attach || mts_lock_is_closed(&s->lock))",
+  new = "!waiting.patience.attach)",
+  specs = "here_close", filter = "own thread when a nested call",
+}
+add {
+  name = "here-refuses-no-callback",
+  says = "here() without arguments is refused if there is a callback.",
+  file = "src/lua/here.c",
+  old = "  if (arguments->callback == 0)\n    return;\n",
+  new = "",
+  specs = "here_spec",
+}
+add {
   name = "lookup-stops-time",
   says = "A wait for a state is not ended: its time is not measured any more.",
   file = "src/core/registry.c",
