@@ -283,6 +283,34 @@ describe("stats of a state", function()
   end)
 end)
 
+describe("looking at states", function()
+  before_each(helpers.watch("looking"))
+  after_each(helpers.unwatch)
+
+  it("keeps nothing of those that are closed", function()
+    local function look(count)
+      for _ = 1, count do
+        local s = mtstates.newstate(("s"):rep(5000), {}, helpers.echo)
+        local pool = mtstates.pool(("p"):rep(5000), 2, helpers.echo)
+        s:await()
+        pool:await()
+        for _, looked in ipairs({s, pool}) do
+          looked:stats()
+          looked:traceback()
+        end
+        mtstates.states()
+        mtstates.stats()
+        s:close()
+        pool:close()
+      end
+      helpers.collect()
+      return handoff.heap_bytes()
+    end
+    local grown = -look(40) + look(160)
+    assert.is_true(grown < 500000, "grown by " .. grown)
+  end)
+end)
+
 describe("mtstates.states", function()
   before_each(helpers.watch("states"))
   after_each(helpers.unwatch)

@@ -653,6 +653,14 @@ add {
   specs = "^fork_spec",
 }
 add {
+  name = "fork-refused-leaks",
+  says = "The request of a fork that is refused is not freed.",
+  file = "src/lua/forkwork.c",
+  old = "  if (request)\n    mts_request_free(request);\n",
+  new = "",
+  specs = "^fork_errors", filter = "leaves nothing",
+}
+add {
   name = "singleton-holds-overtaken",
   says = "A singleton that is not needed stays held by its creator.",
   file = "src/lua/creation.c",
@@ -1469,6 +1477,14 @@ add {
   old = "if (!task->is_fork &&\n        (ending->status == MTS_RAISED ||",
   new = "if (task->is_fork &&\n        (ending->status == MTS_RAISED ||",
   specs = "stats_spec", filter = "those that failed",
+}
+add {
+  name = "stats-keep-states",
+  says = "The stats of the module keep all states that they have summed up.",
+  file = "src/lua/looking.c",
+  old = "&states[i]->heap);\n    mts_state_release(states[i]);",
+  new = "&states[i]->heap);",
+  specs = "stats_spec", filter = "keeps nothing",
 }
 add {
   name = "states-list-members",
