@@ -145,6 +145,30 @@ describe("deep values", function()
     end
   end)
 
+  it("are state objects that their message owns until it was read",
+    function()
+      local other = mtstates.newstate({}, helpers.echo)
+      local function takes()
+        return function() end
+      end
+      collectgarbage("stop")
+      local made = {mtstates.newstate({}, takes, other),
+                    mtstates.pool(2, takes, {other}),
+                    (mtstates.singleton("deep owner", {}, takes, other))}
+      assert.equals(1, other:stats().owners)
+      for _, s in ipairs(made) do
+        s:call(other)
+        s:await({other})
+        assert.is_true(s:tcall(1, other))
+      end
+      assert.equals(1, other:stats().owners)
+      for _, make in ipairs({mtstates.newstate, mtstates.pool}) do
+        assert.is_false(pcall(make, {}, "return 7", other))
+      end
+      assert.equals(1, other:stats().owners)
+      collectgarbage("restart")
+    end)
+
   it("are state objects as references, never as owners", function()
     local s = mtstates.newstate({}, [[
       return function(t, alone)

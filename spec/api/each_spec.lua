@@ -463,6 +463,97 @@ describe("each", function()
     end)
   end)
 
+  it("keeps no object that it has given", function()
+    local futures, answers = promises(3)
+    local seen = setmetatable({}, {__mode = "v"})
+    for i = 1, 3 do
+      answers[i]:set(i)
+    end
+    made = {}
+    local next_future, state, control, closing = mtstates.each(futures)
+    futures = nil -- luacheck: ignore
+    for i = 1, 2 do
+      local future, _, answer = next_future(state, control)
+      assert.equals(i, answer)
+      seen[i] = future
+    end
+    helpers.collect()
+    assert.same({}, seen)
+    assert.equals(3, select(3, next_future(state, control)))
+    assert.equals("userdata", type(closing))
+  end)
+
+  -- Calls f; the nth call from then on raises an error. Gives whether there
+  -- was one, and what pcall(f) gives.
+  local function disturb(n, f)
+    local is_running, jit = false, rawget(_G, "jit")
+    if jit then
+      jit.off()
+      jit.flush()
+    end
+    debug.sethook(function()
+      n = is_running and n - 1 or n
+      if is_running and n == 0 then
+        is_running = false
+        error("disturbed", 0)
+      end
+    end, "c")
+    local first, second, third
+    local ok, err = pcall(function()
+      is_running = true
+      first, second, third = f()
+      is_running = false
+    end)
+    debug.sethook()
+    if jit then
+      jit.on()
+    end
+    return n == 0, ok, ok and first or err, second, third
+  end
+
+  it("loses no future when an error ends a turn", function()
+    local n, is_hit = 0, true
+    while is_hit do
+      n = n + 1
+      local futures, answers = promises(2)
+      answers[1]:set("one")
+      answers[2]:set("two")
+      local next_future = mtstates.each(futures)
+      local hit, ok, future, _, answer = disturb(n, next_future)
+      if not ok then
+        assert.equals("disturbed", future)
+        future, _, answer = next_future()
+      end
+      assert.equals(futures[1], future)
+      assert.is_true(answer == "one" or hit and ok)
+      assert.equals("two", select(3, next_future()))
+      assert.is_nil((next_future()))
+      is_hit = hit
+    end
+    assert.is_true(n > 3)
+  end)
+
+  it("keeps no answer that was found when an error ended a turn", function()
+    local n, is_hit = 0, true
+    while is_hit do
+      n = n + 1
+      local s = mtstates.newstate({}, helpers.echo)
+      local id = s:id()
+      local future, answer = mtstates.promise()
+      answer:set(s, nil)
+      s = nil
+      local next_future, _, _, closing = mtstates.each(future)
+      future, answer = nil, nil
+      is_hit = disturb(n, next_future)
+      helpers.collect()
+      getmetatable(closing).__gc(closing)
+      next_future, closing = nil, nil
+      helpers.collect()
+      helpers.raises_error("unknown_object", mtstates.state, id)
+      assert.same({}, {s, future, answer, next_future, closing})
+    end
+  end)
+
   it("knows nothing of futures whose list was wrong", function()
     local failing = mtstates.newstate({}, "return function() error('x') end")
     local future, list = failing:async(), {}

@@ -481,6 +481,12 @@ describe("mtstates.error(err)", function()
     assert.is_true(a ~= c)
     assert.is_false(a == a:message())
     assert.is_false(a == a:name())
+    local s = mtstates.newstate(helpers.echo)
+    for _, other in ipairs({io.stdout, s, (mtstates.promise())}) do
+      assert.is_false(a == other)
+      assert.is_false(other == a)
+    end
+    s:close()
   end)
 
   it("gives objects that can be raised and caught again", function()
@@ -557,7 +563,8 @@ describe("mtstates.error(err)", function()
         "b:x: mtstates.error.deadlock: x", "state(id=5): boom",
         ("x"):rep(100) .. ":1: mtstates.error.deadlock: x",
         "boom\nmtstates.error.deadlock: x",
-        "[string \"x\" mtstates.error.deadlock: y]:1: z"
+        "[string \"x\" mtstates.error.deadlock: y]:1: z",
+        "[string \"x:1: mtstates.error.deadlock: y\"]:1: z"
       }) do
         has_inside(nil, text, s.call, s, text, 0)
       end

@@ -129,6 +129,32 @@ for _, kind in ipairs(runs.kinds) do
       assert.equals(0, log.count())
     end)
 
+    it("is refused when the state is to be closed, and leaves nothing",
+      function()
+        local entered, leave = handoff.unique("fork"), handoff.unique("fork")
+        local future = s:async([[
+          gates.enter(...)
+          local function refuse(count)
+            for i = 1, count do
+              local ok, err = pcall(mt.fork, print, i)
+              if ok or not err:find(mt.error.object_closed, 1, true) then
+                error(err)
+              end
+            end
+            collectgarbage()
+            collectgarbage()
+            return gates.heap_bytes()
+          end
+          local before = refuse(500)
+          return refuse(5000) - before
+        ]], entered, leave, 1)
+        handoff.wait(entered, 1)
+        s:close()
+        handoff.set(leave, 1)
+        local grown = future:await()
+        assert.is_true(grown < 500000, "grown by " .. grown)
+      end)
+
     it("never begins if it was cancelled before", function()
       local before, again, ready, err = s:await([[
         local function show(_, err)

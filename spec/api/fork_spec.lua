@@ -55,6 +55,28 @@ for _, kind in ipairs(runs.kinds) do
       ]]))
     end)
 
+    it("gets any number of arguments", function()
+      assert.equals("1000 1 1000 true", s:await([[
+        local values = {}
+        for i = 1, 1000 do
+          values[i] = i
+        end
+        local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+        mt.fork(function(...)
+          local got = {...}
+          mark(select("#", ...))
+          mark(got[1])
+          mark(got[1000])
+          local is_same = true
+          for i = 1, 1000 do
+            is_same = is_same and got[i] == i
+          end
+          mark(is_same)
+        end, unpack(values)):await()
+        return marks()
+      ]]))
+    end)
+
     -- Coroutines of tasks that have ended are used again; code can know them.
     it("cannot be begun by who knows its coroutine", function()
       s:await([[

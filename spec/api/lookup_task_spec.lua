@@ -59,6 +59,14 @@ describe("mtstates.state with a timeout in a task", function()
     assert.equals(made, (future:await()))
   end)
 
+  it("waits on no longer than it was to", function()
+    local future = tasks.begin(s, FIND, "briefer", 0.5)
+    s:await(MAKE .. ":close()", nil, "briefer")
+    local err = helpers.raises(future.tawait, future, 10)
+    assert.matches("mtstates.error.unknown_object: name \"briefer\"", err, 1,
+      true)
+  end)
+
   it("raises unknown_object when the time is over", function()
     for _, key in ipairs({"'nobody'", "7"}) do
       local code = "local ok, err = pcall(mt.state, %s, 0.005) return err"

@@ -211,6 +211,43 @@ describe("map", function()
   before_each(helpers.watch("map"))
   after_each(helpers.unwatch)
 
+  it("asks for nothing more when it was left", function()
+    local s = requests.new("service", helpers.echo)
+    for _, leave in ipairs({"__close", "__gc"}) do
+      local count = 0
+      local next_item, _, _, loop = s:map(function()
+        count = count + 1
+        return count
+      end)
+      for i = 1, 3 do
+        assert.equals(i, (next_item()))
+      end
+      getmetatable(loop)[leave](loop)
+      local before = count
+      assert.is_nil((next_item()))
+      assert.equals(before, count)
+    end
+    s:close()
+  end)
+
+  it("keeps no item that it has given", function()
+    local s = requests.new("service", helpers.echo)
+    local items, seen = {}, setmetatable({}, {__mode = "v"})
+    for i = 1, 5 do
+      items[i] = {i}
+    end
+    local next_item, _, _, loop = s:map(items)
+    for i = 1, 4 do
+      seen[i] = next_item()
+      items[i] = nil
+    end
+    helpers.collect()
+    assert.is_nil(next(seen))
+    assert.equals(5, next_item()[1])
+    assert.equals("userdata", type(loop))
+    s:close()
+  end)
+
   it("cancels what has not begun when it is collected", function()
     local s = requests.new("service", "return function(i, gate) " ..
       "local gates = require 'handoff' gates.add(gate) " ..
@@ -338,9 +375,11 @@ describe("map", function()
       pcall(function()
         for _ in s:map(items, nil, 8, closing) do error("e", 0) end
       end)
+      local loop <close> = select(4, s:map(items, nil, 8, closing))
+      getmetatable(loop).__close(loop, "twice")
       return log
     ]])(s)
-    assert.same({1, 2, "no error", "no error", "e"}, log)
+    assert.same({1, 2, "no error", "no error", "e", "twice"}, log)
     s:close()
   end)
 

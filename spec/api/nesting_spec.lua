@@ -432,6 +432,48 @@ describe("nested calls", function()
     assert.same({"finalizer hook", 1}, {s:call()})
   end)
 
+  -- A message that makes no state, as there is one already, is garbage.
+  it("from finalizers of states that messages owned run where these are freed",
+    function()
+      local s = mtstates.newstate(function()
+        local mt = require "mtstates"
+        local name, seen = "nesting overtaken", nil
+        local function finalized(id)
+          local guard = require "on_collect"(function()
+            require "mtstates".state(id):call("back")
+          end)
+          return function() return guard end
+        end
+        return function(what)
+          if what == "back" then
+            seen = coroutine.running()
+            return
+          end
+          local class = mt.class("nesting.overtaking")
+          local owner, kept = mt.newstate({}, finalized, mt.id()), nil
+          local reference = mt.state(owner:id())
+          function class.__transfer()
+            kept = mt.singleton(name, "return function() end")
+            owner = nil
+            collectgarbage()
+            collectgarbage()
+          end
+          local co, was_open, is_open
+          assert(require "cresume"(function()
+            co = coroutine.running()
+            mt.singleton(name, {}, "return print", reference,
+              setmetatable({}, class))
+            was_open = pcall(mt.state, reference:id())
+            collectgarbage()
+            collectgarbage()
+            is_open = pcall(mt.state, reference:id())
+          end))
+          return was_open, is_open, seen == co, kept and owner
+        end
+      end)
+      assert.same({true, false, true}, {s:call("go")})
+    end)
+
   -- Since Lua 5.5 a coroutine can close itself, if no call runs on it.
   local it_closes_itself = helpers.it_needs(
     pcall(coroutine.wrap(function() rawget(coroutine, "close")() end)),

@@ -91,8 +91,16 @@ describe("mtstates.pool", function()
     assert.equals(2, handoff.get(gate .. "made"))
     helpers.raises_error("unknown_object", mtstates.state, "failed")
     helpers.raises_error("state_result", mtstates.pool, 2, "return 1")
-    helpers.raises_error("object_closed", mtstates.pool, 2,
-      "require 'mtstates'.quit() return print")
+    for quitting = 1, 3 do
+      helpers.raises_error("object_closed", mtstates.pool, "failed", 3,
+        function(g, last)
+          if require "handoff".add(g) == last then
+            require "mtstates".quit()
+          end
+          return function() end
+        end, handoff.unique("quits"), quitting)
+      helpers.raises_error("unknown_object", mtstates.state, "failed")
+    end
   end)
 
   it("refuses other arguments", function()

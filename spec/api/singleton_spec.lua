@@ -76,6 +76,26 @@ describe("mtstates.singleton", function()
     assert.equals(1, new:call(1))
   end)
 
+  -- __transfer makes it as another thread could at that moment.
+  it("takes the state that is there when it would begin to make one",
+    function()
+      local name, count, kept = "single overtaken", 0, nil
+      local class = mtstates.class("singleton.overtaking")
+      function class.__transfer()
+        count = count + 1
+        kept = mtstates.singleton(name, helpers.echo)
+      end
+      function class.__receive() end
+      local value = setmetatable({}, class)
+      for _ = 1, 300 do -- more than calls that nest
+        local s = mtstates.singleton(name, {}, helpers.echo, value)
+        assert.is_true(s:isowner() and s == kept)
+        assert.equals(5, s:call(5))
+        s:close()
+      end
+      assert.equals(300, count)
+    end)
+
   it("keeps the state open until its last owner is collected", function()
     local first = mtstates.singleton("single gc", helpers.echo)
     local second = mtstates.singleton("single gc")

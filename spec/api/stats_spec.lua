@@ -295,6 +295,34 @@ describe("stats of a state", function()
   end)
 end)
 
+describe("looking at states", function()
+  before_each(helpers.watch("looking"))
+  after_each(helpers.unwatch)
+
+  it("keeps nothing of those that are closed", function()
+    local function look(count)
+      for _ = 1, count do
+        local s = mtstates.newstate(("s"):rep(5000), {}, helpers.echo)
+        local pool = mtstates.pool(("p"):rep(5000), 2, helpers.echo)
+        s:await()
+        pool:await()
+        for _, looked in ipairs({s, pool}) do
+          looked:stats()
+          looked:traceback()
+        end
+        mtstates.states()
+        mtstates.stats()
+        s:close()
+        pool:close()
+      end
+      helpers.collect()
+      return handoff.heap_bytes()
+    end
+    local grown = -look(40) + look(160)
+    assert.is_true(grown < 500000, "grown by " .. grown)
+  end)
+end)
+
 describe("mtstates.states", function()
   before_each(helpers.watch("states"))
   after_each(helpers.unwatch)
@@ -308,6 +336,24 @@ describe("mtstates.states", function()
     end
     return found
   end
+
+  it("lists them in the order of their making, whatever was closed between",
+    function()
+      local kept = {}
+      for i = 1, 400 do
+        local s = mtstates.newstate(nil, false, "return function() end")
+        if i % 8 == 0 then
+          kept[#kept + 1] = s
+        else
+          s:close()
+        end
+      end
+      local found = listed()
+      for _, s in ipairs(kept) do
+        assert.equals(s:id(), found[s:id()].id)
+        s:close()
+      end
+    end)
 
   it("lists all that are open, members with their pools", function()
     local classic = mtstates.newstate("listed", helpers.gated)

@@ -119,6 +119,24 @@ for kind, options in pairs(KINDS) do
       end
     end)
 
+    it("ends one that only lets others run", function()
+      local entered, leave = handoff.unique("spin"), handoff.unique("spin")
+      local future = s:async([[
+        local entered, leave, ended = ...
+        gates.enter(entered, leave, 1)
+        while gates.get(ended) == 0 do
+          mt.sleep(0)
+        end
+      ]], nil, entered, leave, entered .. "ended")
+      handoff.wait(entered, 1)
+      s:close()
+      handoff.set(leave, 1)
+      local ok, err = pcall(future.tawait, future, 10)
+      handoff.set(entered .. "ended", 1)
+      assert.is_false(ok)
+      assert.equals(1, helpers.count(err, "mtstates.error.object_closed"))
+    end)
+
     it("ends them when another one quits, and that has ended", function()
       local future = begin(1, "enter() mt.state(id):await('get')")
       local second = suspended.keeper()

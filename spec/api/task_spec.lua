@@ -139,6 +139,25 @@ for kind, options in pairs(KINDS) do
       keeper.open()
     end)
 
+    it("and has no time to wait lets nobody else run", function()
+      local keeper, full = suspended.keeper(), suspended.full()
+      assert.is_false(s:await([[
+        local keeper, full = ...
+        local future = mt.state(keeper):async("get")
+        local has_run = false
+        mt.fork(function() has_run = true end)
+        for _, t in ipairs({0, -0.001, -math.huge}) do
+          assert(not future:tawait(t))
+          assert(not mt.state(keeper):tawait(t, "get"))
+          assert(not mt.state(full):tsend(t))
+          assert(not mt.state(full):tawait(t))
+        end
+        return has_run
+      ]], nil, keeper.id, full.id))
+      full.release()
+      keeper.open()
+    end)
+
     it("and waits for what is there already goes on", function()
       local keeper = suspended.keeper()
       keeper.open("there")

@@ -741,6 +741,63 @@ add {
 }
 
 add {
+  name = "promise-keeps-though-answered",
+  says = "A promise that is answered keeps the task that asks for it.",
+  file = "src/lua/futureobject.c",
+  old = "if (!mts_future_is_answered(check_live_future(L)) &&\n      ",
+  new = "if (",
+  specs = "041_awaited_promise",
+}
+add {
+  name = "tawait-suspends-without-time",
+  says = "A tawait of no time lets others into the state.",
+  file = "src/lua/futureobject.c",
+  old = "may_suspend && pending.deadline > 0 &&",
+  new = "may_suspend &&",
+  specs = "^task_spec",
+}
+add {
+  name = "fork-has-no-room",
+  says = "The arguments of a fork overflow its stack.",
+  file = "src/lua/forkwork.c",
+  old = "mts_protect_grow(task->co, 0, count + FRAME_SLOTS)",
+  new = "mts_protect_grow(task->co, 0, FRAME_SLOTS)",
+  specs = "^fork_spec",
+}
+add {
+  name = "fork-refused-leaks",
+  says = "The request of a fork that is refused is not freed.",
+  file = "src/lua/forkwork.c",
+  old = "  if (request)\n    mts_request_free(request);\n",
+  new = "",
+  specs = "^fork_errors", filter = "leaves nothing",
+}
+add {
+  name = "singleton-holds-overtaken",
+  says = "A singleton that is not needed stays held by its creator.",
+  file = "src/lua/creation.c",
+  old = "  discard(object->state);\n  mts_state_release",
+  new = "  mts_state_release",
+  specs = "singleton",
+}
+add {
+  name = "message-frees-elsewhere",
+  says = "The host does not know where garbage runs finalizers of others.",
+  file = "src/lua/arguments.c",
+  old = "if (message->handles) {",
+  new = "if (message->handles && !L) {",
+  specs = "nesting",
+}
+add {
+  name = "each-finds-twice",
+  says = "What a loop has found and not given is lost.",
+  file = "src/lua/each.c",
+  old = "if (loop->arrivals && !loop->next) {",
+  new = "if (loop->arrivals) {",
+  specs = "each_spec",
+}
+
+add {
   name = "promise-keeps-though-sent",
   says = "A promise that crosses goes on keeping the task that waits.",
   file = "src/value/encodeobject.c",
@@ -1747,6 +1804,14 @@ add {
   specs = "stats_spec", filter = "those that failed",
 }
 add {
+  name = "stats-keep-states",
+  says = "The stats of the module keep all states that they have summed up.",
+  file = "src/lua/looking.c",
+  old = "&states[i]->heap);\n    mts_state_release(states[i]);",
+  new = "&states[i]->heap);",
+  specs = "stats_spec", filter = "keeps nothing",
+}
+add {
   name = "states-list-members",
   says = "Members of pools are listed beside their pools, too.",
   file = "src/lua/looking.c",
@@ -2072,6 +2137,30 @@ add {
     "    end_state(L, context, context->here_kept);\n",
   new = "",
   specs = "037_here",
+}
+add {
+  name = "here-made-behind-its-end",
+  says = "A finalizer behind that of a here state gets a new one.",
+  file = "src/lua/here.c",
+  old = "  *kept = NULL;\n  context->has_ended = true;\n",
+  new = "  *kept = NULL;\n",
+  specs = "here_close", filter = "made anew by finalizers",
+}
+add {
+  name = "here-run-outlives-state",
+  says = "run waits on though the state was closed meanwhile.",
+  file = "src/lua/here.c",
+  old = "!waiting.patience.attach || mts_lock_is_closed(&s->lock))",
+  new = "!waiting.patience.attach)",
+  specs = "here_close", filter = "own thread when a nested call",
+}
+add {
+  name = "here-refuses-no-callback",
+  says = "here() without arguments is refused if there is a callback.",
+  file = "src/lua/here.c",
+  old = "  if (arguments->callback == 0)\n    return;\n",
+  new = "",
+  specs = "here_spec",
 }
 add {
   name = "lookup-stops-time",

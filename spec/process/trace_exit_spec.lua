@@ -90,6 +90,20 @@ describe("the trace of a process", function()
     assert.equals(0, status)
   end)
 
+  it("that is ended is warned about at once", function()
+    local output, status = helpers.run_program([[
+      local mtstates = require "mtstates"
+      io.stderr:setvbuf("no")
+      mtstates.trace("/dev/full")
+      mtstates.newstate("return function() end"):call()
+      mtstates.trace(nil)
+      io.stderr:write("behind\n")
+    ]])
+    assert.equals("mtstates: warning: the trace has ended: it cannot be " ..
+      "written: No space left on device\nbehind\n", output)
+    assert.equals(0, status)
+  end)
+
   it("that forks is that of the parent #fork", function()
     local child = os.tmpname()
     local list = trace_of(([[

@@ -60,6 +60,20 @@ for _, kind in ipairs(runs.services) do
       assert.same({"there", "mine"}, {future:await()})
     end)
 
+    it("that was answered before keeps it", function()
+      local future = s:async([[
+        local mine = mt.fork(function() return "mine" end)
+        local go, promise = mt.promise()
+        promise:set("there")
+        local answer = go:await()
+        go, promise = nil, nil
+        mt.fork(function() ]] .. COLLECT .. [[ end)
+        mt.sleep(0)
+        return answer, mine:await()
+      ]])
+      assert.same({"there", "mine"}, {future:await()})
+    end)
+
     for name, code in pairs({
       value = "promise:set('there')",
       error = runs.pcall_suspends and "promise:fail('there')" or nil,
