@@ -101,20 +101,6 @@ describe("modules that cross", function()
     assert.equals(1, run:call("return 1"))
   end)
 
-  it("are an error if the other side has no require", function()
-    local s = mtstates.newstate({}, [[
-      require = nil
-      return type
-    ]])
-    local m = {f = function() end}
-    package.loaded["deep.nowhere"] = m
-    local err = helpers.raises_error("unknown_class", s.call, s, m)
-    package.loaded["deep.nowhere"] = nil
-    assert.truthy(err:find("argument #1: " ..
-      "module 'deep.nowhere' is not known there", 1, true), err)
-    assert.equals("number", s:call(1))
-  end)
-
   it("are an error each time that they cannot be loaded there", function()
     local s = mtstates.newstate({}, [[
       package.preload["deep.broken"] = function() error("is broken", 0) end
