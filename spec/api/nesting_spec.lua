@@ -439,9 +439,8 @@ describe("nested calls", function()
         local mt = require "mtstates"
         local name, seen = "nesting overtaken", nil
         local function finalized(id)
-          local guard = require "on_collect"(function()
-            require "mtstates".state(id):call("back")
-          end)
+          local state = require "mtstates".state(id)
+          local guard = require "on_collect"(function() state:call("back") end)
           return function() return guard end
         end
         return function(what)
