@@ -5,7 +5,7 @@
 local MEMORY = "needs failing memory: the sweep has each allocation fail"
 local OTHER_LUA = "is for another version of Lua, whose specs reach it"
 local NUMBERS = "needs millions of values: specs with the tag numbers"
-local IMPOSSIBLE = "cannot happen, or the process is lost"
+local IMPOSSIBLE = "cannot happen, but for faults of others, or is the end"
 local RACE = "needs two threads at one moment: stress and model"
 local TOOLS = "is for sanitizers and valgrind, which reach it"
 local COPY = "spec/support/slabs.c has a copy, where it is reached"
@@ -58,7 +58,8 @@ return {
   {within = "give_coroutine", text = "lua_pop", reason = MEMORY},
   {within = "make_place", text = "return false;", reason = MEMORY},
   {within = "grow_names", text = "return false;", reason = MEMORY},
-  {within = "note_name", text = "return;", reason = MEMORY},
+  {file = "src/core/tracefile.c", text = "return;", reason = MEMORY},
+  {within = "new_buffer", reason = MEMORY},
   {within = "end_state", text = "return;", reason = MEMORY},
   {within = "mts_host_new", text = "return status;", reason = MEMORY},
   {within = "mts_host_fd", text = "return -1;", reason = MEMORY},
@@ -73,7 +74,8 @@ return {
   {within = "grow_table", text = "= old", reason = MEMORY},
   {file = "src/value/walk.c", text = "return false;", reason = MEMORY},
 
-  {within = "cpu_seconds", text = "return -1;", reason = SYSTEM},
+  {text = "sysconf(", file = "src/base/process.c", reason = SYSTEM},
+  {within = "mts_process_thread_seconds", text = "return", reason = SYSTEM},
   {within = "mts_descriptor_close", text = "write_end", reason = SYSTEM},
 
   {within = "mts_usage_start_tick", reason = NO_THREAD},
@@ -96,12 +98,20 @@ return {
   {within = "mts_memory_collect", text = "SETSTEPMUL", reason = OTHER_LUA},
   {within = "mts_memory_make_room", text = "lua_pop", reason = OTHER_LUA},
   {within = "push_waiting", text = "lua_replace", reason = OTHER_LUA},
+  {within = "mts_taskcall_prepare", text = "lua_settop", reason = OTHER_LUA},
+  {within = "end_task", text = "mts_suspend_drop", reason = OTHER_LUA},
+  {within = "note_memory", file = "statestats", reason = OTHER_LUA},
+  {within = "allocate_limited", reason = OTHER_LUA},
+  {within = "mts_host_close", text = "lua_pop", reason = OTHER_LUA},
+  {text = "open_one_by_one(L)", reason = OTHER_LUA},
+  {within = "append_step", text = "break;", reason = OTHER_LUA},
   {within = "check_upvalues", text = "no name", reason = OTHER_LUA},
 
   {within = "spill", reason = NUMBERS},
   {within = "mts_walk_unspill", reason = NUMBERS},
   {within = "mts_walk_grow", reason = NUMBERS},
   {text = "unspill", reason = NUMBERS},
+  {within = "mts_walk_refill", reason = NUMBERS},
   {text = "walk->older", reason = NUMBERS},
 
   {file = "src/base/slab", reason = COPY},
@@ -109,6 +119,8 @@ return {
   {text = "plain", file = "src/base/heap.c", reason = TOOLS},
   {within = "resize", file = "src/base/heap.c", reason = TOOLS},
   {within = "mts_heap_open", reason = TOOLS},
+  {within = "allocate_plain", reason = TOOLS},
+  {within = "allocate_plain_limited", reason = TOOLS},
   {within = "mts_heap_end_limit", reason = OTHER_LUA},
   {within = "mts_decoder_next_upvalue", reason = OTHER_LUA},
   {within = "mts_encoder_next_upvalue", reason = OTHER_LUA},
@@ -124,6 +136,12 @@ return {
   {within = "mts_room_begin", reason = RACE},
   {within = "run_notice", reason = RACE},
 
+  {within = "complaint_of", reason = IMPOSSIBLE},
+  {within = "preparation_error", reason = IMPOSSIBLE},
+  {within = "mts_tracefile_close", text = "errno", reason = IMPOSSIBLE},
+  {within = "mts_transfer_push_value", text = "break;", reason = IMPOSSIBLE},
+  {within = "mts_transfer_push_value", text = "TABLE", reason = IMPOSSIBLE},
+  {within = "mts_decoder_push_value", text = "break;", reason = IMPOSSIBLE},
   {text = "abort();", reason = IMPOSSIBLE},
   {text = "fprintf(stderr", reason = IMPOSSIBLE},
   {text = "__LINE__", reason = IMPOSSIBLE},
@@ -144,9 +162,39 @@ return {
   {within = "mts_here_here", text = "raise_about", reason = RACE},
   {within = "finish_room", text = "drop_request", reason = RACE},
   {within = "forget_woken", reason = RACE},
+  {within = "keep_user_hook", text = "outer", reason = RACE},
   {within = "mts_thread_await_readers", reason = RACE},
   {text = "mts_thread_await_readers();", reason = RACE},
 
+  {within = "mts_task_list_suspended", reason = RACE},
+  {within = "take_untold", reason = RACE},
+  {text = "end_task_waits(queue)", reason = RACE},
+  {file = "src/sched/queue.c", text = "free_unknown(queue)", reason = RACE},
+  {file = "src/sched/queue.c", text = "return present;", reason = RACE},
+  {within = "mts_queueturn_schedule_ready", text = "schedule", reason = RACE},
+  {within = "hand_timers_over", reason = RACE},
+  {file = "src/sched/monitor.c", text = "has_warning, true", reason = RACE},
+  {within = "mts_monitor_report", reason = RACE},
+  {within = "mts_team_add", text = "= MTS_CLOSED", reason = RACE},
+
   {text = "MTS_FORKED", reason = FORKED},
+  {text = "mts_error_forked)", file = "src/error.c", reason = FORKED},
+  {within = "count_notice", reason = FORKED},
+  {within = "mts_arrivals_end", text = "return;", reason = FORKED},
+  {within = "mts_closing_close_unowned", text = "false;", reason = FORKED},
+  {within = "mts_future_cancel", text = "return false;", reason = FORKED},
+  {within = "write_line", reason = FORKED},
+  {within = "mts_notices_open", text = "return status;", reason = FORKED},
+  {within = "mts_team_open", text = "return status;", reason = FORKED},
+  {within = "mts_ownthread_start", reason = FORKED},
+  {within = "mts_queue_withdraw", text = "return false;", reason = FORKED},
+  {within = "serve_state", text = "return false;", reason = FORKED},
+  {within = "state_left", text = "return;", reason = FORKED},
+  {within = "state_released", text = "return;", reason = FORKED},
+  {file = "src/sched/tasktrace.c", text = "return", reason = FORKED},
+  {within = "call_in_child", reason = FORKED},
+  {within = "mts_teamclose_finish", text = "close(pool", reason = FORKED},
+  {within = "mts_worker_end_wait", text = "return;", reason = FORKED},
+  {within = "mts_worker_set_count", text = "return;", reason = FORKED},
   {within = "mts_registry_drop_owner", text = "unowned(s);", reason = FORKED},
 }
