@@ -260,6 +260,53 @@ for _, kind in ipairs(runs.kinds) do
   end)
 end
 
+for _, kind in ipairs(runs.services) do
+  describe("a deferred reply of a " .. kind, function()
+    local s
+
+    before_each(helpers.watch("end of deferred replies"))
+    before_each(function()
+      s = runs.new(kind)
+    end)
+    after_each(function()
+      s:close()
+      helpers.unwatch()
+    end)
+
+    it("is the last thing that close with a timeout waits for", function()
+      local source, promise = mtstates.promise()
+      local future = s:async("return (...)", source)
+      runs.settle(s)
+      local closer = mtstates.thread(function(closed)
+        return closed:close(20)
+      end, s)
+      helpers.wait_until(function() return not pcall(s.send, s, "") end)
+      assert.is_false(closer:ready())
+      promise:set("from outside")
+      assert.equals("from outside", future:await())
+      assert.is_true(closer:await())
+    end)
+
+    it("that was cancelled is nothing to its future any more", function()
+      for round = 1, 20 do -- what is new lies where the other one was
+        local source, promise = mtstates.promise()
+        local future = s:async("return (...)", source)
+        runs.settle(s)
+        assert.is_true(future:cancel())
+        future = nil -- luacheck: ignore
+        helpers.collect()
+        local other, other_promise = mtstates.promise()
+        future = s:async("return (...)", other)
+        runs.settle(s)
+        promise:set("that of the first")
+        assert.is_false(future:ready())
+        other_promise:set(round)
+        assert.equals(round, future:await())
+      end
+    end)
+  end)
+end
+
 describe("deferred replies that wait for each other", function()
   before_each(helpers.watch("circles of deferred replies"))
   after_each(helpers.unwatch)

@@ -138,6 +138,27 @@ describe("the end of a pool", function()
     check_closed(pool, members)
   end)
 
+  it("with a timeout refuses what is sent to members, too", function()
+    local pool = new(handoff.unique())
+    local members = pool:stats().members
+    local go, answer = mtstates.promise()
+    local future = pool:async("return (...)", nil, go)
+    local closer = threads.start(function(id)
+      return require "mtstates".state(id):close(60)
+    end, pool:id())
+    helpers.wait_until(function()
+      return not pcall(pool.tsend, pool, 0, "return")
+    end)
+    closer:wait_asleep()
+    for _, member in ipairs(members) do
+      local s = mtstates.state(member.id)
+      helpers.raises_error("object_closed", s.send, s, "return")
+    end
+    answer:set("answer")
+    assert.is_true(closer:results())
+    assert.equals("answer", future:await())
+  end)
+
   it("with a timeout that is over is as without", function()
     local pool = new(handoff.unique())
     local members = pool:stats().members

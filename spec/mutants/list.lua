@@ -190,6 +190,19 @@ add {
     "  } while (false);",
   specs = "room_spec", filter = "however many",
 }
+
+add {
+  name = "room-tells-some",
+  says = "Of many who have got room only the first ones are told.",
+  file = "src/sched/room.c",
+  old = "    mts_room_tell(queue, &wakes);\n    " ..
+    "mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (wakes.count == MTS_WAKES);",
+  new = "    mts_room_tell(queue, &wakes);\n    " ..
+    "mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (false);",
+  specs = "room_spec", filter = "it has got room", seconds = 90,
+}
 add {
   name = "room-first-waiting",
   says = "A sender that has lost patience remains the first without room.",
@@ -1104,6 +1117,25 @@ add {
   new = "  if (pending->deadline > 0)\n    return true;",
   specs = "task_deadlock", seconds = 60,
 }
+
+add {
+  name = "task-deadlock-behind-room",
+  says = "A request behind a task that waits for room counts as one " ..
+    "that begins.",
+  file = "src/sched/suspend.c",
+  old = " &&\n         queue->tasks.room_waits == 0;",
+  new = ";",
+  specs = "task_deadlock_spec", filter = "and requests behind it",
+}
+
+add {
+  name = "task-deadlock-behind-fork",
+  says = "A fork always begins, though a request keeps the state.",
+  file = "src/sched/suspend.c",
+  old = " && host->task_limit != 1;",
+  new = ";",
+  specs = "task_deadlock_spec", filter = "that is behind the request",
+}
 add {
   name = "task-not-closed",
   says = "Tasks of a state that is closed are dropped, not closed.",
@@ -1162,6 +1194,26 @@ add {
     "mts_future_release(source);",
   new = "  mts_future_fail(&request->future, status);\n  (void)source;",
   specs = "leaks_spec", filter = "deferred answers",
+}
+
+add {
+  name = "deferral-end-untold",
+  says = "Nobody looks whether the last deferred answer was waited for.",
+  file = "src/sched/deferral.c",
+  old = "  if (is_last)\n    (void)mts_queueturn_schedule(queue);\n",
+  new = "",
+  specs = "deferred_end", filter = "the last thing", seconds = 30,
+}
+
+add {
+  name = "deferral-stays-listed",
+  says = "A deferred answer that was cancelled stays in the list of " ..
+    "its source.",
+  file = "src/sched/deferral.c",
+  old = "  mts_future_delist(atomic_load(&request->asked.source), " ..
+    "wait_of(request));\n  drop",
+  new = "  drop",
+  specs = "deferred_end", filter = "nothing to its future",
 }
 add {
   name = "resume-what-waits",
@@ -1515,6 +1567,15 @@ add {
     "mts_state_release(team->members[--count].state);\n",
   new = "",
   specs = "leaks_spec", filter = "pools that have answered",
+}
+
+add {
+  name = "pool-members-accept",
+  says = "Members take requests while their pool is about to be closed.",
+  file = "src/sched/teamclose.c",
+  old = "  (void)for_members(pool, refuse_member, NULL);\n",
+  new = "",
+  specs = "pool_close", filter = "sent to members, too",
 }
 add {
   name = "pool-closes-members-itself",
