@@ -287,6 +287,42 @@ for _, kind in ipairs(runs.services) do
       assert.is_true(closer:await())
     end)
 
+    -- Four of them, of which two have ended, in each order.
+    it("fails when its state is closed, whichever have ended", function()
+      for k = 0, 15 do
+        local t, futures, promises = runs.new(kind), {}, {}
+        local function defer(i)
+          local source
+          source, promises[i] = mtstates.promise()
+          futures[i] = t:async("return (...)", source)
+          runs.settle(t)
+        end
+        local function answer(i)
+          if futures[i] then
+            promises[i]:set(i)
+            assert.equals(i, futures[i]:await())
+            futures[i] = nil
+            helpers.collect() -- what is new can lie in its place
+          end
+        end
+        for i = 1, 4 do
+          defer(i)
+        end
+        answer(k % 4 + 1)
+        answer(math.floor(k / 4) + 1)
+        defer(5)
+        answer(5)
+        t:close()
+        for i = 1, 4 do
+          local f = futures[i]
+          if f then
+            helpers.raises_error("object_closed", f.tawait, f, 20)
+            promises[i]:set()
+          end
+        end
+      end
+    end)
+
     it("that was cancelled is nothing to its future any more", function()
       for round = 1, 20 do -- what is new lies where the other one was
         local source, promise = mtstates.promise()

@@ -193,6 +193,29 @@ describe("the end of a pool", function()
     log.take()
   end)
 
+  it("ends the waits of callers, however many there are", function()
+    local pool = mtstates.pool(1, helpers.gated)
+    local entered, leave = handoff.unique(), handoff.unique("leave")
+    local future = pool:async(entered, leave)
+    handoff.wait(entered, 1)
+    local gate, waiting = handoff.unique(), {}
+    for i = 1, 40 do
+      waiting[i] = threads.waiting(gate, function(g, id)
+        local s = require "mtstates".state(id)
+        require "handoff".add(g)
+        return s:call()
+      end, gate, pool:id())
+    end
+    pool:close()
+    for i = 1, #waiting do
+      local ok, err = waiting[i]:join()
+      assert.is_false(ok)
+      assert.equals(1, err:find("mtstates.error.object_closed", 1, true))
+    end
+    handoff.set(leave, 1)
+    future:await()
+  end)
+
   it("is brought about by quit in a member", function()
     for _, method in ipairs({"call", "await"}) do
       local gate = handoff.unique("closed")

@@ -1125,7 +1125,7 @@ add {
   file = "src/sched/suspend.c",
   old = " &&\n         queue->tasks.room_waits == 0;",
   new = ";",
-  specs = "task_deadlock_spec", filter = "and requests behind it",
+  specs = "task_deadlock_spec", filter = "to a state whose task waits",
 }
 
 add {
@@ -1134,7 +1134,16 @@ add {
   file = "src/sched/suspend.c",
   old = " && host->task_limit != 1;",
   new = ";",
-  specs = "task_deadlock_spec", filter = "that is behind the request",
+  specs = "task_deadlock_spec", filter = "awaited by it",
+}
+
+add {
+  name = "task-deadlock-fork-elsewhere",
+  says = "A fork always begins, though its state is another one.",
+  file = "src/sched/suspend.c",
+  old = "request->future.state == host && request->is_fork",
+  new = "request->is_fork",
+  specs = "task_deadlock_spec", filter = "awaited by another state",
 }
 add {
   name = "task-not-closed",
@@ -1214,6 +1223,17 @@ add {
     "wait_of(request));\n  drop",
   new = "  drop",
   specs = "deferred_end", filter = "nothing to its future",
+}
+
+add {
+  name = "deferral-list-backwards",
+  says = "A deferred answer that ends takes later ones out of the list " ..
+    "with it.",
+  file = "src/sched/deferral.c",
+  old = "  if (tasks->first_deferred)\n    " ..
+    "tasks->first_deferred->previous = request;\n",
+  new = "",
+  specs = "deferred_end", filter = "whichever", seconds = 30,
 }
 add {
   name = "resume-what-waits",
@@ -1419,6 +1439,28 @@ add {
   new = "if (is_free && !has_requests && !shared->team)",
   specs = "pool_spec", filter = "each once",
 }
+
+add {
+  name = "pool-wakes-scheduled",
+  says = "A request of a pool waits for a member that has something " ..
+    "else to run.",
+  file = "src/sched/team.c",
+  old = "    is_made = mts_queueturn_schedule(atomic_load(&s->queue));",
+  new = "    is_made = true;\n    " ..
+    "(void)mts_queueturn_schedule(atomic_load(&s->queue));",
+  specs = "pool_spec", filter = "sent one directly",
+}
+
+add {
+  name = "pool-unhindered",
+  says = "A member that waits for room counts as one that begins requests.",
+  file = "src/sched/team.c",
+  old = "atomic_load(&queue->tasks.room_waits) == 0;\n}\n\nbool " ..
+    "mts_team_may_begin",
+  new = "atomic_load(&queue->tasks.room_waits) < 100;\n}\n\nbool " ..
+    "mts_team_may_begin",
+  specs = "task_deadlock_spec", filter = "to a pool whose task",
+}
 add {
   name = "pool-keeps-member",
   says = "A member that a call gives back goes to nobody in line.",
@@ -1567,6 +1609,16 @@ add {
     "mts_state_release(team->members[--count].state);\n",
   new = "",
   specs = "leaks_spec", filter = "pools that have answered",
+}
+
+add {
+  name = "pool-dismisses-some",
+  says = "Of many callers in line only the first ones learn that a " ..
+    "pool is closed.",
+  file = "src/sched/teamcall.c",
+  old = "  } while (wakes.count == MTS_WAKES);",
+  new = "  } while (false);",
+  specs = "pool_close", filter = "callers, however many",
 }
 
 add {
