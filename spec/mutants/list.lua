@@ -345,6 +345,33 @@ add {
   specs = "replacements", filter = "64 times", seconds = 20,
 }
 
+add {
+  name = "monitor-leaves-timers",
+  says = "Timers are not looked at while all workers compute.",
+  file = "src/sched/monitor.c",
+  old = "  mts_timer_look();\n",
+  new = "",
+  specs = "replacements", filter = "a task that sleeps is to go on", seconds = 20,
+}
+
+add {
+  name = "monitor-forgets-timers",
+  says = "The monitor ends though timers have to be looked at.",
+  file = "src/sched/monitor.c",
+  old = " || lacks_keeper();",
+  new = ";",
+  specs = "replacements", filter = "a task that sleeps is to go on", seconds = 20,
+}
+
+add {
+  name = "monitor-warns-nobody",
+  says = "A logger that is a state does not get the warning.",
+  file = "src/sched/monitor.c",
+  old = "    atomic_store(&has_warning, true);\n",
+  new = "    ;\n",
+  specs = "replacements", filter = "a logger gets the warning", seconds = 20,
+}
+
 -------------------------------------------------------------------------------
 -- Turns
 -------------------------------------------------------------------------------
@@ -810,6 +837,24 @@ add {
   old = "    mts_registry_withdraw(s);\n",
   new = "",
   specs = "pool_end", filter = "hides a member",
+}
+
+add {
+  name = "close-leaves-closers",
+  says = "Who waits to close a state is not told that another one has.",
+  file = "src/sched/queueclose.c",
+  old = "  if (is_idle)\n    mts_queueclose_tell_closers(queue);\n",
+  new = "",
+  specs = "close_timeout", filter = "somebody else closes", seconds = 60,
+}
+
+add {
+  name = "close-tells-some",
+  says = "Of many who wait to close a state only the first ones are told.",
+  file = "src/sched/queueclose.c",
+  old = "  } while (wakes.count == MTS_WAKES);",
+  new = "  } while (false);",
+  specs = "close_timeout", filter = "by many at once", seconds = 90,
 }
 
 add {
