@@ -351,7 +351,7 @@ add {
   file = "src/sched/monitor.c",
   old = "  mts_timer_look();\n",
   new = "",
-  specs = "replacements", filter = "a task that sleeps is to go on", seconds = 20,
+  specs = "replacements", filter = "that sleeps is to go on", seconds = 20,
 }
 
 add {
@@ -360,7 +360,7 @@ add {
   file = "src/sched/monitor.c",
   old = " || lacks_keeper();",
   new = ";",
-  specs = "replacements", filter = "a task that sleeps is to go on", seconds = 20,
+  specs = "replacements", filter = "that sleeps is to go on", seconds = 20,
 }
 
 add {
