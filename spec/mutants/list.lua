@@ -274,6 +274,24 @@ add {
   new = "  mts_pool_take_token(mts_self.worker);",
   specs = "replacements", filter = "as few threads",
 }
+
+add {
+  name = "workers-keep-tokens",
+  says = "Fewer workers have as many tokens.",
+  file = "src/sched/worker.c",
+  old = "  mts_pool.idle += (int)count - mts_pool.wanted;\n",
+  new = "",
+  specs = "workers_spec", filter = "can be lowered", seconds = 30,
+}
+
+add {
+  name = "workers-sleep-on",
+  says = "Workers that are too many are not told.",
+  file = "src/sched/worker.c",
+  old = "    wake_parked();\n    start",
+  new = "    start",
+  specs = "workers_spec", filter = "can be lowered", seconds = 30,
+}
 add {
   name = "wait-keeps-slot",
   says = "What is in the slot waits with its worker.",
@@ -936,6 +954,33 @@ add {
 }
 
 add {
+  name = "log-of-own-pool",
+  says = "A pool of loggers gets its own failures.",
+  file = "src/sched/log.c",
+  old = "  return to == s || (s && s->team && s->team == to->team);",
+  new = "  return to == s;",
+  specs = "logger_spec", filter = "a pool of loggers",
+}
+
+add {
+  name = "log-cuts-texts",
+  says = "What follows a zero byte in a text is not written.",
+  file = "src/sched/log.c",
+  old = "  fwrite(text, 1, length, stderr);",
+  new = "  fputs(text, stderr); (void)length;",
+  specs = "logger_spec", filter = "zero byte",
+}
+
+add {
+  name = "log-cuts-names",
+  says = "The logger gets the name of a state up to a zero byte.",
+  file = "src/sched/log.c",
+  old = "mts_codec_add_string(message, s->name, s->name_length)",
+  new = "mts_codec_add_string(message, s->name, strlen(s->name))",
+  specs = "logger_spec", filter = "kind, text, name and id",
+}
+
+add {
   name = "log-keeps-refused",
   says = "What the logger has no room for stays.",
   file = "src/sched/log.c",
@@ -1546,6 +1591,16 @@ add {
   new = "if (mts_queue_has_shared(queue) && !queue->shared->team)\n" ..
     "    mts_team_wake",
   specs = "pool_turns_spec", filter = "to do with their own",
+}
+
+add {
+  name = "pool-begins-after-quit",
+  says = "A member that quits begins a request of its pool.",
+  file = "src/sched/serve.c",
+  old = " || !may_go_on(s) ||\n      !mts_queue_may_begin_now(queue))\n" ..
+    "    return 0;",
+  new = " ||\n      !mts_queue_may_begin_now(queue))\n    return 0;",
+  specs = "requests_notify", filter = "request of the pool",
 }
 add {
   name = "pool-begins-busy",
