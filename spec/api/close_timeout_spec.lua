@@ -279,11 +279,11 @@ for kind, new in pairs(KINDS) do
     it("can be done by many at once", function()
       local s, closing = new(helpers.gated), {}
       local release = requests.hold(s, "released")
-      for i = 1, 4 do
+      for i = 1, 40 do -- more than are woken at once
         closing[i] = begin_closing(s, 60)
       end
       assert.equals("released", release())
-      for i = 1, 4 do
+      for i = 1, 40 do
         assert.is_true(closing[i]:results())
       end
       s = new(helpers.gated)
@@ -292,6 +292,15 @@ for kind, new in pairs(KINDS) do
       assert.is_false(s:close(0))
       assert.equals("released", release())
       assert.equals("boolean", type(patient:results()))
+      check_closed(s)
+    end)
+
+    it("ends when somebody else closes what is suspended", function()
+      local s = new(tasks.setup)
+      tasks.begin(s, "enter() mt.sleep(1000)")
+      local patient = begin_closing(s, 30)
+      s:close()
+      assert.is_true(patient:results())
       check_closed(s)
     end)
 

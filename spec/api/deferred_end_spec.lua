@@ -260,6 +260,89 @@ for _, kind in ipairs(runs.kinds) do
   end)
 end
 
+for _, kind in ipairs(runs.services) do
+  describe("a deferred reply of a " .. kind, function()
+    local s
+
+    before_each(helpers.watch("end of deferred replies"))
+    before_each(function()
+      s = runs.new(kind)
+    end)
+    after_each(function()
+      s:close()
+      helpers.unwatch()
+    end)
+
+    it("is the last thing that close with a timeout waits for", function()
+      local source, promise = mtstates.promise()
+      local future = s:async("return (...)", source)
+      runs.settle(s)
+      local closer = mtstates.thread(function(closed)
+        return closed:close(20)
+      end, s)
+      helpers.wait_until(function() return not pcall(s.send, s, "") end)
+      assert.is_false(closer:ready())
+      promise:set("from outside")
+      assert.equals("from outside", future:await())
+      assert.is_true(closer:await())
+    end)
+
+    -- Four of them, of which two have ended, in each order.
+    it("fails when its state is closed, whichever have ended", function()
+      for k = 0, 15 do
+        local t, futures, promises = runs.new(kind), {}, {}
+        local function defer(i)
+          local source
+          source, promises[i] = mtstates.promise()
+          futures[i] = t:async("return (...)", source)
+          runs.settle(t)
+        end
+        local function answer(i)
+          if futures[i] then
+            promises[i]:set(i)
+            assert.equals(i, futures[i]:await())
+            futures[i] = nil
+            helpers.collect() -- what is new can lie in its place
+          end
+        end
+        for i = 1, 4 do
+          defer(i)
+        end
+        answer(k % 4 + 1)
+        answer(math.floor(k / 4) + 1)
+        defer(5)
+        answer(5)
+        t:close()
+        for i = 1, 4 do
+          local f = futures[i]
+          if f then
+            helpers.raises_error("object_closed", f.tawait, f, 20)
+            promises[i]:set()
+          end
+        end
+      end
+    end)
+
+    it("that was cancelled is nothing to its future any more", function()
+      for round = 1, 20 do -- what is new lies where the other one was
+        local source, promise = mtstates.promise()
+        local future = s:async("return (...)", source)
+        runs.settle(s)
+        assert.is_true(future:cancel())
+        future = nil -- luacheck: ignore
+        helpers.collect()
+        local other, other_promise = mtstates.promise()
+        future = s:async("return (...)", other)
+        runs.settle(s)
+        promise:set("that of the first")
+        assert.is_false(future:ready())
+        other_promise:set(round)
+        assert.equals(round, future:await())
+      end
+    end)
+  end)
+end
+
 describe("deferred replies that wait for each other", function()
   before_each(helpers.watch("circles of deferred replies"))
   after_each(helpers.unwatch)

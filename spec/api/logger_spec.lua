@@ -18,7 +18,7 @@ describe("the logger", function()
     for _, kind in ipairs(requests.kinds) do
       local log = requests.log_to_mailbox()
       local s = requests.new(kind, FAILING)
-      local named = mtstates.newstate("logger named", kind == "service"
+      local named = mtstates.newstate("logger\0named", kind == "service"
         and {} or true, FAILING)
       s:send("one")
       local got = helpers.pack(log.take())
@@ -27,7 +27,7 @@ describe("the logger", function()
       assert.truthy(got[2]:find("stack traceback:", 1, true), got[2])
       assert.is_true(named:tsend(30, "two"))
       got = helpers.pack(log.take())
-      assert.same({4, "error", "logger named", named:id()},
+      assert.same({4, "error", "logger\0named", named:id()},
         {got.n, got[1], got[3], got[4]})
       assert.truthy(got[2]:find("two", 1, true), got[2])
       assert.equals(2, log.count())
@@ -209,27 +209,41 @@ describe("on stderr", function()
     assert.truthy(output:find("was closed: 1 request", last, true), output)
   end)
 
-  it("there is a logger's own failure, which it does not get", function()
-    local output = run([[
-      local logger = mtstates.newstate("logger", {}, function()
-        local gates = require "handoff"
-        return function(kind, text)
-          gates.add("logged")
-          error("the logger fails")
+  for what, maker in pairs({
+    ["logger"] = 'newstate("logger", {}', ["pool of loggers"] = 'pool(2',
+  }) do
+    it("there is a " .. what .. "'s own failure, which it does not get",
+    function()
+      local output = run(([[
+        local logger = mtstates.%s, function()
+          local gates = require "handoff"
+          return function(kind, text)
+            gates.add("logged")
+            error("the logger fails")
+          end
+        end)
+        mtstates.logger(logger)
+        local s = mtstates.newstate({}, failing)
+        for i = 1, 5 do
+          s:send("text " .. i)
         end
-      end)
-      mtstates.logger(logger)
+        handoff.wait("logged", 5)
+        pcall(logger.await, logger)
+        pcall(s.await, s)
+        pcall(logger.await, logger)
+        assert(handoff.get("logged") == 7)
+      ]]):format(maker))
+      assert.equals(5, helpers.count(output, "the logger fails"), output)
+    end)
+  end
+
+  it("there is what follows a zero byte", function()
+    local output = run([[
       local s = mtstates.newstate({}, failing)
-      for i = 1, 5 do
-        s:send("text " .. i)
-      end
-      handoff.wait("logged", 5)
-      pcall(logger.await, logger)
+      s:send("zero\0byte")
       pcall(s.await, s)
-      pcall(logger.await, logger)
-      assert(handoff.get("logged") == 7)
     ]])
-    assert.equals(5, helpers.count(output, "the logger fails"), output)
+    assert.truthy(output:find("zero\0byte", 1, true), output)
   end)
 
   it("there are errors again after logger(nil)", function()

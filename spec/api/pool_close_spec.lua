@@ -138,6 +138,27 @@ describe("the end of a pool", function()
     check_closed(pool, members)
   end)
 
+  it("with a timeout refuses what is sent to members, too", function()
+    local pool = new(handoff.unique())
+    local members = pool:stats().members
+    local go, answer = mtstates.promise()
+    local future = pool:async("return (...)", nil, go)
+    local closer = threads.start(function(id)
+      return require "mtstates".state(id):close(60)
+    end, pool:id())
+    helpers.wait_until(function()
+      return not pcall(pool.tsend, pool, 0, "return")
+    end)
+    closer:wait_asleep()
+    for _, member in ipairs(members) do
+      local s = mtstates.state(member.id)
+      helpers.raises_error("object_closed", s.send, s, "return")
+    end
+    answer:set("answer")
+    assert.is_true(closer:results())
+    assert.equals("answer", future:await())
+  end)
+
   it("with a timeout that is over is as without", function()
     local pool = new(handoff.unique())
     local members = pool:stats().members
@@ -170,6 +191,29 @@ describe("the end of a pool", function()
     handoff.set(leave, 1)
     future:await()
     log.take()
+  end)
+
+  it("ends the waits of callers, however many there are", function()
+    local pool = mtstates.pool(1, helpers.gated)
+    local entered, leave = handoff.unique(), handoff.unique("leave")
+    local future = pool:async(entered, leave)
+    handoff.wait(entered, 1)
+    local gate, waiting = handoff.unique(), {}
+    for i = 1, 40 do
+      waiting[i] = threads.waiting(gate, function(g, id)
+        local s = require "mtstates".state(id)
+        require "handoff".add(g)
+        return s:call()
+      end, gate, pool:id())
+    end
+    pool:close()
+    for i = 1, #waiting do
+      local ok, err = waiting[i]:join()
+      assert.is_false(ok)
+      assert.equals(1, err:find("mtstates.error.object_closed", 1, true))
+    end
+    handoff.set(leave, 1)
+    future:await()
   end)
 
   it("is brought about by quit in a member", function()

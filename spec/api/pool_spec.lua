@@ -270,6 +270,21 @@ describe("mtstates.pool", function()
     pool:close()
   end)
 
+  it("lets no request wait for a member that was sent one directly",
+  function()
+    local pool = mtstates.pool(3, tasks.setup)
+    for _ = 1, 20 do -- who has answered last is the first to be asked
+      local s = mtstates.state(pool:await("return mt.id()"))
+      local entered, leave = handoff.unique(), handoff.unique()
+      local held = s:async("gates.enter(...)", nil, entered, leave, 1)
+      handoff.wait(entered, 1)
+      assert.equals(1, pool:await("return 1"))
+      handoff.set(leave, 1)
+      held:await()
+    end
+    pool:close()
+  end)
+
   it("limits the queue of the pool, and the tasks of each member",
   function()
     local pool = mtstates.pool({n = 2, queue = 3, tasks = 1}, tasks.setup)

@@ -1,6 +1,7 @@
 -- The Notify C API of services: a counter; as often as it was counted up, a
 -- worker or the own thread of the state runs the callback.
 
+local capidriver = require "capidriver"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
@@ -259,3 +260,33 @@ for _, kind in ipairs(natives.kinds) do
     end)
   end)
 end
+
+describe("the Notify C API of a member of a pool", function()
+  before_each(helpers.watch("notifiers of members"))
+  after_each(helpers.unwatch)
+
+  it("lets no request of the pool begin after a call that quits", function()
+    local began = handoff.unique("began")
+    local pool = mtstates.pool(1, [[
+      local began = ...
+      local gates, mt = require "handoff", require "mtstates"
+      return function(what, entered, leave)
+        if not what then
+          mt.quit()
+        elseif what == "hold" then
+          gates.enter(entered, leave, 1)
+        else
+          gates.add(began)
+        end
+      end
+    ]], began)
+    local member = mtstates.state(pool:stats().members[1].id)
+    local n = capidriver.notifier(member)
+    local release = hold(pool) -- what it was sent itself comes next
+    assert.equals(OK, n:notify_quietly())
+    local future = pool:async("request")
+    release()
+    helpers.raises_error("object_closed", future.await, future)
+    assert.equals(0, handoff.get(began))
+  end)
+end)

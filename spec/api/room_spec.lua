@@ -62,6 +62,25 @@ describe("a sender that waits for room", function()
     reset()
   end)
 
+  it("is told that it has got room, however many there are", function()
+    local s = mtstates.newstate({queue = 1}, helpers.gated)
+    local release = requests.hold(s)
+    s:send()
+    local gate, waiting = handoff.unique(), {}
+    for i = 1, 100 do
+      waiting[i] = threads.waiting(gate, function(g, id)
+        local r = require "mtstates".state(id)
+        require "handoff".add(g)
+        return pcall(r.send, r)
+      end, gate, s:id())
+    end
+    release()
+    for i = 1, #waiting do
+      assert.is_true((waiting[i]:results()))
+    end
+    assert.is_true(s:close(60))
+  end)
+
   it("is told, though the queue is nearly full", function()
     local s = mtstates.newstate({queue = 4}, helpers.gated)
     local release = requests.hold(s)

@@ -278,6 +278,61 @@ describe("a circle of tasks", function()
     assert.same({"from outside", "from outside"}, {a:await(), b:await()})
   end)
 
+  local function check_raised(future)
+    local err = helpers.raises_error("invoking_state", future.await, future)
+    assert.truthy(err:find("mtstates.error.deadlock", 1, true), err)
+  end
+
+  for _, of in ipairs({"a state", "a pool"}) do
+    it("is one with a request to " .. of .. " whose task waits for room",
+      function()
+        local a = runs.new("service", {tasks = 1, queue = 1})
+        local b = of == "a pool" and mtstates.pool(1, runs.setup)
+          or runs.new("service")
+        local member = of == "a pool"
+          and mtstates.state(b:stats().members[1].id) or b
+        local entered, leave = handoff.unique(), handoff.unique()
+        local future = a:async([[
+          local b, entered, leave = ...
+          gates.enter(entered, leave, 1)
+          b:await("")
+        ]], b, entered, leave)
+        handoff.wait(entered, 1)
+        a:send("") -- for which there is room
+        local sender = b:async("(...):send('')", a)
+        helpers.wait_until(function()
+          local text = member:traceback()
+          return text and text:find("waits for room", 1, true) ~= nil
+        end)
+        handoff.set(leave, 1)
+        check_raised(future)
+        sender:await()
+        b:await("")
+      end)
+  end
+
+  -- The request keeps the state; more forks than begin at once are before.
+  for by, code in pairs({
+    ["it"] = "last:await()",
+    ["another state"] = [[
+      local other = ...
+      other:await("local f = ... f:await()", last)
+    ]],
+  }) do
+    it("is one with a fork behind a request, awaited by " .. by, function()
+      local s, other = runs.new("service", {tasks = 1}), runs.new("service")
+      local entered, leave = handoff.unique(), handoff.unique()
+      local first = s:async("gates.enter(...)", entered, leave, 1)
+      handoff.wait(entered, 1)
+      s:send("for _ = 1, 40 do last = mt.fork(function() end) end")
+      local future = s:async(code, other)
+      handoff.set(leave, 1)
+      first:await()
+      check_raised(future)
+      s:await("last:await()")
+    end)
+  end
+
   it("is none in a line that somebody else ends", function()
     local future, promise = mtstates.promise()
     local states = {}

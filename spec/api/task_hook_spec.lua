@@ -46,7 +46,7 @@ describe("a debug hook", function()
 
   local has_own_hooks = coroutine.wrap(function()
     debug.sethook(function() end, "", 1000000)
-    return coroutine.wrap(debug.gethook)() == nil
+    return coroutine.wrap(function() return debug.gethook() end)() == nil
   end)()
   local it_has_own_hooks = helpers.it_needs(has_own_hooks,
     "hooks of each coroutine")

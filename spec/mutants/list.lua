@@ -246,6 +246,19 @@ add {
     "  } while (false);",
   specs = "room_spec", filter = "however many",
 }
+
+add {
+  name = "room-tells-some",
+  says = "Of many who have got room only the first ones are told.",
+  file = "src/sched/room.c",
+  old = "    mts_room_tell(queue, &wakes);\n    " ..
+    "mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (wakes.count == MTS_WAKES);",
+  new = "    mts_room_tell(queue, &wakes);\n    " ..
+    "mts_mutex_unlock(&queue->mutex);\n    mts_wakes_wake(&wakes);\n" ..
+    "  } while (false);",
+  specs = "room_spec", filter = "it has got room", seconds = 90,
+}
 add {
   name = "room-first-waiting",
   says = "A sender that has lost patience remains the first without room.",
@@ -317,6 +330,24 @@ add {
   new = "  mts_pool_take_token(mts_self.worker);",
   specs = "replacements", filter = "as few threads",
 }
+
+add {
+  name = "workers-keep-tokens",
+  says = "Fewer workers have as many tokens.",
+  file = "src/sched/worker.c",
+  old = "  mts_pool.idle += (int)count - mts_pool.wanted;\n",
+  new = "",
+  specs = "workers_spec", filter = "can be lowered", seconds = 30,
+}
+
+add {
+  name = "workers-sleep-on",
+  says = "Workers that are too many are not told.",
+  file = "src/sched/worker.c",
+  old = "    wake_parked();\n    start",
+  new = "    start",
+  specs = "workers_spec", filter = "can be lowered", seconds = 30,
+}
 add {
   name = "wait-keeps-slot",
   says = "What is in the slot waits with its worker.",
@@ -386,6 +417,33 @@ add {
   old = "    mts_pool.replaced--;\n",
   new = "",
   specs = "replacements", filter = "64 times", seconds = 20,
+}
+
+add {
+  name = "monitor-leaves-timers",
+  says = "Timers are not looked at while all workers compute.",
+  file = "src/sched/monitor.c",
+  old = "  mts_timer_look();\n",
+  new = "",
+  specs = "replacements", filter = "that sleeps is to go on", seconds = 20,
+}
+
+add {
+  name = "monitor-forgets-timers",
+  says = "The monitor ends though timers have to be looked at.",
+  file = "src/sched/monitor.c",
+  old = " || lacks_keeper();",
+  new = ";",
+  specs = "replacements", filter = "that sleeps is to go on", seconds = 20,
+}
+
+add {
+  name = "monitor-warns-nobody",
+  says = "A logger that is a state does not get the warning.",
+  file = "src/sched/monitor.c",
+  old = "    atomic_store(&has_warning, true);\n",
+  new = "    ;\n",
+  specs = "replacements", filter = "a logger gets the warning", seconds = 20,
 }
 
 -------------------------------------------------------------------------------
@@ -921,6 +979,24 @@ add {
 }
 
 add {
+  name = "close-leaves-closers",
+  says = "Who waits to close a state is not told that another one has.",
+  file = "src/sched/queueclose.c",
+  old = "  if (is_idle)\n    mts_queueclose_tell_closers(queue);\n",
+  new = "",
+  specs = "close_timeout", filter = "somebody else closes", seconds = 60,
+}
+
+add {
+  name = "close-tells-some",
+  says = "Of many who wait to close a state only the first ones are told.",
+  file = "src/sched/queueclose.c",
+  old = "  } while (wakes.count == MTS_WAKES);",
+  new = "  } while (false);",
+  specs = "close_timeout", filter = "by many at once", seconds = 90,
+}
+
+add {
   name = "shutdown-waits-for-itself",
   says = "shutdown waits for the state of the program that calls it.",
   file = "src/sched/closing.c",
@@ -996,6 +1072,33 @@ add {
   old = "return to == s || (s &&",
   new = "return false && (s &&",
   specs = "logger_spec", filter = "own failure",
+}
+
+add {
+  name = "log-of-own-pool",
+  says = "A pool of loggers gets its own failures.",
+  file = "src/sched/log.c",
+  old = "  return to == s || (s && s->team && s->team == to->team);",
+  new = "  return to == s;",
+  specs = "logger_spec", filter = "a pool of loggers",
+}
+
+add {
+  name = "log-cuts-texts",
+  says = "What follows a zero byte in a text is not written.",
+  file = "src/sched/log.c",
+  old = "  fwrite(text, 1, length, stderr);",
+  new = "  fputs(text, stderr); (void)length;",
+  specs = "logger_spec", filter = "zero byte",
+}
+
+add {
+  name = "log-cuts-names",
+  says = "The logger gets the name of a state up to a zero byte.",
+  file = "src/sched/log.c",
+  old = "mts_codec_add_string(message, s->name, s->name_length)",
+  new = "mts_codec_add_string(message, s->name, strlen(s->name))",
+  specs = "logger_spec", filter = "kind, text, name and id",
 }
 
 add {
@@ -1225,6 +1328,34 @@ add {
   new = "  if (pending->deadline > 0)\n    return true;",
   specs = "task_deadlock", seconds = 60,
 }
+
+add {
+  name = "task-deadlock-behind-room",
+  says = "A request behind a task that waits for room counts as one " ..
+    "that begins.",
+  file = "src/sched/suspend.c",
+  old = " &&\n         queue->tasks.room_waits == 0;",
+  new = ";",
+  specs = "task_deadlock_spec", filter = "to a state whose task waits",
+}
+
+add {
+  name = "task-deadlock-behind-fork",
+  says = "A fork always begins, though a request keeps the state.",
+  file = "src/sched/suspend.c",
+  old = " && host->task_limit != 1;",
+  new = ";",
+  specs = "task_deadlock_spec", filter = "awaited by it",
+}
+
+add {
+  name = "task-deadlock-fork-elsewhere",
+  says = "A fork always begins, though its state is another one.",
+  file = "src/sched/suspend.c",
+  old = "request->future.state == host && request->is_fork",
+  new = "request->is_fork",
+  specs = "task_deadlock_spec", filter = "awaited by another state",
+}
 add {
   name = "task-not-closed",
   says = "Tasks of a state that is closed are dropped, not closed.",
@@ -1283,6 +1414,37 @@ add {
     "mts_future_release(source);",
   new = "  mts_future_fail(&request->future, status);\n  (void)source;",
   specs = "leaks_spec", filter = "deferred answers",
+}
+
+add {
+  name = "deferral-end-untold",
+  says = "Nobody looks whether the last deferred answer was waited for.",
+  file = "src/sched/deferral.c",
+  old = "  if (is_last)\n    (void)mts_queueturn_schedule(queue);\n",
+  new = "",
+  specs = "deferred_end", filter = "the last thing", seconds = 30,
+}
+
+add {
+  name = "deferral-stays-listed",
+  says = "A deferred answer that was cancelled stays in the list of " ..
+    "its source.",
+  file = "src/sched/deferral.c",
+  old = "  mts_future_delist(atomic_load(&request->asked.source), " ..
+    "wait_of(request));\n  drop",
+  new = "  drop",
+  specs = "deferred_end", filter = "nothing to its future",
+}
+
+add {
+  name = "deferral-list-backwards",
+  says = "A deferred answer that ends takes later ones out of the list " ..
+    "with it.",
+  file = "src/sched/deferral.c",
+  old = "  if (tasks->first_deferred)\n    " ..
+    "tasks->first_deferred->previous = request;\n",
+  new = "",
+  specs = "deferred_end", filter = "whichever", seconds = 30,
 }
 add {
   name = "resume-what-waits",
@@ -1496,6 +1658,28 @@ add {
   new = "if (is_free && !has_requests && !shared->team)",
   specs = "pool_spec", filter = "each once",
 }
+
+add {
+  name = "pool-wakes-scheduled",
+  says = "A request of a pool waits for a member that has something " ..
+    "else to run.",
+  file = "src/sched/team.c",
+  old = "    is_made = mts_queueturn_schedule(atomic_load(&s->queue));",
+  new = "    is_made = true;\n    " ..
+    "(void)mts_queueturn_schedule(atomic_load(&s->queue));",
+  specs = "pool_spec", filter = "sent one directly",
+}
+
+add {
+  name = "pool-unhindered",
+  says = "A member that waits for room counts as one that begins requests.",
+  file = "src/sched/team.c",
+  old = "atomic_load(&queue->tasks.room_waits) == 0;\n}\n\nbool " ..
+    "mts_team_may_begin",
+  new = "atomic_load(&queue->tasks.room_waits) < 100;\n}\n\nbool " ..
+    "mts_team_may_begin",
+  specs = "task_deadlock_spec", filter = "to a pool whose task",
+}
 add {
   name = "pool-keeps-member",
   says = "A member that a call gives back goes to nobody in line.",
@@ -1536,6 +1720,16 @@ add {
   new = "if (mts_queue_has_shared(queue) && !queue->shared->team)\n" ..
     "    mts_team_wake",
   specs = "pool_turns_spec", filter = "to do with their own",
+}
+
+add {
+  name = "pool-begins-after-quit",
+  says = "A member that quits begins a request of its pool.",
+  file = "src/sched/serve.c",
+  old = " || !may_go_on(s) ||\n      !mts_queue_may_begin_now(queue))\n" ..
+    "    return 0;",
+  new = " ||\n      !mts_queue_may_begin_now(queue))\n    return 0;",
+  specs = "requests_notify", filter = "request of the pool",
 }
 add {
   name = "pool-begins-busy",
@@ -1685,6 +1879,25 @@ add {
     "mts_state_release(team->members[--count].state);\n",
   new = "",
   specs = "leaks_spec", filter = "pools that have answered",
+}
+
+add {
+  name = "pool-dismisses-some",
+  says = "Of many callers in line only the first ones learn that a " ..
+    "pool is closed.",
+  file = "src/sched/teamcall.c",
+  old = "  } while (wakes.count == MTS_WAKES);",
+  new = "  } while (false);",
+  specs = "pool_close", filter = "callers, however many",
+}
+
+add {
+  name = "pool-members-accept",
+  says = "Members take requests while their pool is about to be closed.",
+  file = "src/sched/teamclose.c",
+  old = "  (void)for_members(pool, refuse_member, NULL);\n",
+  new = "",
+  specs = "pool_close", filter = "sent to members, too",
 }
 add {
   name = "pool-closes-members-itself",

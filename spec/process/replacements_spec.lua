@@ -257,6 +257,22 @@ describe("the place of a worker", function()
     ]])
   end)
 
+  it("that computes is taken when a task that sleeps is to go on", function()
+    run([[
+      local s = mtstates.newstate({}, [=[
+        local gates, mtstates = require "handoff", require "mtstates"
+        return function()
+          mtstates.sleep(0.05)
+          gates.set("slept", 1)
+        end
+      ]=])
+      s:send()
+      while s:stats().calls == 0 do end
+      begin("while gates.get('slept') == 0 do end"):await()
+      print("fine")
+    ]])
+  end)
+
   it("is taken by as few threads as there are waits at once", function()
     run([[
       for i = 1, 100 do
@@ -299,6 +315,27 @@ describe("the place of a worker", function()
     assert.equals("fine\n", output:match("[^\n]*\n$"), output)
     assert.equals(1, helpers.count(output, "mtstates: warning:"), output)
     assert.equals(2, helpers.count(output, "\n"), output)
+  end)
+
+  it("is taken 64 times, and a logger gets the warning", function()
+    run([[
+      mtstates.logger(function(kind, text)
+        require "handoff".put("logged", kind .. ": " .. text)
+      end)
+      local futures = {}
+      for i = 1, 70 do
+        futures[i] = begin("gates.wait('leave', 1)")
+      end
+      handoff.wait("entered", 65)
+      os.execute("sleep 1") -- the next one lacks a worker
+      handoff.set("leave", 1)
+      print(handoff.take("logged"))
+      for i = 1, 70 do
+        futures[i]:await()
+      end
+      mtstates.logger(nil)
+    ]], "warning: 64 workers are busy with requests that take long; " ..
+      "others have to wait\n")
   end)
 end)
 

@@ -46,6 +46,7 @@ describe("the number of workers", function()
     run(count, nil, processors)
     run(count, "7", "7\n")
     run(count, "1000", "1000\n")
+    run(count, "", processors)
     local output, status = helpers.run_program(prelude .. count,
       "taskset -c 0")
     assert.same({"1\n", 0}, {output, status})
@@ -61,6 +62,23 @@ describe("the number of workers", function()
           assert(echo:await(i) == i)
         end
       end
+      print("fine")
+    ]])
+  end)
+
+  it("can be lowered: those who are too many end", function()
+    run([[
+      mtstates.workers(8)
+      assert(echo:await(1) == 1)
+      assert(handoff.thread_count() >= 9)
+      mtstates.workers(1)
+      local tries = 0
+      while handoff.thread_count() > 3 do -- this one, a worker, the watcher
+        os.execute("sleep 0.1")
+        tries = tries + 1
+        assert(tries < 300, handoff.thread_count())
+      end
+      assert(echo:await(2) == 2)
       print("fine")
     ]])
   end)
