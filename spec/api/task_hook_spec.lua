@@ -44,6 +44,18 @@ describe("a debug hook", function()
     s:close()
   end)
 
+  local has_hooks_of_coroutines = rawget(_G, "jit") == nil
+  helpers.it_needs(has_hooks_of_coroutines, "hooks of coroutines")(
+    "that a task sets ends with it", function()
+      local s = mtstates.newstate({}, setup)
+      for _ = 1, 3 do
+        s:await("set")
+        local before = s:await("look")
+        assert.equals(before, s:await("work"))
+      end
+      s:close()
+    end)
+
   -- Inside a hook no other one runs, so it is the wait that tells.
   it("that waits is ended by cancel", function()
     local s = mtstates.newstate({}, tasks.setup)
