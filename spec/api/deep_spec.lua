@@ -248,6 +248,24 @@ describe("tables that cross", function()
     assert.is_nil(next(copy, key))
   end)
 
+  it("leave nothing behind in requests, however deep they are", function()
+    local s = mtstates.newstate({}, "return function(t) return type(t) end")
+    local deep = {}
+    for _ = 1, 5000 do
+      deep = {deep}
+    end
+    local function ask(times)
+      for _ = 1, times do
+        assert.equals("table", s:await(deep))
+      end
+      helpers.collect()
+      return handoff.heap_bytes()
+    end
+    local before = ask(10)
+    assert.is_true(ask(100) - before < 5e6)
+    s:close()
+  end)
+
   it("may be a thousand arguments", function()
     local values, shared = {}, {}
     for i = 1, 1000 do

@@ -205,6 +205,23 @@ for kind, options in pairs(KINDS) do
       end
     end)
 
+    suspended.it_has_closing("logs errors of to-be-closed variables",
+      function()
+        local future = begin(1, [[
+          local x <close> = setmetatable({}, {
+            __close = function() error("not to be closed", 0) end
+          })
+          enter()
+          local a = mt.state(id):await("get")
+          return a
+        ]])
+        s:close()
+        check_closed(future)
+        local what, text = log.take()
+        assert.equals("error", what)
+        assert.truthy(text:find("not to be closed", 1, true), text)
+      end)
+
     it("collects what tasks have", function()
       local gate = handoff.unique()
       local future = suspended.begin(s, 1, [[

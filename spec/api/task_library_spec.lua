@@ -134,6 +134,17 @@ for _, kind in ipairs(requests.kinds) do
       ]])})
     end)
 
+    suspended.it_has_closing("closes variables of a task that C code yields",
+      function()
+        helpers.raises_error("invoking_state", s.await, s, [[
+          local x <close> = setmetatable({}, {
+            __close = function() has_closed = true end
+          })
+          require "cyield"(1)
+        ]])
+        assert.is_true(s:await("return has_closed"))
+      end)
+
     -- A task whose coroutines `shared` and `inner` wait.
     local function begin_shared()
       return suspended.begin_in_coroutine(s, keeper.id, [[

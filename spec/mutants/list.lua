@@ -1780,6 +1780,15 @@ add {
   specs = "pool_deadlock_spec", filter = "one of many members",
 }
 add {
+  name = "deadlock-forgets-neighbours",
+  says = "A thread that ceases to wait takes others out of the table.",
+  file = "src/core/waitgraph.c",
+  old = "  while (*link != edge)\n    link = &(*link)->next;\n" ..
+    "  *link = edge->next;",
+  new = "  *link = edge->next;",
+  specs = "^deadlock_spec", filter = "ceased to wait", seconds = 60,
+}
+add {
   name = "deadlock-of-call-behind-room",
   says = "A task that waits for room keeps calls of an own thread, too.",
   file = "src/sched/blocker.c",
@@ -2247,6 +2256,38 @@ add {
   old = "    return MTS_OK;\n  lua_pop(L, 1);\n",
   new = "    return MTS_OK;\n",
   specs = "^each_spec", filter = "one error where",
+}
+add {
+  name = "request-keeps-frames",
+  says = "What decoded deep arguments of a request is not freed.",
+  file = "src/core/taskcall.c",
+  old = "  if (stretch->opening)\n    mts_decode_close(&stretch->opening->decoder);\n",
+  new = "",
+  specs = "^deep_spec", filter = "however deep",
+}
+add {
+  name = "task-leaves-hook",
+  says = "The hook that a task has set is that of the next one, too.",
+  file = "src/core/taskcall.c",
+  old = "  if (!MTS_HOOKS_ARE_GLOBAL && lua_gethook(co))\n",
+  new = "  if (MTS_HOOKS_ARE_GLOBAL && lua_gethook(co))\n",
+  specs = "^task_hook", filter = "ends with it",
+}
+add {
+  name = "task-yielded-not-closed",
+  says = "To-be-closed variables of a task that C code yields stay open.",
+  file = "src/core/taskcall.c",
+  old = "      (void)lua_closethread(stretch->co, L);\n",
+  new = "      (void)L;\n",
+  specs = "task_library", filter = "that C code yields",
+}
+add {
+  name = "task-closing-errors-lost",
+  says = "Errors of to-be-closed variables of suspended tasks are lost.",
+  file = "src/core/taskcall.c",
+  old = "    mts_upcalls.report(s, text, length);\n",
+  new = "    (void)text;\n",
+  specs = "task_close_spec", filter = "logs errors", seconds = 30,
 }
 add {
   name = "choice-of-nothing",

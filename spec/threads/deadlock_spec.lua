@@ -224,4 +224,62 @@ describe("deadlock", function()
     assert.truthy(err:find(mtstates.error.deadlock, 1, true))
     assert.equals("leaf", ok_1 and result_1 or result_2)
   end)
+
+  -- Some of them have the same place in the table of those that wait.
+  it("is found when many others have ceased to wait", function()
+    local n = 100
+    local shared = mtstates.newstate(helpers.gated)
+    local busy = threads.hold(shared)
+    local leaving, staying, ids = {}, {}, {}
+    local top = mtstates.newstate(function()
+      local gates, mt = require "handoff", require "mtstates"
+      return function(list, entered, leave)
+        if not list then
+          return "in"
+        end
+        gates.enter(entered, leave, 1)
+        local found = 0
+        for id in list:gmatch("%d+") do
+          local s = mt.state(tonumber(id))
+          local ok, err = pcall(s.call, s, "again")
+          if not ok and err:find(mt.error.deadlock, 1, true) then
+            found = found + 1
+          end
+        end
+        return found
+      end
+    end)
+    local held = new_states(n, function()
+      local mt = require "mtstates"
+      return function(id)
+        return id == "again" or mt.state(id):call()
+      end
+    end)
+    for i = 1, n do
+      ids[i] = ("%d"):format(held[i]:id())
+    end
+    local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+    local function caller(id, ...)
+      return require "mtstates".state(id):call(...)
+    end
+    local last = threads.start(caller, top:id(), table.concat(ids, " "),
+      entered, leave)
+    handoff.wait(entered, 1)
+    for i = 1, n do
+      leaving[i] = threads.start(caller, shared:id())
+      staying[i] = threads.start(caller, held[i]:id(), top:id())
+    end
+    helpers.wait_until(function()
+      return shared:stats().waiting == n and top:stats().waiting == n
+    end)
+    busy:release()
+    for i = 1, n do
+      leaving[i]:results()
+    end
+    handoff.set(leave, 1)
+    assert.equals(n, last:results())
+    for i = 1, n do
+      assert.equals("in", staying[i]:results())
+    end
+  end)
 end)
