@@ -67,6 +67,33 @@ describe("the descriptor of here", function()
     here = nil
   end)
 
+  it("is not handed on to programs that the process starts", function()
+    local function count()
+      local list = io.popen("ls /proc/self/fd 2>/dev/null")
+      local _, lines = list:read("*a"):gsub("\n", "")
+      list:close()
+      return lines
+    end
+    local before = count()
+    open(helpers.echo)
+    assert.equals("number", type(here:fd()))
+    assert.equals(before, count())
+  end)
+
+  it("does not block when somebody else has read from it", function()
+    open(helpers.echo)
+    local fd = here:fd()
+    here:send(1)
+    assert.is_true(is_readable())
+    assert.is_true(#luv.fs_read(fd, 8) > 0)
+    assert.is_false(is_readable())
+    assert.equals(1, here:run())
+    here:send(2)
+    assert.is_true(is_readable())
+    assert.equals(1, here:run())
+    assert.is_false(is_readable())
+  end)
+
   it("is closed with the state", function()
     helpers.collect() -- files that are garbage
     open()
