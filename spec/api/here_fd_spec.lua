@@ -67,6 +67,21 @@ describe("the descriptor of here", function()
     here = nil
   end)
 
+  -- Reads of it never block, even if somebody else has read from it; and
+  -- programs that the process starts do not get it. Linux tells the flags.
+  it("does not block, and is not handed on", function()
+    open()
+    local fd = here:fd()
+    local file = io.open(("/proc/self/fdinfo/%d"):format(fd))
+    if file then
+      local flags = tonumber(file:read("*a"):match("flags:%s*(%d+)"), 8)
+      file:close()
+      local nonblock, close_on_exec = 4 * 8 ^ 3, 2 * 8 ^ 6
+      assert.equals(1, math.floor(flags / nonblock) % 2)
+      assert.equals(1, math.floor(flags / close_on_exec) % 2)
+    end
+  end)
+
   it("is closed with the state", function()
     helpers.collect() -- files that are garbage
     open()

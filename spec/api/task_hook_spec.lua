@@ -101,4 +101,33 @@ describe("a debug hook", function()
     promise:set()
     s:close()
   end)
+
+  -- It interrupts calls, too, and what they call.
+  it("may wait at any instruction", function()
+    local s = mtstates.newstate({}, tasks.setup)
+    local future = tasks.begin(s, [[
+      local waits, is_inside = 0, false
+      enter()
+      local function called(x) return x and x + 1 end
+      debug.sethook(function()
+        if not is_inside and waits < 50 then
+          is_inside = true
+          mt.sleep(0)
+          waits = waits + 1
+          is_inside = false
+        end
+      end, "", 1)
+      local ok, err = pcall(function()
+        for i = 1, 20 do
+          called(called(i))
+          tostring(i)
+        end
+      end)
+      debug.sethook()
+      return ok, err, waits
+    ]])
+    local ok, err, waits = future:await()
+    assert.same({true, nil, 50}, {ok, err, waits})
+    s:close()
+  end)
 end)

@@ -76,6 +76,16 @@ describe("blocks", function()
     ]], "4224 4224")
   end)
 
+  it("are kept again when those that were kept have been taken", function()
+    run([[
+      for _ = 1, 3 do
+        blocks.get(1, 10000)
+        blocks.put(1, 10000)
+        show(blocks.taken() - 1)
+      end
+    ]], "4224\n4224\n4224")
+  end)
+
   it("of a thread that ends go to others, or are freed", function()
     run([[
       blocks.get(1, 100)

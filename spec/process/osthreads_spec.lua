@@ -52,6 +52,27 @@ describe("the processor time of a thread", function()
   end)
 end)
 
+describe("whether a thread is ready", function()
+  before_each(helpers.watch("ready threads"))
+  after_each(helpers.unwatch)
+
+  it("is known while it computes and when it sleeps", function()
+    assert.same({true, false}, {osthreads.ready(10)})
+  end)
+
+  it("can be asked as often as one likes", function()
+    local function open_files()
+      local list = io.popen("ls /proc/$PPID/fd")
+      local _, lines = list:read("*a"):gsub("\n", "")
+      list:close()
+      return lines
+    end
+    local before = open_files()
+    assert.is_true((osthreads.ready(100)))
+    assert.is_true(open_files() < before + 50)
+  end)
+end)
+
 describe("the end of the process", function()
   for how, code in pairs({exit = "os.exit(3)", ["end"] = "error('end', 0)"}) do
     it("is noticed: " .. how, function()

@@ -158,6 +158,17 @@ describe("a slab", function()
     slabs.drop(1, MANY)
     assert.True(slabs.check() <= 64)
   end)
+
+  it("gives pages back whatever large blocks there are since then", function()
+    local most = peak(64)
+    slabs.fill(MANY + 1, MANY + 100, 1, 1000000)
+    slabs.drop(1, MANY)
+    assert.True(slabs.check() < most / 8)
+  end)
+
+  it("gives back no more memory than it says", function()
+    assert.equals("00111100", slabs.release())
+  end)
 end)
 
 -- Where states have slabs: not in builds for tools that look at each block.

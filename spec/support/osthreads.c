@@ -135,6 +135,54 @@ static int thread_seconds(lua_State *L)
   return 2;
 }
 
+typedef struct Named {
+  atomic_long id;
+  atomic_int may_sleep;
+  mts_Event end;
+} Named;
+
+static void *compute_with_name(void *data)
+{
+  Named *named = data;
+  mts_async_name_thread("a) S (b");
+  atomic_store(&named->id, mts_process_kernel_id());
+  while (!atomic_load(&named->may_sleep)) {
+  }
+  (void)mts_event_wait(&named->end, MTS_FOREVER);
+  return NULL;
+}
+
+/*
+** osthreads.ready(n): whether a thread, which has brackets in its name, was
+** ready each of n times while it computed, and, in the end, when it slept.
+*/
+static int ready(lua_State *L)
+{
+  Named named = {.may_sleep = 0};
+  mts_ThreadHandle thread;
+  lua_Integer rest = luaL_checkinteger(L, 1);
+  int is_ready = 1;
+  long id;
+  mts_event_init(&named.end);
+  if (!mts_async_start_thread(compute_with_name, &named, STACK, &thread))
+    return luaL_error(L, "no thread");
+  do
+    id = atomic_load(&named.id);
+  while (id == 0);
+  for (; rest > 0 && is_ready; rest--)
+    is_ready = mts_process_thread_is_ready(id);
+  lua_pushboolean(L, is_ready);
+  atomic_store(&named.may_sleep, 1);
+  while (support_thread_status(id) != 'S') {
+  }
+  lua_pushboolean(L, mts_process_thread_is_ready(id));
+  if (mts_event_set(&named.end))
+    mts_event_wake(&named.end);
+  mts_async_join_thread(thread);
+  mts_event_destroy(&named.end);
+  return 2;
+}
+
 static void say_exit(void)
 {
   puts("exit");
@@ -172,6 +220,7 @@ static const luaL_Reg functions[] = {{"join", join},
                                      {"runs", runs},
                                      {"processors", processors},
                                      {"thread_seconds", thread_seconds},
+                                     {"ready", ready},
                                      {"on_exit", on_exit_say},
                                      {"pin", pin},
                                      {NULL, NULL}};

@@ -248,15 +248,21 @@ static size_t all_bytes(lua_State *L)
     if (small->begin == (char *)slab)
       sum -= (sizeof *slab + 15) / 16 * 16;
   }
-  for (chunk = slab->chunks; chunk; chunk = chunk->next)
+  for (chunk = slab->chunks; chunk; chunk = chunk->next) {
+    size_t used = 0;
     for (index = 0; index < chunk->pages; index++)
       if (is_used(chunk, index)) {
         Page *page = page_at(chunk, index);
         if (page->taken != header_size(page))
           luaL_error(L, "a page is taken by more than its header");
         sum += PAGE - page->taken;
-        pages++;
+        used++;
       }
+    if (used != chunk->used_pages || used == 0)
+      luaL_error(L, "%d pages of a chunk are in use, not %d", (int)used,
+                 (int)chunk->used_pages);
+    pages += used;
+  }
   if (pages != slab->pages)
     luaL_error(L, "there are %d pages, not %d", (int)pages, (int)slab->pages);
   return sum;
@@ -286,12 +292,35 @@ static int slabs_check(lua_State *L)
   return 1;
 }
 
+/*
+** release() -> which pages of eight are empty when memory that begins within
+** the second one and ends within the seventh has been given back: "00111100"
+*/
+static int slabs_release(lua_State *L)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), i;
+  char empty[9] = "";
+  char *memory = mts_pages_map(8 * page);
+  if (!memory)
+    return luaL_error(L, "no memory");
+  memset(memory, 1, 8 * page);
+  mts_pages_release(memory + page + 1, 5 * page);
+  for (i = 0; i < 8; i++)
+    empty[i] = memory[i * page] == 1 && memory[(i + 1) * page - 1] == 1
+                   ? '0'
+                   : '1';
+  mts_pages_unmap(memory, 8 * page);
+  lua_pushstring(L, empty);
+  return 1;
+}
+
 int luaopen_slabs(lua_State *L)
 {
   static const luaL_Reg functions[] = {
       {"open", slabs_open},   {"close", slabs_close},   {"get", slabs_get},
       {"put", slabs_put},     {"fill", slabs_fill},     {"drop", slabs_drop},
-      {"check", slabs_check}, {"refuse", slabs_refuse}, {NULL, NULL},
+      {"check", slabs_check}, {"refuse", slabs_refuse},
+      {"release", slabs_release}, {NULL, NULL},
   };
   lua_newtable(L);
   support_set_functions(L, functions);

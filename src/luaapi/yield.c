@@ -151,13 +151,9 @@ static bool is_passable(lua_State *L, lua_Debug *ar)
 /* Whether what a Lua function has called so can yield. */
 static bool is_plain_call(const lua_Debug *ar)
 {
-#if MTS_YIELDS_GO_ON
-  if (ar->istailcall)
+  if (!MTS_YIELDS_GO_ON &&
+      strcmp(ar->name ? ar->name : "", "(for generator)") == 0)
     return false;
-#else
-  if (strcmp(ar->name ? ar->name : "", "(for generator)") == 0)
-    return false;
-#endif
   return *ar->namewhat != '\0' && strcmp(ar->namewhat, "metamethod") != 0;
 }
 
@@ -183,7 +179,7 @@ bool mts_yield_is_possible(lua_State *L)
   if (lua_gethook(L) || !lua_getstack(L, 0, &called))
     return false;
   for (; lua_getstack(L, level + 1, &caller); level++, called = caller) {
-    lua_getinfo(L, MTS_YIELDS_GO_ON ? "nSt" : "nS", &called);
+    lua_getinfo(L, "nS", &called);
     lua_getinfo(L, "S", &caller);
     if (*caller.what == 'C') {
       if (!is_passable(L, &caller))

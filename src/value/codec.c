@@ -168,7 +168,6 @@ bool mts_codec_append(mts_Message *message, const mts_Message *other)
                          other->bytes.length))
     return false;
   message->count = other->count;
-  message->slots = other->slots;
   message->needs_memory = other->needs_memory;
   return true;
 }

@@ -58,8 +58,6 @@ static inline mts_Written write_table(mts_Encoder *e)
   if (written != MTS_NEW)
     return written;
   e->has_table = true;
-  if (e->has_function && !mts_encoder_demand(e, MTS_ENCODER_MODULES))
-    return MTS_STOPPED;
   if (lua_getmetatable(e->L, -1)) {
     lua_pop(e->L, 1);
     return mts_encoder_write_instance(e);
@@ -266,7 +264,6 @@ static void open_encoder(mts_Encoder *e)
   e->is_raw = false;
   e->is_in_transfer = false;
   e->has_table = false;
-  e->has_function = false;
   mts_walk_open(&e->walk, e->L);
   mts_identity_open(&e->seen);
   e->with_string = 0;

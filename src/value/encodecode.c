@@ -49,7 +49,6 @@ mts_Written mts_encoder_write_function(mts_Encoder *e)
   const size_t head = mts_encoder_position(e);
   mts_Frame *frame;
   mts_Written written;
-  e->has_function = true;
   if (!mts_encoder_demand(e, e->has_table ? MTS_ENCODER_MODULES
                                           : MTS_ENCODER_PROTECTED))
     return MTS_STOPPED;

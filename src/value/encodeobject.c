@@ -73,8 +73,6 @@ static mts_Written write_object(mts_Encoder *e, const char *name,
     return MTS_STOPPED;
   frame->head = head;
   frame->total = count;
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, e->slots + MTS_ENCODER_ANCHOR_TABLE, ++e->anchors);
   return MTS_OPENED;
 }
 

@@ -38,7 +38,7 @@ typedef enum mts_EncoderNeed {
   MTS_ENCODER_PROTECTED = 1,
   /* A table for what the walk has no room for. */
   MTS_ENCODER_OLDER = 2,
-  /* It knows which tables are modules, if there are tables and functions. */
+  /* It knows which tables are modules, if functions follow tables. */
   MTS_ENCODER_MODULES = 4,
   /*
   ** All of these, so that it does not start again when Lua code has run, and a
@@ -109,8 +109,7 @@ typedef struct mts_Encoder {
   int number;          /* of the value that is being encoded */
   bool is_raw;         /* the value is a result of __transfer itself */
   bool is_in_transfer; /* __transfer runs */
-  bool has_table;      /* there have been tables that can be modules, */
-  bool has_function;   /* and functions, as modules have them */
+  bool has_table;      /* there have been tables that can be modules */
   const mts_Encodable *values;
   mts_Misfit *misfit;
   mts_Walk walk;
