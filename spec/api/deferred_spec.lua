@@ -49,6 +49,25 @@ for _, kind in ipairs(runs.kinds) do
       assert.equals("after", s:await("return 'after'"))
     end)
 
+    it("answers calls of tasks, too", function()
+      local caller = runs.new("service")
+      for _, how in ipairs({"call(code)", "tcall(60, code)"}) do
+        local future = caller:async([[
+          local called, code = ...
+          local a, b, c = called:]] .. how .. [[
+
+          return a, b, c, "end"
+        ]], s, DEFER)
+        helpers.wait_until(function()
+          return s:await("return answer ~= nil")
+        end)
+        s:await("answer:set(...) answer = nil", true, 2)
+        assert.same(how == "call(code)" and {true, 2, nil, "end"}
+          or {true, true, 2, "end"}, {future:await()})
+      end
+      caller:close()
+    end)
+
     it("answers at once if its future is answered", function()
       local code = [[
         local future, promise = mt.promise()

@@ -59,6 +59,17 @@ describe("mtstates.state with a timeout in a task", function()
     assert.equals(made, (future:await()))
   end)
 
+  it("waits on, however often that happens", function()
+    local future = tasks.begin(s, FIND, "briefest", 60)
+    for _ = 1, 4 do
+      s:tawait(0.1, MAKE .. ":close()", nil, "briefest")
+      if not s:tawait(0.1, "") then break end -- it holds s: this Lua cannot
+    end
+    assert.is_false(future:ready())
+    local made = mtstates.newstate("briefest", helpers.echo)
+    assert.equals(made, (future:await()))
+  end)
+
   it("waits on no longer than it was to", function()
     local future = tasks.begin(s, FIND, "briefer", 0.5)
     s:await(MAKE .. ":close()", nil, "briefer")

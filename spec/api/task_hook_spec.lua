@@ -3,6 +3,7 @@
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
+local runs = require "runs"
 local tasks = require "tasks"
 
 describe("a debug hook", function()
@@ -130,4 +131,38 @@ describe("a debug hook", function()
     assert.same({true, nil, 50}, {ok, err, waits})
     s:close()
   end)
+
+  -- Where C functions do not go on after a wait, Lua calls another one then.
+  it("that raises an error when a wait has ended ends that wait only",
+    function()
+      local s = mtstates.newstate({}, tasks.setup)
+      local go, promise = mtstates.promise()
+      local answered, other = mtstates.promise()
+      other:set("right", 7)
+      local future = tasks.begin(s, [[
+        local go, answered = ...
+        local function hit()
+          if debug.getinfo(2, "n").name == "finish" then
+            debug.sethook()
+            error("hit", 0)
+          end
+        end
+        mt.fork(function()
+          debug.sethook(hit, "c")
+        end)
+        enter()
+        local ok, err = pcall(go.await, go)
+        debug.sethook()
+        local function tell(...)
+          return ok or err == "hit", select("#", ...), ...
+        end
+        return tell(answered:await())
+      ]], go, answered)
+      if runs.pcall_suspends then
+        runs.settle(s)
+      end
+      promise:set("wrong")
+      assert.same({true, 2, "right", 7}, {future:await()})
+      s:close()
+    end)
 end)

@@ -2271,7 +2271,7 @@ add {
   file = "src/core/taskcall.c",
   old = "  if (!MTS_HOOKS_ARE_GLOBAL && lua_gethook(co))\n",
   new = "  if (MTS_HOOKS_ARE_GLOBAL && lua_gethook(co))\n",
-  specs = "^task_hook", filter = "ends with it",
+  specs = "^task_hook", filter = "does not see the next",
 }
 add {
   name = "task-yielded-not-closed",
