@@ -250,27 +250,6 @@ mts_Status mts_exchange_deliver_rest(mts_Call *call, int first)
   return push_results(call, first);
 }
 
-/* Encodes the results from the index first on, which have been examined. */
-static mts_Status encode_results(const mts_Call *call, int first)
-{
-  const mts_Encodable results = {.L = call->callee,
-                                 .first = first,
-                                 .count = call->top - first + 1,
-                                 .style = MTS_WAY_OF_RESULT};
-  mts_Message *message = call->sink.message;
-  mts_Misfit misfit;
-  switch (mts_encode(&results, message, &misfit)) {
-  case MTS_ENCODED:
-    return MTS_OK;
-  case MTS_ENCODING_RAISED:
-    mts_codec_free(message);
-    return mts_exchange_report(call, MTS_ERROR_STATE_RESULT, call->callee);
-  default:
-    mts_codec_free(message);
-    return MTS_NO_MEMORY;
-  }
-}
-
 mts_Status mts_exchange_deliver_message(mts_Call *call, int first)
 {
   mts_Values results;
@@ -280,12 +259,12 @@ mts_Status mts_exchange_deliver_message(mts_Call *call, int first)
   status = find_deferral(call, first);
   if (status != MTS_OK)
     return status;
-  if (call->state->is_service)
-    return mts_deep_deliver(call, first);
-  mts_transfer_scan_range(&results, call->callee, first,
-                          call->top - first + 1);
-  status = examine_results(call, &results);
-  if (status != MTS_OK)
-    return status;
-  return encode_results(call, first);
+  if (!call->state->is_service) {
+    mts_transfer_scan_range(&results, call->callee, first,
+                            call->top - first + 1);
+    status = examine_results(call, &results);
+    if (status != MTS_OK)
+      return status;
+  }
+  return mts_deep_deliver(call, first);
 }
