@@ -299,14 +299,24 @@ describe("a circle of tasks", function()
         ]], b, entered, leave)
         handoff.wait(entered, 1)
         a:send("") -- for which there is room
-        local sender = b:async("(...):send('')", a)
+        local full = runs.new("service", {queue = 1})
+        local held, release = handoff.unique(), handoff.unique()
+        full:send("gates.enter(...)", held, release, 1)
+        handoff.wait(held, 1)
+        full:send("")
+        local sender = b:async([[
+          local a, full = ...
+          mt.fork(function() full:send("") end) -- waits elsewhere
+          a:send("")
+        ]], a, full)
         helpers.wait_until(function()
           local text = member:traceback()
-          return text and text:find("waits for room", 1, true) ~= nil
+          return text and helpers.count(text, "waits for room") == 2
         end)
         handoff.set(leave, 1)
         check_raised(future)
         sender:await()
+        handoff.set(release, 1)
         b:await("")
       end)
   end

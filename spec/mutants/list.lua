@@ -292,6 +292,15 @@ add {
   new = "    start",
   specs = "workers_spec", filter = "can be lowered", seconds = 30,
 }
+
+add {
+  name = "workers-start-late",
+  says = "More workers are not started at once.",
+  file = "src/sched/worker.c",
+  old = "    start_missing();\n  }\n  after",
+  new = "  }\n  after",
+  specs = "workers_spec", filter = "can be lowered",
+}
 add {
   name = "wait-keeps-slot",
   says = "What is in the slot waits with its worker.",
@@ -1219,6 +1228,15 @@ add {
 }
 
 add {
+  name = "task-deadlock-one-of-many",
+  says = "Of tasks that wait for room only the last one is looked at.",
+  file = "src/sched/blocker.c",
+  old = "#define MOST_HINDRANCES 100",
+  new = "#define MOST_HINDRANCES 1",
+  specs = "task_deadlock_spec", filter = "to a state whose task waits",
+}
+
+add {
   name = "task-deadlock-behind-fork",
   says = "A fork always begins, though a request keeps the state.",
   file = "src/sched/suspend.c",
@@ -1411,6 +1429,24 @@ add {
   old = "    if (node->future) {\n      references",
   new = "    if (node->future && i > arrivals->count) {\n      references",
   specs = "each_spec", seconds = 60,
+}
+
+add {
+  name = "each-forgets-references",
+  says = "A loop that is left with answers that nobody took is never freed.",
+  file = "src/sched/arrivals.c",
+  old = "      references += forget_node(node);",
+  new = "      (void)forget_node(node);\n      references++;",
+  specs = "leaks_spec", filter = "loops that are left",
+}
+
+add {
+  name = "each-stays-in-lists",
+  says = "A loop that has ended stays in the lists of its futures.",
+  file = "src/sched/arrivals.c",
+  old = "  if (is_ended)\n    mts_future_delist",
+  new = "  if (false)\n    mts_future_delist",
+  specs = "each_spec", filter = "of a loop that has ended",
 }
 
 add {

@@ -68,8 +68,8 @@ describe("the number of workers", function()
 
   it("can be lowered: those who are too many end", function()
     run([[
-      mtstates.workers(8)
       assert(echo:await(1) == 1)
+      mtstates.workers(8)
       assert(handoff.thread_count() >= 9)
       mtstates.workers(1)
       local tries = 0
