@@ -807,6 +807,15 @@ add {
   new = "  return NULL;\n}\n\n",
   specs = "leaks_spec", filter = "threads of their own",
 }
+
+add {
+  name = "own-thread-takes-signals",
+  says = "The thread of a state takes signals while it sleeps.",
+  file = "src/sched/ownthread.c",
+  old = "    mts_signal_block_all();\n    (void)mts",
+  new = "    (void)mts",
+  specs = "workers_spec", filter = "block all signals", seconds = 60,
+}
 add {
   name = "last-not-by-request",
   says = "__close does not run where a request was under way.",
@@ -1237,6 +1246,15 @@ add {
 }
 
 add {
+  name = "task-deadlock-any-task",
+  says = "Any task of a state whose task waits for room keeps requests.",
+  file = "src/sched/blocker.c",
+  old = "task->pending.sender && task->request",
+  new = "task->request",
+  specs = "task_deadlock_spec", filter = "beside one that awaits it",
+}
+
+add {
   name = "task-deadlock-behind-fork",
   says = "A fork always begins, though a request keeps the state.",
   file = "src/sched/suspend.c",
@@ -1408,6 +1426,24 @@ add {
   old = "  const TurnLimit limit = {most, 1};",
   new = "  const TurnLimit limit = {most, MTS_TURN_REQUESTS};",
   specs = "here_spec", seconds = 60,
+}
+
+add {
+  name = "here-counts-no-notices",
+  says = "run does not begin all notices that are due.",
+  file = "src/sched/host.c",
+  old = " + mts_queue_notices(queue) +\n",
+  new = " +\n",
+  specs = "here_spec", filter = "notices and forks",
+}
+
+add {
+  name = "here-counts-no-forks",
+  says = "run does not begin all forks that are due.",
+  file = "src/sched/host.c",
+  old = " +\n          mts_task_count_ready(queue, MTS_TURN_MOST);",
+  new = ";",
+  specs = "here_spec", filter = "notices and forks",
 }
 
 -------------------------------------------------------------------------------
