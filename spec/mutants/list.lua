@@ -317,6 +317,15 @@ add {
   new = "",
   specs = "replacements", filter = "surplus workers end",
 }
+
+add {
+  name = "ended-takes-others",
+  says = "A worker that ends takes younger ones out of the list with it.",
+  file = "src/sched/workerthread.c",
+  old = "  if (mts_pool.first)\n    mts_pool.first->previous = worker;\n",
+  new = "",
+  specs = "workers_spec", filter = "can be lowered", seconds = 40,
+}
 add {
   name = "park-keeps-mask",
   says = "A worker runs Lua code with all signals blocked.",

@@ -78,7 +78,11 @@ describe("the number of workers", function()
         tries = tries + 1
         assert(tries < 300, handoff.thread_count())
       end
+      local future = begin("gates.wait('leave', 1)") -- it is replaced
+      handoff.wait("entered", 1)
       assert(echo:await(2) == 2)
+      handoff.set("leave", 1)
+      future:await()
       print("fine")
     ]])
   end)
