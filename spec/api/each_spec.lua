@@ -554,6 +554,30 @@ describe("each", function()
     end
   end)
 
+  it("gets no futures of a loop that has ended", function()
+    local function open(count)
+      local futures, answers = {}, {}
+      for i = 1, count do
+        futures[i], answers[i] = mtstates.promise()
+      end
+      return futures, answers
+    end
+    for round = 1, 50 do -- what is new can lie where the other one was
+      local before, answers_before = open(10)
+      mtstates.each(before)
+      helpers.collect()
+      local futures, answers = open(10)
+      local next_future = mtstates.each(futures)
+      for i = 1, 10 do
+        answers_before[i]:set(i)
+      end
+      answers[7]:set(round)
+      local future, ok, value = next_future()
+      assert.is_true(future == futures[7])
+      assert.same({true, round}, {ok, value})
+    end
+  end)
+
   it("knows nothing of futures whose list was wrong", function()
     local failing = mtstates.newstate({}, "return function() error('x') end")
     local future, list = failing:async(), {}

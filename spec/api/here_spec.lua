@@ -297,10 +297,35 @@ describe("mtstates.here", function()
         here:send(i)
       end
       repeat
-        local ran = here:run()
-        count = count + ran
-      until ran == 0
+        count = count + here:run()
+      until count >= 12000
       assert.same({12000, 12000 * 12001 / 2}, {count, sum})
+    end)
+
+    it("begins all notices and forks that were due on entry", function()
+      open(name, function() end)
+      local n = capidriver.notifier(here)
+      local function notify()
+        n:notify_quietly()
+      end
+      local function fork()
+        mtstates.fork(function() end)
+      end
+      for _, make in ipairs({notify, fork}) do
+        local tries, count = 0
+        repeat -- it ends early where the thread is kept from running
+          for _ = 1, 4 do
+            make()
+          end
+          helpers.wait_until(function()
+            count = here:run()
+            return count > 0
+          end)
+          while here:run() > 0 do end
+          tries = tries + 1
+        until count == 4 or tries == 100
+        assert.equals(4, count)
+      end
     end)
 
     it("begins nothing new after a millisecond", function()

@@ -299,14 +299,24 @@ describe("a circle of tasks", function()
         ]], b, entered, leave)
         handoff.wait(entered, 1)
         a:send("") -- for which there is room
-        local sender = b:async("(...):send('')", a)
+        local full = runs.new("service", {queue = 1})
+        local held, release = handoff.unique(), handoff.unique()
+        full:send("gates.enter(...)", held, release, 1)
+        handoff.wait(held, 1)
+        full:send("")
+        local sender = b:async([[
+          local a, full = ...
+          mt.fork(function() full:send("") end) -- waits elsewhere
+          a:send("")
+        ]], a, full)
         helpers.wait_until(function()
           local text = member:traceback()
-          return text and text:find("waits for room", 1, true) ~= nil
+          return text and helpers.count(text, "waits for room") == 2
         end)
         handoff.set(leave, 1)
         check_raised(future)
         sender:await()
+        handoff.set(release, 1)
         b:await("")
       end)
   end
@@ -332,6 +342,33 @@ describe("a circle of tasks", function()
       s:await("last:await()")
     end)
   end
+
+  it("is none behind a task that waits for room, beside one that awaits it",
+    function()
+      local a, b = runs.new("service"), runs.new("service")
+      local full = runs.new("service", {queue = 1})
+      local entered, leave = handoff.unique(), handoff.unique()
+      local held, release = handoff.unique(), handoff.unique()
+      full:send("gates.enter(...)", held, release, 1)
+      handoff.wait(held, 1)
+      full:send("")
+      local future = a:async([[
+        local b, entered, leave = ...
+        gates.enter(entered, leave, 1)
+        return (b:await("return 'asked'"))
+      ]], b, entered, leave)
+      handoff.wait(entered, 1)
+      local told = b:async("return ((...):await())", future)
+      b:send("(...):send('')", full)
+      helpers.wait_until(function()
+        local text = b:traceback()
+        return text and text:find("waits for room", 1, true) ~= nil
+      end)
+      handoff.set(leave, 1)
+      assert.is_false(future:tawait(0.005))
+      handoff.set(release, 1)
+      assert.same({"asked", "asked"}, {future:await(), told:await()})
+    end)
 
   it("is none in a line that somebody else ends", function()
     local future, promise = mtstates.promise()

@@ -348,6 +348,15 @@ add {
   new = "    start",
   specs = "workers_spec", filter = "can be lowered", seconds = 30,
 }
+
+add {
+  name = "workers-start-late",
+  says = "More workers are not started at once.",
+  file = "src/sched/worker.c",
+  old = "    start_missing();\n  }\n  after",
+  new = "  }\n  after",
+  specs = "workers_spec", filter = "can be lowered",
+}
 add {
   name = "wait-keeps-slot",
   says = "What is in the slot waits with its worker.",
@@ -363,6 +372,15 @@ add {
   old = "  mts_pool.threads--;\n",
   new = "",
   specs = "replacements", filter = "surplus workers end",
+}
+
+add {
+  name = "ended-takes-others",
+  says = "A worker that ends takes younger ones out of the list with it.",
+  file = "src/sched/workerthread.c",
+  old = "  if (mts_pool.first)\n    mts_pool.first->previous = worker;\n",
+  new = "",
+  specs = "workers_spec", filter = "can be lowered", seconds = 40,
 }
 add {
   name = "park-keeps-mask",
@@ -919,6 +937,15 @@ add {
   new = "  return NULL;\n}\n\n",
   specs = "leaks_spec", filter = "threads of their own",
 }
+
+add {
+  name = "own-thread-takes-signals",
+  says = "The thread of a state takes signals while it sleeps.",
+  file = "src/sched/ownthread.c",
+  old = "    mts_signal_block_all();\n    (void)mts",
+  new = "    (void)mts",
+  specs = "workers_spec", filter = "block all signals", seconds = 60,
+}
 add {
   name = "last-not-by-request",
   says = "__close does not run where a request was under way.",
@@ -1340,6 +1367,24 @@ add {
 }
 
 add {
+  name = "task-deadlock-one-of-many",
+  says = "Of tasks that wait for room only the last one is looked at.",
+  file = "src/sched/blocker.c",
+  old = "#define MOST_HINDRANCES 100",
+  new = "#define MOST_HINDRANCES 1",
+  specs = "task_deadlock_spec", filter = "to a state whose task waits",
+}
+
+add {
+  name = "task-deadlock-any-task",
+  says = "Any task of a state whose task waits for room keeps requests.",
+  file = "src/sched/blocker.c",
+  old = "task->pending.sender && task->request",
+  new = "task->request",
+  specs = "task_deadlock_spec", filter = "beside one that awaits it",
+}
+
+add {
   name = "task-deadlock-behind-fork",
   says = "A fork always begins, though a request keeps the state.",
   file = "src/sched/suspend.c",
@@ -1513,6 +1558,24 @@ add {
   specs = "here_spec", seconds = 60,
 }
 
+add {
+  name = "here-counts-no-notices",
+  says = "run does not begin all notices that are due.",
+  file = "src/sched/host.c",
+  old = " + mts_queue_notices(queue) +\n",
+  new = " +\n",
+  specs = "here_spec", filter = "notices and forks",
+}
+
+add {
+  name = "here-counts-no-forks",
+  says = "run does not begin all forks that are due.",
+  file = "src/sched/host.c",
+  old = " +\n          mts_task_count_ready(queue, MTS_TURN_MOST);",
+  new = ";",
+  specs = "here_spec", filter = "notices and forks",
+}
+
 -------------------------------------------------------------------------------
 -- Loops over futures
 -------------------------------------------------------------------------------
@@ -1532,6 +1595,24 @@ add {
   old = "    if (node->future) {\n      references",
   new = "    if (node->future && i > arrivals->count) {\n      references",
   specs = "each_spec", seconds = 60,
+}
+
+add {
+  name = "each-forgets-references",
+  says = "A loop that is left with answers that nobody took is never freed.",
+  file = "src/sched/arrivals.c",
+  old = "      references += forget_node(node);",
+  new = "      (void)forget_node(node);\n      references++;",
+  specs = "leaks_spec", filter = "loops that are left",
+}
+
+add {
+  name = "each-stays-in-lists",
+  says = "A loop that has ended stays in the lists of its futures.",
+  file = "src/sched/arrivals.c",
+  old = "  if (is_ended)\n    mts_future_delist",
+  new = "  if (false)\n    mts_future_delist",
+  specs = "each_spec", filter = "of a loop that has ended",
 }
 
 add {

@@ -68,8 +68,8 @@ describe("the number of workers", function()
 
   it("can be lowered: those who are too many end", function()
     run([[
-      mtstates.workers(8)
       assert(echo:await(1) == 1)
+      mtstates.workers(8)
       assert(handoff.thread_count() >= 9)
       mtstates.workers(1)
       local tries = 0
@@ -78,7 +78,11 @@ describe("the number of workers", function()
         tries = tries + 1
         assert(tries < 300, handoff.thread_count())
       end
+      local future = begin("gates.wait('leave', 1)") -- it is replaced
+      handoff.wait("entered", 1)
       assert(echo:await(2) == 2)
+      handoff.set("leave", 1)
+      future:await()
       print("fine")
     ]])
   end)
@@ -137,7 +141,7 @@ describe("workers", function()
     ]], 3)
   end)
 
-  it("block all signals only while they are parked", function()
+  it("block all signals only while they sleep, own threads, too", function()
     run([[
       -- The mask of a thread, read here: popen blocks signals for a moment.
       local function mask_of(thread)
@@ -158,21 +162,25 @@ describe("workers", function()
       assert(count_blocking() == 0)
       local future = begin("gates.wait('leave', 1)")
       handoff.wait("entered", 1)
-      local state = mtstates.newstate({}, function()
+      local function setup()
         return function()
           local file = io.open("/proc/thread-self/status")
           local mask = file:read("*a"):match("SigBlk:%s*(%x+)\n")
           file:close()
           return mask
         end
-      end)
+      end
+      local state = mtstates.newstate({}, setup)
+      local own = mtstates.newstate({own_thread = true}, setup)
       assert(state:await() == mask_of("self"))
+      assert(own:await() == mask_of("self"))
       handoff.set("leave", 1)
       future:await()
       repeat -- all but this thread park
         handoff.breathe()
       until count_blocking() == handoff.thread_count() - 1
       assert(state:await() == mask_of("self")) -- of one that was parked
+      assert(own:await() == mask_of("self"))
       print("fine")
     ]], 2)
   end)
