@@ -289,6 +289,22 @@ describe("a trace", function()
     end))
   end)
 
+  it("knows the names of many states", function()
+    local states, count = {}, 150
+    for i = 1, count do
+      states[i] = mtstates.newstate("trace many " .. i, helpers.echo)
+    end
+    local list = traced(function()
+      for i = 1, count do
+        states[i]:call()
+      end
+    end)
+    for i = 1, count do
+      assert.equals(1, events_of.count(list, "call", "trace many " .. i))
+      states[i]:close()
+    end
+  end)
+
   it("leaves out what had begun before, and ends what has not", function()
     local s = mtstates.newstate("trace middle", {}, function(name)
       local mt = require "mtstates"

@@ -1746,7 +1746,8 @@ add {
   name = "request-keeps-frames",
   says = "What decoded deep arguments of a request is not freed.",
   file = "src/core/taskcall.c",
-  old = "  if (stretch->opening)\n    mts_decode_close(&stretch->opening->decoder);\n",
+  old = "  if (stretch->opening)\n" ..
+    "    mts_decode_close(&stretch->opening->decoder);\n",
   new = "",
   specs = "^deep_spec", filter = "however deep",
 }
@@ -1868,6 +1869,17 @@ add {
   old = "    mts_wait_end(&wait, waited);\n",
   new = "",
   specs = "^time_spec", filter = "look.up stops", seconds = 20,
+}
+add {
+  name = "singleton-stops-time",
+  says = "The time of code stops when that has looked for a singleton.",
+  file = "src/core/registry.c",
+  old = "mts_util_hash(name, length), found);\n" ..
+    "  mts_mutex_unlock(&registry_mutex);\n" ..
+    "  mts_timelimit_resume();\n",
+  new = "mts_util_hash(name, length), found);\n" ..
+    "  mts_mutex_unlock(&registry_mutex);\n",
+  specs = "^time_spec", filter = "look for a singleton", seconds = 20,
 }
 add {
   name = "pressure-misses-outer",
