@@ -396,6 +396,14 @@ add {
   specs = "futures_spec", filter = "any number of threads",
 }
 add {
+  name = "waits-lose-their-last",
+  says = "Behind a wait that has ended in the list others are not found.",
+  file = "src/core/wait.c",
+  old = "  else\n    list->last = wait->previous;\n",
+  new = "",
+  specs = "^futures_spec", filter = "behind one that gave up", seconds = 30,
+}
+add {
   name = "future-hides-error",
   says = "An error that nobody has read is not logged.",
   file = "src/sched/future.c",
@@ -1191,6 +1199,23 @@ add {
   new = "  (void)error;",
   specs = "trace_spec", filter = "with a warning", seconds = 40,
 }
+add {
+  name = "trace-mislays-names",
+  says = "When there are more names some are put where nobody looks.",
+  file = "src/core/tracefile.c",
+  old = "*find_place(names, places, file.names[i].id) = file.names[i];",
+  new = "names[i] = file.names[i];",
+  specs = "^trace_spec", filter = "names of many",
+}
+add {
+  name = "trace-written-by-child",
+  says = "A child process writes what the stream of its parent has held " ..
+    "back.",
+  file = "src/core/tracefile.c",
+  old = "  setvbuf(file.stream, NULL, _IONBF, 0);\n",
+  new = "",
+  specs = "trace_exit", filter = "parent alone",
+}
 
 -------------------------------------------------------------------------------
 -- Pools
@@ -1453,6 +1478,42 @@ add {
   old = "if (atomic_exchange(&has_first, true))",
   new = "if (!atomic_exchange(&has_first, true))",
   specs = "stats_spec", filter = "no other one",
+}
+add {
+  name = "usage-tells-less",
+  says = "The time that a state has run can be less than was told before.",
+  file = "src/core/usage.c",
+  old = "return (double)(told < total ? total : told) * 1e-9;",
+  new = "return (double)total * 1e-9;",
+  specs = "stats_spec", filter = "less time than before",
+}
+add {
+  name = "usage-stops-in-child",
+  says = "After a fork a state seems to take no time.",
+  file = "src/core/usage.c",
+  old = "void mts_usage_after_fork_in_child(void)\n" ..
+    "{\n  atomic_store(&has_no_thread, true);\n" ..
+    "  atomic_store(&mts_usage_tick, 0);\n",
+  new = "void mts_usage_after_fork_in_child(void)\n" ..
+    "{\n",
+  specs = "requests_host", filter = "stops code whose time",
+}
+add {
+  name = "watch-lost-in-child",
+  says = "After a fork nothing is tried again.",
+  file = "src/core/watch.c",
+  old = "  atomic_store(&has_thread, false);\n" ..
+    "  watcher",
+  new = "  watcher",
+  specs = "requests_host", filter = "stops code whose time", seconds = 30,
+}
+add {
+  name = "watch-heap-loses-trees",
+  says = "Most watches of a heap are lost when its root is taken.",
+  file = "src/core/watch.c",
+  old = "    all = meld(all, pair);\n",
+  new = "    all = meld(pair, NULL);\n",
+  specs = "^watch_spec", filter = "one of many",
 }
 add {
   name = "traceback-needs-own-code",
@@ -1904,6 +1965,14 @@ add {
   old = ".outer = atomic_load_explicit(&s->innermost, memory_order_relaxed),",
   new = ".outer = NULL,",
   specs = "^traceback_spec", filter = "a nested one",
+}
+add {
+  name = "traceback-of-former-wait",
+  says = "Where a thread has waited counts as where it waits.",
+  file = "src/core/wait.c",
+  old = "  mts_thread_end_wait();\n  note_waiting(wait, NULL);",
+  new = "  mts_thread_end_wait();",
+  specs = "^traceback_spec", filter = "not where it did",
 }
 
 return list
