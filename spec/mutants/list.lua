@@ -475,6 +475,23 @@ add {
   specs = "^interrupt_spec", filter = "nothing runs, once",
 }
 add {
+  name = "interrupt-takes-cancel-back",
+  says = "Who interrupts, or does not any more, takes a cancel back.",
+  file = "src/core/interrupt.c",
+  old = "(int)level | (before & ~MTS_INTERRUPT_PLAIN));",
+  new = "(int)level);",
+  specs = "^cancel_spec", filter = "with an interrupt",
+}
+add {
+  name = "signal-of-those-that-wait",
+  says = "A signal is used that is blocked, though another one is free.",
+  file = "src/core/signal.c",
+  old = "      if (!is_blocked_here(number))\n" ..
+    "        return number;",
+  new = "      return number;",
+  specs = "^signals_spec", filter = "none that is blocked",
+}
+add {
   name = "aim-at-any-task",
   says = "Who cancels a request hits whatever the state runs.",
   file = "src/core/interrupt.c",
