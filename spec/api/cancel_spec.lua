@@ -70,6 +70,23 @@ for _, kind in ipairs(requests.kinds) do
       assert.equals(0, log.count())
     end)
 
+    it("is not taken back with an interrupt", function()
+      local inside, leave = handoff.unique("inside"), handoff.unique("leave")
+      local future = s:async([[
+        local inside, leave = ...
+        gates.enter(inside, leave, 1)
+        local x = 1
+        return x
+      ]], nil, inside, leave)
+      handoff.wait(inside, 1)
+      assert.is_true(future:cancel())
+      s:interrupt()
+      s:interrupt(false)
+      handoff.set(leave, 1)
+      tasks.check_cancelled(future, s)
+      check_goes_on()
+    end)
+
     it("that computes raises in it", function()
       check_ends("work()")
       check_ends("enter() while true do end")

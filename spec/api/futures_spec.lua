@@ -112,6 +112,37 @@ describe("a future", function()
     end
   end)
 
+  it("is awaited by those that are behind one that gave up", function()
+    local keeper = service(function()
+      local kept
+      return function(future)
+        kept = future or kept
+        return true, kept
+      end
+    end)
+    for before = 0, 1 do
+      local future, promise = mtstates.promise()
+      keeper:call(future)
+      local gate, waiting = handoff.unique(), {}
+      local function wait()
+        waiting[#waiting + 1] = threads.waiting(gate, function(g, id)
+          local _, awaited = require "mtstates".state(id):call()
+          require "handoff".add(g)
+          return awaited:await()
+        end, gate, keeper:id())
+      end
+      if before == 1 then
+        wait()
+      end
+      assert.is_false(future:tawait(0.05))
+      wait()
+      promise:set("answer")
+      for i = 1, #waiting do
+        assert.equals("answer", (waiting[i]:results()))
+      end
+    end
+  end)
+
   it("gives a new copy each time", function()
     local s = service([[
       local carray = require "carray"

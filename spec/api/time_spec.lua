@@ -112,6 +112,8 @@ describe("the option time", function()
       ["short calls of C functions"] = "while true do gates.get('time') end",
       ["a loop after a look-up"] =
         "pcall(mtstates.state, 'nobody', 0.001) spin()",
+      ["a loop after a look for a singleton"] =
+        "pcall(mtstates.singleton, 'nobody') spin()",
       ["a loop after a wait"] = "mtstates.sleep(0.001) spin()",
       ["text for an error"] = [[
         error(setmetatable({}, {__tostring = spin}))
@@ -343,6 +345,28 @@ describe("the option time", function()
         handoff.wait(gate, 1)
         local ok, result = pcall(s.call, s,
           "mtstates.state(box):call('') work(0.05) return 1", other:id())
+        holder:results()
+        return ok and result or error(result, 0)
+      end))
+    end)
+
+    it("the time until a singleton is there", function()
+      local s = new(0.25)
+      assert.equals(1, once_in_time(0.25, function()
+        local singleton = handoff.unique("time, slow")
+        local holder = threads.start(function(name)
+          local slow = require "mtstates".singleton(name, [[
+            require "handoff".set(..., 1)
+            require "mtstates".sleep(0.4)
+            return function() return 1 end
+          ]], name)
+          require "handoff".wait(name, 2) -- it stays open until then
+          return slow:call()
+        end, singleton)
+        handoff.wait(singleton, 1)
+        local ok, result = pcall(s.call, s, "local found = " ..
+          "mtstates.singleton(box) work(0.05) return found:call()", singleton)
+        handoff.set(singleton, 2)
         holder:results()
         return ok and result or error(result, 0)
       end))

@@ -518,6 +518,14 @@ add {
   specs = "futures_spec", filter = "any number of threads",
 }
 add {
+  name = "waits-lose-their-last",
+  says = "Behind a wait that has ended in the list others are not found.",
+  file = "src/core/wait.c",
+  old = "  else\n    list->last = wait->previous;\n",
+  new = "",
+  specs = "^futures_spec", filter = "behind one that gave up", seconds = 30,
+}
+add {
   name = "future-hides-error",
   says = "An error that nobody has read is not logged.",
   file = "src/sched/future.c",
@@ -606,6 +614,23 @@ add {
   old = "    atomic_fetch_and(level, ~MTS_INTERRUPT_PLAIN);\n",
   new = "    atomic_store(level, MTS_INTERRUPT_ALWAYS);\n",
   specs = "^interrupt_spec", filter = "nothing runs, once",
+}
+add {
+  name = "interrupt-takes-cancel-back",
+  says = "Who interrupts, or does not any more, takes a cancel back.",
+  file = "src/core/interrupt.c",
+  old = "(int)level | (before & ~MTS_INTERRUPT_PLAIN));",
+  new = "(int)level);",
+  specs = "^cancel_spec", filter = "with an interrupt",
+}
+add {
+  name = "signal-of-those-that-wait",
+  says = "A signal is used that is blocked, though another one is free.",
+  file = "src/core/signal.c",
+  old = "      if (!is_blocked_here(number))\n" ..
+    "        return number;",
+  new = "      return number;",
+  specs = "^signals_spec", filter = "none that is blocked",
 }
 add {
   name = "aim-at-any-task",
@@ -1718,6 +1743,23 @@ add {
   new = "    if (false)\n",
   specs = "trace_spec", filter = "has all names",
 }
+add {
+  name = "trace-mislays-names",
+  says = "When there are more names some are put where nobody looks.",
+  file = "src/core/tracefile.c",
+  old = "*find_place(names, places, file.names[i].id) = file.names[i];",
+  new = "names[i] = file.names[i];",
+  specs = "^trace_spec", filter = "has all names",
+}
+add {
+  name = "trace-written-by-child",
+  says = "A child process writes what the stream of its parent has held " ..
+    "back.",
+  file = "src/core/tracefile.c",
+  old = "  setvbuf(file.stream, NULL, _IONBF, 0);\n",
+  new = "",
+  specs = "trace_exit", filter = "parent alone",
+}
 
 -------------------------------------------------------------------------------
 -- Pools
@@ -2043,6 +2085,42 @@ add {
   specs = "stats_spec", filter = "no other one",
 }
 add {
+  name = "usage-tells-less",
+  says = "The time that a state has run can be less than was told before.",
+  file = "src/core/usage.c",
+  old = "return (double)(told < total ? total : told) * 1e-9;",
+  new = "return (double)total * 1e-9;",
+  specs = "stats_spec", filter = "less time than before",
+}
+add {
+  name = "usage-stops-in-child",
+  says = "After a fork a state seems to take no time.",
+  file = "src/core/usage.c",
+  old = "void mts_usage_after_fork_in_child(void)\n" ..
+    "{\n  atomic_store(&has_no_thread, true);\n" ..
+    "  atomic_store(&mts_usage_tick, 0);\n",
+  new = "void mts_usage_after_fork_in_child(void)\n" ..
+    "{\n",
+  specs = "requests_host", filter = "stops code whose time",
+}
+add {
+  name = "watch-lost-in-child",
+  says = "After a fork nothing is tried again.",
+  file = "src/core/watch.c",
+  old = "  atomic_store(&has_thread, false);\n" ..
+    "  watcher",
+  new = "  watcher",
+  specs = "requests_host", filter = "stops code whose time", seconds = 30,
+}
+add {
+  name = "watch-heap-loses-trees",
+  says = "Most watches of a heap are lost when its root is taken.",
+  file = "src/core/watch.c",
+  old = "    all = meld(all, pair);\n",
+  new = "    all = meld(pair, NULL);\n",
+  specs = "^watch_spec", filter = "one of many",
+}
+add {
   name = "traceback-needs-own-code",
   says = "The hook is set in no state but the one that is looked at.",
   file = "src/core/interrupt.c",
@@ -2342,7 +2420,8 @@ add {
   name = "request-keeps-frames",
   says = "What decoded deep arguments of a request is not freed.",
   file = "src/core/taskcall.c",
-  old = "  if (stretch->opening)\n    mts_decode_close(&stretch->opening->decoder);\n",
+  old = "  if (stretch->opening)\n" ..
+    "    mts_decode_close(&stretch->opening->decoder);\n",
   new = "",
   specs = "^deep_spec", filter = "however deep",
 }
@@ -2506,6 +2585,17 @@ add {
   specs = "^time_spec", filter = "look.up stops", seconds = 20,
 }
 add {
+  name = "singleton-stops-time",
+  says = "The time of code stops when that has looked for a singleton.",
+  file = "src/core/registry.c",
+  old = "mts_util_hash(name, length), found);\n" ..
+    "  mts_mutex_unlock(&registry_mutex);\n" ..
+    "  mts_timelimit_resume();\n",
+  new = "mts_util_hash(name, length), found);\n" ..
+    "  mts_mutex_unlock(&registry_mutex);\n",
+  specs = "^time_spec", filter = "look for a singleton", seconds = 20,
+}
+add {
   name = "pressure-misses-outer",
   says = "Near the limit of memory only the running coroutine collects.",
   file = "src/core/hook.c",
@@ -2528,6 +2618,14 @@ add {
   old = ".outer = atomic_load_explicit(&s->innermost, memory_order_relaxed),",
   new = ".outer = NULL,",
   specs = "^traceback_spec", filter = "a nested one",
+}
+add {
+  name = "traceback-of-former-wait",
+  says = "Where a thread has waited counts as where it waits.",
+  file = "src/core/wait.c",
+  old = "  mts_thread_end_wait();\n  note_waiting(wait, NULL);",
+  new = "  mts_thread_end_wait();",
+  specs = "^traceback_spec", filter = "not where it did",
 }
 
 return list

@@ -203,6 +203,43 @@ describe("a child process after requests #fork", function()
     ]], "4\n")
   end)
 
+  it("stops code whose time is over, and measures it", function()
+    run(prelude .. [[
+      local limited = mtstates.newstate({time = 0.1}, [=[
+        require "interruptible"
+        return function(loops)
+          while loops do end
+        end
+      ]=])
+      local function stopped()
+        local ok, err = pcall(limited.call, limited, true)
+        assert(not ok and err:find(mtstates.error.interrupted, 1, true), err)
+      end
+      stopped()
+      local worker = mtstates.newstate(function()
+        local gates = require "handoff"
+        return function(seconds)
+          local over = gates.monotonic() + seconds
+          while gates.monotonic() < over do end
+        end
+      end)
+      worker:call(0)
+      local before = worker:stats().time
+      local status = signals.fork()
+      if not status then
+        handoff.watchdog(60, "child")
+        for _ = 1, 5 do
+          worker:call(0.05)
+        end
+        assert(worker:stats().time - before >= 0.2)
+        stopped()
+        stopped()
+        os.exit(3)
+      end
+      print(("%.0f"):format(status))
+    ]], "3\n")
+  end)
+
   it("ends although states were busy or had requests at the fork", function()
     run(prelude .. [[
       held:send()

@@ -127,6 +127,19 @@ describe("the trace of a process", function()
     os.remove(child)
   end)
 
+  it("that forks is written by the parent alone #fork", function()
+    local count = 5000 -- more than a stream holds back
+    local list = trace_of(([[
+      for _ = 1, %d do s:call() end
+      local status = require "signals".fork()
+      if not status then
+        os.exit(3)
+      end
+      print(("%%.0f"):format(status))
+    ]]):format(count), "3\n")
+    assert.equals(count, events_of.count(list, "call", "echo"))
+  end)
+
   it("that forks in a call is that of the parent #fork", function()
     local list = trace_of([[
       local outer = mtstates.newstate("outer", function()

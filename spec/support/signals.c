@@ -67,12 +67,16 @@ static int range(lua_State *L)
   return 2;
 }
 
-/* signals.block(yes): all signals, in this thread */
+/* signals.block(yes [, number]): all signals, or that one, in this thread */
 static int block(lua_State *L)
 {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &all, NULL);
+  sigset_t set;
+  sigfillset(&set);
+  if (!lua_isnoneornil(L, 2)) {
+    sigemptyset(&set);
+    sigaddset(&set, (int)luaL_checkinteger(L, 2));
+  }
+  pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
   return 0;
 }
 

@@ -69,8 +69,82 @@ static int tries(lua_State *L)
   return 2;
 }
 
-static const luaL_Reg functions[] = {
-    {"plan", plan}, {"start", start_watch}, {"tries", tries}, {NULL, NULL}};
+/* Many at once, each of which is to be tried once. */
+#define MANY 150
+
+typedef struct One {
+  mts_Watch watch; /* the first part */
+  atomic_int tries;
+} One;
+
+static One many[MANY];
+
+static double try_one(mts_Watch *watch)
+{
+  atomic_fetch_add(&((One *)(void *)watch)->tries, 1);
+  return 0;
+}
+
+/* Any order of them, that the factor says: it has no divisor in common. */
+static mts_Watch *one_of_many(int i, int factor)
+{
+  return &many[i * factor % MANY].watch;
+}
+
+/*
+** watches.start_many(): starts them with late points of the clock; then, for
+** many but not all, ends that, or not, and starts them with an early one.
+** Returns how many are early.
+*/
+static int start_many(lua_State *L)
+{
+  const double now = mts_clock_now();
+  int i, count = 0;
+  for (i = 0; i < MANY; i++) {
+    atomic_store(&many[i].tries, 0);
+    mts_watch_start(one_of_many(i, 7), try_one, now + 1e6 + i);
+  }
+  for (i = 0; i < MANY; i++) {
+    mts_Watch *watch = one_of_many(i, 11);
+    if (i % 3 == 0)
+      mts_watch_stop(watch);
+    if (i % 3 != 2) {
+      mts_watch_start(watch, try_one, now + 1e-5 * (i * 13 % MANY));
+      count++;
+    }
+  }
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+/* watches.start_rest(): the others are early, too; how many there are. */
+static int start_rest(lua_State *L)
+{
+  int i;
+  for (i = 0; i < MANY; i++)
+    if (i % 3 == 2)
+      mts_watch_start(one_of_many(i, 11), try_one, mts_clock_now());
+  lua_pushinteger(L, MANY);
+  return 1;
+}
+
+/* watches.tried(): how many of them were tried once. */
+static int tried(lua_State *L)
+{
+  int i, count = 0;
+  for (i = 0; i < MANY; i++)
+    count += atomic_load(&many[i].tries) == 1;
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"plan", plan},
+                                     {"start", start_watch},
+                                     {"tries", tries},
+                                     {"start_many", start_many},
+                                     {"start_rest", start_rest},
+                                     {"tried", tried},
+                                     {NULL, NULL}};
 
 int luaopen_watches(lua_State *L)
 {

@@ -83,6 +83,14 @@ describe("the signal of interrupts", function()
     ]])
   end)
 
+  it("is none that is blocked, for which somebody may wait", function()
+    assert.equals("2 other", run [[
+      signals.block(true, last - 1)
+      interrupt(looping())
+      print(handled())
+    ]])
+  end)
+
   it("is another one when somebody takes it later", function()
     assert.equals("2 other, 1 taken\t0", run [[
       interrupt(looping())

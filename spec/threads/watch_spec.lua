@@ -47,4 +47,14 @@ describe("a watch", function()
     assert.is_true(watches.start(0)) -- it was off
     wait_for(1)
   end)
+
+  it("is one of many, which come and go in any order", function()
+    for _ = 1, 20 do
+      local early = watches.start_many()
+      helpers.wait_until(function() return watches.tried() >= early end)
+      assert.equals(early, watches.tried())
+      local all = watches.start_rest()
+      helpers.wait_until(function() return watches.tried() >= all end)
+    end
+  end)
 end)

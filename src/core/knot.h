@@ -16,9 +16,9 @@ typedef struct mts_State mts_State;
 
 /*
 ** Something that has to go on before something else can: a thread; the task
-** of a request, or the begin of that; a task that has no request; any member of
-** a pool that could begin the request, or, without one, a call; one of these
-** members.
+** of a request, or the begin of that; a task that has no request; any member
+** of a pool that could begin the request, or, without one, a call; one of
+** these members.
 */
 typedef enum mts_BlockerKind {
   MTS_BLOCKER_THREAD,
