@@ -1794,6 +1794,15 @@ add {
   specs = "^deep_spec", filter = "for new states",
 }
 add {
+  name = "receive-without-room",
+  says = "There is no room on the stack for the arguments of __receive.",
+  file = "src/value/decodeobject.c",
+  old =
+    "  luaL_checkstack(L, count + 1, \"too many arguments of __receive\");\n",
+  new = "",
+  specs = "deep_own_types", filter = "in new states",
+}
+add {
   name = "answer-lets-all-go",
   says = "An answer with its own future holds nothing else either.",
   file = "src/value/handle.c",
