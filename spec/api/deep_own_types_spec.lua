@@ -40,6 +40,31 @@ describe("own types", function()
     return setmetatable(t or {}, class)
   end
 
+  -- The stacks of new states have little room yet.
+  it("may be made of many values, in new states", function()
+    local values = {}
+    for i = 1, 5000 do
+      values[i] = i
+    end
+    local count
+    function class.__transfer()
+      return helpers.unpack(values, 1, count)
+    end
+    for _, n in ipairs({0, 1, 5, 10, 20, 40, 60, 70, 80, 90, 100, 150, 200,
+                        1000, 5000}) do
+      local new = mtstates.newstate({}, code)
+      count = n
+      assert.same({n, n}, {new:call([[
+        local given = (...).given
+        for i = 1, given.n do
+          assert(given[i] == i)
+        end
+        return given.n, #given
+      ]], own())})
+      new:close()
+    end
+  end)
+
   it("are made of what __transfer returns", function()
     function class.__transfer(x)
       names[#names + 1] = rawget(x, "name")

@@ -296,19 +296,21 @@ describe("tables that cross", function()
     for i = 1, 64 do
       names[i] = {"name " .. i, "name " .. i}
     end
-    for _ = 1, 20 do
+    local arguments = {}
+    for i = 1, 1000 do
+      arguments[i] = i
+    end
+    for n = 0, 160 do -- for some of them the stack would be just enough
       local s = mtstates.newstate({}, helpers.echo)
-      assert.same(names, (s:call(names)))
-      s:close()
-      s = mtstates.newstate({}, helpers.echo)
-      local arguments = {}
-      for i = 1, 1000 do
-        arguments[i] = i
-      end
-      local copy = {select(2, s:call({}, helpers.unpack(arguments)))}
-      assert.same(arguments, copy)
+      local copies = {s:call(names, helpers.unpack(arguments, 1, n))}
+      assert.same(names, table.remove(copies, 1))
+      assert.same({helpers.unpack(arguments, 1, n)}, copies)
       s:close()
     end
+    local s = mtstates.newstate({}, helpers.echo)
+    assert.same({{}, helpers.unpack(arguments)},
+      {s:call({}, helpers.unpack(arguments))})
+    s:close()
   end)
 
   it("are garbage when the callback has dropped them", function()

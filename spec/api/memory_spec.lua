@@ -565,6 +565,20 @@ describe("memory in stats", function()
     assert.is_true(s:stats().peak > 1e6)
   end)
 
+  -- Nothing is freed in between: the array of the table only gets smaller.
+  it("has the peak of a block that gets smaller", function()
+    local s = open(1e8)
+    s:call([[
+      collectgarbage("stop")
+      kept = {}
+      for i = 1, 2 ^ 18 do kept[i] = i end
+      for i = 2 ^ 18, 1001, -1 do kept[i] = nil end
+      kept.x = 1
+    ]])
+    local stats = s:stats()
+    assert.is_true(stats.peak > stats.memory + 1e6)
+  end)
+
   require "busted".it("is there for the state of a main program", function()
     local output = helpers.run_program([[
       local s = require "mtstates".here({f = print})

@@ -304,6 +304,23 @@ describe("state objects", function()
       assert.is_nil(text:find("\0", 1, true))
       assert.truthy(text:find(("%.0f"):format(s:id()), 1, true))
     end)
+
+    it("shows bytes that cannot be printed as escapes, and cuts", function()
+      local function shown(name)
+        local s = mtstates.newstate(name, helpers.echo)
+        local text = tostring(s):match("(\".*\"),?%s*id")
+          or tostring(s):match("\".*\"")
+        s:close()
+        return text
+      end
+      assert.equals("\"a\\000b\\031\\127\\\"\\\\ \200\"",
+        shown("a\0b\31\127\"\\ \200"))
+      for _, byte in ipairs({"x", "\127", "\\"}) do
+        local text = shown(byte:rep(1000))
+        assert.equals("...\"", text:sub(-4))
+        assert.is_true(#text > 100 and #text < 120, #text)
+      end
+    end)
   end)
 
   it("have methods only: nothing can be set", function()

@@ -1269,6 +1269,14 @@ add {
   specs = "blocks",
 }
 add {
+  name = "blocks-counts-up",
+  says = "The depot of blocks counts those that were taken from it.",
+  file = "src/base/blocks.c",
+  old = "      depot.count--;\n",
+  new = "",
+  specs = "blocks", filter = "kept again",
+}
+add {
   name = "blocks-thread-keeps",
   says = "A thread that ends keeps its blocks.",
   file = "src/base/blocks.c",
@@ -1404,8 +1412,8 @@ add {
   name = "task-deadlock-any-task",
   says = "Any task of a state whose task waits for room keeps requests.",
   file = "src/sched/blocker.c",
-  old = "task->pending.sender && task->request",
-  new = "task->request",
+  old = "    if (task->pending.sender) {",
+  new = "    if (task) {",
   specs = "task_deadlock_spec", filter = "beside one that awaits it",
 }
 
@@ -2238,6 +2246,72 @@ add {
   specs = "^slab_spec",
 }
 add {
+  name = "slab-pages-stay-used",
+  says = "Pages that are given back count as used ones of their chunk.",
+  file = "src/base/slabpages.c",
+  old = "      chunk->used_pages--;\n",
+  new = "",
+  specs = "^slab_spec",
+}
+add {
+  name = "slab-large-forgotten",
+  says = "Large blocks that are made after a purge was planned put it off.",
+  file = "src/base/slab.c",
+  old =
+    "  if (slab->purge_below > 0)\n    slab->purge_below += size - ol" ..
+    "d_size;\n",
+  new = "",
+  specs = "^slab_spec", filter = "since then",
+}
+add {
+  name = "pages-stay",
+  says = "Pages that are given back stay in memory.",
+  file = "src/base/pages.c",
+  old = "  (void)madvise((void *)begin, end - begin, MADV_DONTNEED);",
+  new = "  (void)begin;",
+  specs = "^slab_spec", filter = "no more memory",
+}
+add {
+  name = "heap-peak-shrinks",
+  says = "The peak is that of after a block got smaller.",
+  file = "src/base/heap.c",
+  old = "  note_peak(heap, used);\n  note_use(heap, others + size);",
+  new = "  note_use(heap, others + size);",
+  specs = "^memory_spec", filter = "gets smaller",
+}
+add {
+  name = "descriptor-inherited",
+  says = "Programs that are started get the descriptor of here.",
+  file = "src/base/descriptor.c",
+  old = "EFD_NONBLOCK | EFD_CLOEXEC",
+  new = "EFD_NONBLOCK",
+  specs = "^here_fd",
+}
+add {
+  name = "ready-keeps-files",
+  says = "Each look at a thread leaves a file open.",
+  file = "src/base/process.c",
+  old = "  if (file)\n    fclose(file);\n",
+  new = "",
+  specs = "^osthreads", filter = "as often",
+}
+add {
+  name = "condition-by-wall-clock",
+  says = "Waits with a deadline go by another clock than that.",
+  file = "src/async_util.c",
+  old = "  CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));\n",
+  new = "",
+  specs = "^osthreads", filter = "clock",
+}
+add {
+  name = "condition-cancelled",
+  says = "A thread that is cancelled ends while it waits with a deadline.",
+  file = "src/async_util.c",
+  old = "  cancel_state = mts_cancel_disable();\n  error = timed_wait",
+  new = "  cancel_state = PTHREAD_CANCEL_ENABLE;\n  error = timed_wait",
+  specs = "^osthreads", filter = "until",
+}
+add {
   name = "heap-sums-overflow",
   says = "A block of nearly all numbers is taken for a small one.",
   file = "src/base/heap.c",
@@ -2513,6 +2587,131 @@ add {
   old = "  walk->older = 0;\n",
   new = "",
   specs = "^levels", filter = "levels cross", seconds = 60,
+}
+add {
+  name = "array-keeps-strings",
+  says = "Strings are referred to that finalizers have dropped meanwhile.",
+  file = "src/value/encodeobject.c",
+  old =
+    "  is_array = mts_carray_find(e->L, -1, &array);\n  mts_encoder_f" ..
+    "orget_strings(e);",
+  new = "  is_array = mts_carray_find(e->L, -1, &array);",
+  specs = "deep_running", filter = "in finalizers",
+}
+add {
+  name = "array-shrinks-unseen",
+  says = "An array that has been shortened is sent as it was.",
+  file = "src/value/encodeobject.c",
+  old = "if (!mts_carray_read(&array, elements))",
+  new = "if (!mts_carray_read(&array, elements) && false)",
+  specs = "deep_running", filter = "shorten an array",
+}
+add {
+  name = "copy-shrinks-unseen",
+  says = "The same of a classic state, whose copy has any elements then.",
+  file = "src/value/carray.c",
+  old = "  if (!mts_carray_read(source, elements)) /* loading",
+  new = "  if (!mts_carray_read(source, elements) && false) /* loading",
+  specs = "^carray_spec", filter = "by finalizers",
+}
+add {
+  name = "long-key-not-held",
+  says = "A long string that is a key is not kept while the caller waits.",
+  file = "src/value/encode.c",
+  old = "      lua_pushvalue(L, index);\n      return mts_encoder_append_far",
+  new = "      lua_pushvalue(L, -1);\n      return mts_encoder_append_far",
+  specs = "deep_strings", filter = "has dropped them",
+}
+add {
+  name = "request-holds-nothing",
+  says = "Long strings of requests and answers are not copied.",
+  file = "src/value/encoder.h",
+  old = "return e->values->holds_strings && e->needs == 0 &&",
+  new = "return e->needs == 0 &&",
+  specs = "deep_strings", filter = "are copies",
+}
+add {
+  name = "held-string-off-by-one",
+  says = "A long string takes the place of what lies below its slots.",
+  file = "src/value/encoder.c",
+  old = "e->holder + ++e->held",
+  new = "e->holder + e->held++",
+  specs = "deep_strings", filter = "other arguments",
+}
+add {
+  name = "function-is-variable",
+  says = "A function is another one, whose variable had its address.",
+  file = "src/value/encoder.c",
+  old = "      MTS_IDENTITY_UPVALUE(old_number) == 0)",
+  new = "      true)",
+  specs = "deep_functions", filter = "replace",
+}
+add {
+  name = "finalized-object-sent",
+  says = "A finalized object of the module is sent.",
+  file = "src/value/encodeobject.c",
+  old =
+    "  if (!object)\n    return mts_encoder_refuse(e, \"finalized obj" ..
+    "ect\");\n",
+  new = "",
+  specs = "deep_errors", filter = "finalized",
+}
+add {
+  name = "arguments-are-kept",
+  says = "What is shared among arguments is kept while the callback runs.",
+  file = "src/value/decode.c",
+  old = "  if (d->has_shared || d->walk.has_older) {",
+  new = "  if (d->walk.has_older) {",
+  specs = "^deep_spec", filter = "has dropped them",
+}
+add {
+  name = "names-without-room",
+  says = "There is no room on the stack for short strings that are kept.",
+  file = "src/value/decode.c",
+  old = "3 + (int)message->slots + (int)message->count +",
+  new = "3 + (int)message->count +",
+  specs = "^deep_spec", filter = "for new states",
+}
+add {
+  name = "receive-without-room",
+  says = "There is no room on the stack for the arguments of __receive.",
+  file = "src/value/decodeobject.c",
+  old =
+    "  luaL_checkstack(L, count + 1, \"too many arguments of __receive\");\n",
+  new = "",
+  specs = "deep_own_types", filter = "in new states",
+}
+add {
+  name = "answer-lets-all-go",
+  says = "An answer with its own future holds nothing else either.",
+  file = "src/value/handle.c",
+  old = "handle->object == object && handle->is_held",
+  new = "(object || true) && handle->is_held",
+  specs = "^promise_spec", filter = "with its own future",
+}
+add {
+  name = "tcall-above-arguments",
+  says = "tcall gives what keeps its arguments instead of true.",
+  file = "src/lua/statecall.c",
+  old = "    lua_copy(L, success, below);\n",
+  new = "    (void)below;\n",
+  specs = "^043",
+}
+add {
+  name = "protect-keeps-job",
+  says = "The function of protected calls can be called while it runs.",
+  file = "src/luaapi/protect.c",
+  old = "  next_job = NULL;\n",
+  new = "",
+  specs = "^009",
+}
+add {
+  name = "protect-loses-job",
+  says = "A protected call of a hook takes the job of the next one.",
+  file = "src/luaapi/protect.c",
+  old = "  next_job = outer;\n",
+  new = "  next_job = outer == &job ? outer : NULL;\n",
+  specs = "^009", filter = "made other calls",
 }
 add {
   name = "strings-each-anew",

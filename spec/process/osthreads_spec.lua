@@ -52,6 +52,24 @@ describe("the processor time of a thread", function()
   end)
 end)
 
+describe("a wait of a thread", function()
+  before_each(helpers.watch("waits of threads", 60))
+  after_each(helpers.unwatch)
+
+  for _, way in ipairs({"wait", "until", "join"}) do
+    it("goes on when the thread is cancelled: " .. way, function()
+      for _ = 1, 20 do
+        assert.is_true(osthreads.cancel(way))
+      end
+    end)
+  end
+
+  it("with a deadline sleeps until then, by the clock of that", function()
+    assert.is_true(osthreads.wakeups(0.02) < 100)
+    assert.equals(0, osthreads.wakeups(-1))
+  end)
+end)
+
 describe("whether a thread is ready", function()
   before_each(helpers.watch("ready threads"))
   after_each(helpers.unwatch)

@@ -4,7 +4,7 @@
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 
-describe("an array that is made shorter while it is read as a result", function()
+describe("an array that is made shorter while it is a result", function()
   before_each(helpers.watch("shortened result"))
   after_each(helpers.unwatch)
 

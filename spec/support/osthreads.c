@@ -183,6 +183,96 @@ static int ready(lua_State *L)
   return 2;
 }
 
+/* A thread that waits, in one of several ways, for `is_ended`. */
+typedef struct Sleeper {
+  const char *way;
+  atomic_long id;
+  mts_ThreadHandle other;
+  mts_Mutex mutex;
+  mts_Cond ended;
+  bool is_ended;
+  mts_Event end;
+} Sleeper;
+
+static void *wait_for_end(void *data)
+{
+  Sleeper *sleeper = data;
+  (void)mts_event_wait(&sleeper->end, MTS_FOREVER);
+  return NULL;
+}
+
+static void *sleep_in_way(void *data)
+{
+  Sleeper *sleeper = data;
+  atomic_store(&sleeper->id, mts_process_kernel_id());
+  if (strcmp(sleeper->way, "join") == 0) {
+    mts_async_join_thread(sleeper->other);
+    return sleeper;
+  }
+  mts_mutex_lock(&sleeper->mutex);
+  while (!sleeper->is_ended)
+    if (strcmp(sleeper->way, "wait") == 0)
+      mts_cond_wait(&sleeper->ended, &sleeper->mutex);
+    else
+      (void)mts_cond_wait_until(&sleeper->ended, &sleeper->mutex,
+                                mts_clock_deadline(1000));
+  mts_mutex_unlock(&sleeper->mutex);
+  return sleeper;
+}
+
+/*
+** osthreads.cancel("wait" | "until" | "join"): cancels a thread that waits for
+** a condition, also with a deadline, or for another thread, which both end
+** later; whether it has seen that.
+*/
+static int cancel(lua_State *L)
+{
+  Sleeper sleeper = {.way = luaL_checkstring(L, 1)};
+  mts_ThreadHandle thread;
+  void *result = NULL;
+  long id;
+  mts_mutex_init(&sleeper.mutex);
+  mts_cond_init(&sleeper.ended);
+  mts_event_init(&sleeper.end);
+  if (!mts_async_start_thread(wait_for_end, &sleeper, STACK, &sleeper.other) ||
+      !mts_async_start_thread(sleep_in_way, &sleeper, STACK, &thread))
+    return luaL_error(L, "no thread");
+  do
+    id = atomic_load(&sleeper.id);
+  while (id == 0 || support_thread_status(id) != 'S');
+  pthread_cancel(thread);
+  mts_mutex_lock(&sleeper.mutex);
+  sleeper.is_ended = true;
+  mts_cond_signal(&sleeper.ended);
+  mts_mutex_unlock(&sleeper.mutex);
+  if (mts_event_set(&sleeper.end))
+    mts_event_wake(&sleeper.end);
+  pthread_join(thread, &result);
+  if (strcmp(sleeper.way, "join") != 0)
+    mts_async_join_thread(sleeper.other);
+  lua_pushboolean(L, result == &sleeper);
+  return 1;
+}
+
+/* osthreads.wakeups(seconds): how often a wait of that length wakes up. */
+static int wakeups(lua_State *L)
+{
+  mts_Mutex mutex;
+  mts_Cond cond;
+  double deadline = mts_clock_deadline(luaL_checknumber(L, 1));
+  long count = 0;
+  mts_mutex_init(&mutex);
+  mts_cond_init(&cond);
+  mts_mutex_lock(&mutex);
+  while (mts_cond_wait_until(&cond, &mutex, deadline))
+    count++;
+  mts_mutex_unlock(&mutex);
+  mts_cond_destroy(&cond);
+  mts_mutex_destroy(&mutex);
+  lua_pushinteger(L, (lua_Integer)count);
+  return 1;
+}
+
 static void say_exit(void)
 {
   puts("exit");
@@ -221,6 +311,8 @@ static const luaL_Reg functions[] = {{"join", join},
                                      {"processors", processors},
                                      {"thread_seconds", thread_seconds},
                                      {"ready", ready},
+                                     {"cancel", cancel},
+                                     {"wakeups", wakeups},
                                      {"on_exit", on_exit_say},
                                      {"pin", pin},
                                      {NULL, NULL}};

@@ -306,9 +306,8 @@ static int slabs_release(lua_State *L)
   memset(memory, 1, 8 * page);
   mts_pages_release(memory + page + 1, 5 * page);
   for (i = 0; i < 8; i++)
-    empty[i] = memory[i * page] == 1 && memory[(i + 1) * page - 1] == 1
-                   ? '0'
-                   : '1';
+    empty[i] =
+        memory[i * page] == 1 && memory[(i + 1) * page - 1] == 1 ? '0' : '1';
   mts_pages_unmap(memory, 8 * page);
   lua_pushstring(L, empty);
   return 1;
@@ -317,9 +316,10 @@ static int slabs_release(lua_State *L)
 int luaopen_slabs(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-      {"open", slabs_open},   {"close", slabs_close},   {"get", slabs_get},
-      {"put", slabs_put},     {"fill", slabs_fill},     {"drop", slabs_drop},
-      {"check", slabs_check}, {"refuse", slabs_refuse},
+      {"open", slabs_open},       {"close", slabs_close},
+      {"get", slabs_get},         {"put", slabs_put},
+      {"fill", slabs_fill},       {"drop", slabs_drop},
+      {"check", slabs_check},     {"refuse", slabs_refuse},
       {"release", slabs_release}, {NULL, NULL},
   };
   lua_newtable(L);
