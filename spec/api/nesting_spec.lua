@@ -91,6 +91,12 @@ describe("nested calls", function()
     assert.equals("fine", s:call(false, "fine"))
   end)
 
+  local function check_too_many(...)
+    local err = helpers.raises_error("invoking_state", ...)
+    assert.equals(mtstates.error.out_of_memory, mtstates.error(err):cause())
+    assert.truthy(err:find("too many nested calls", 1, true))
+  end
+
   it("without end between two states raise an error", function()
     local function setup()
       local mt = require "mtstates"
@@ -102,9 +108,7 @@ describe("nested calls", function()
       end
     end
     local a, b = mtstates.newstate(setup), mtstates.newstate(setup)
-    helpers.raises_error("invoking_state", function()
-      a:call(a:id(), b:id())
-    end)
+    check_too_many(a.call, a, a:id(), b:id())
     assert.equals("fine", a:call())
     assert.equals("fine", b:call())
   end)
@@ -131,7 +135,7 @@ describe("nested calls", function()
       local inner = require "mtstates".newstate(false, code, code)
       return function() end
     ]]
-    assert.is_false(pcall(mtstates.newstate, false, code, code))
+    check_too_many(mtstates.newstate, false, code, code)
     assert.equals(1, mtstates.newstate(helpers.echo):call(1))
   end)
 
