@@ -86,6 +86,17 @@ for kind, own_thread in pairs({service = false,
       assert.equals(0, log.count())
     end)
 
+    it("is not hit by what was to interrupt calls before", function()
+      for _, flag in ipairs({false, true}) do
+        local s = new("require 'interruptible' for _ = 1, 1000 do a = _ end")
+        s:call("tid")
+        s:interrupt(flag or nil)
+        s:close()
+        check_ran()
+      end
+      assert.equals(0, log.count())
+    end)
+
     it("runs once when others close the state meanwhile", function()
       local entered, leave = handoff.unique("entered"), handoff.unique("leave")
       local s = new("gates.enter(a, b, 1)", entered, leave)

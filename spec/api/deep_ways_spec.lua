@@ -169,6 +169,17 @@ describe("deep values", function()
       collectgarbage("restart")
     end)
 
+  it("are objects that need no module there, and make it no global",
+    function()
+      local s = mtstates.newstate({libs = false}, [[
+        return function(x)
+          return type(x), rawget(_G, "mtstates")
+        end
+      ]])
+      assert.same({"userdata", nil}, {s:call(s)})
+      assert.same({"userdata", nil}, {s:await((mtstates.promise()))})
+    end)
+
   it("are state objects as references, never as owners", function()
     local s = mtstates.newstate({}, [[
       return function(t, alone)

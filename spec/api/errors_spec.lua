@@ -275,7 +275,7 @@ describe("errors", function()
             }))
           end
         ]])
-        assert.equals("string", type(err))
+        assert.truthy(err:find("(error object is a table value)", 1, true))
         assert.equals("usable", s:call("usable"))
       end
     end)

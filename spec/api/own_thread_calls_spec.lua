@@ -57,7 +57,7 @@ describe("a call of a state with own_thread", function()
       mtstates.sleep(0.01)
       begins = s:tcall(0, "")
       tries = tries + 1
-    until begins or tries == 5
+    until begins or tries == 100
     assert.is_true(begins)
     s:close()
   end)

@@ -117,6 +117,28 @@ for _, kind in ipairs(requests.kinds) do
       assert.equals(7, s:await(7))
     end)
 
+    -- In memory that others have used, an object would not be empty by luck.
+    it("in values that cannot cross leaves no future", function()
+      local s = new(helpers.echo)
+      local co = coroutine.create(function() end)
+      for round = 1, 3 do
+        local used = {}
+        for i = 1, 5000 do
+          used[i] = {("\255"):rep(i % 60) .. i, function() return used end}
+        end
+        used = nil -- luacheck: ignore
+        helpers.collect()
+        local messages = {}
+        for i = 1, 500 do
+          messages[i] = select(2, pcall(s.async, s, co))
+        end
+        helpers.collect()
+        assert.equals(500, #messages)
+        assert.truthy(messages[round]:find("thread", 1, true))
+      end
+      s:close()
+    end)
+
     it("of a closed state is raised at once", function()
       local s = new(helpers.echo)
       s:await()

@@ -133,6 +133,25 @@ for _, kind in ipairs(natives.kinds) do
       assert.same({3, 0, 0}, {s:await("take")})
     end)
 
+    it("keeps nothing of what is refused", function()
+      local s, r = open(1)
+      local release = hold(s)
+      local w = r:writer(10, 2)
+      w:string(("x"):rep(1000))
+      assert.equals(OK, (r:send(w, "nonblock")))
+      w:string(("x"):rep(1000))
+      local function refuse(count)
+        for _ = 1, count do
+          assert.equals(FULL, (r:send(w, "nonblock")))
+        end
+        helpers.collect()
+        return handoff.heap_bytes()
+      end
+      local grown = -refuse(100) + refuse(2000)
+      assert.is_true(grown < 500000, "grown by " .. grown)
+      release()
+    end)
+
     it("gives 3 with nonblock and a full queue, and keeps the writer",
       function()
         local s, r = open(1)

@@ -152,8 +152,8 @@ describe("stats of a state", function()
     end
   end)
 
-  it("tell of a task since it goes on, not while it waits", function()
-    local s = mtstates.newstate({}, tasks.setup)
+  local function look_while_it_waits(options)
+    local s = mtstates.newstate(options, tasks.setup)
     local entered, leave = handoff.unique("a"), handoff.unique("b")
     local go, answer = mtstates.promise()
     local future = s:async([[
@@ -172,6 +172,23 @@ describe("stats of a state", function()
     future:await()
     helpers.wait_until(function() return not s:stats().busy end)
     s:close()
+  end
+
+  it("tell of a task since it goes on, not while it waits", function()
+    look_while_it_waits({})
+    look_while_it_waits({tasks = 1})
+  end)
+
+  it("have no time of waits, also of a task that keeps the state", function()
+    for _, options in ipairs({{}, {tasks = 1}}) do
+      measure(function()
+        local s = mtstates.newstate(options, tasks.setup)
+        s:await("mt.sleep(0.2) mt.sleep(0)")
+        local time = s:stats().time
+        s:close()
+        return time < 0.15, tostring(time)
+      end)
+    end
   end)
 
   it("sum up the time of calls, also of short ones", function()

@@ -132,6 +132,36 @@ describe("a debug hook", function()
     s:close()
   end)
 
+  -- What a finalizer raises can be lost, so the code behind it is hit, too.
+  it("or a finalizer that waits does not keep cancel off", function()
+    local s = mtstates.newstate({}, tasks.setup)
+    local go, promise = mtstates.promise()
+    local ended = handoff.unique("ended")
+    local future, tid = tasks.begin(s, [[
+      local go, ended = ...
+      do
+        local on_collect = require "on_collect"
+        local garbage = on_collect(function()
+          enter()
+          go:await()
+        end)
+        garbage = nil
+      end
+      collectgarbage()
+      collectgarbage()
+      spin(ended)
+      return "not hit"
+    ]], go, ended)
+    handoff.wait_asleep(tid)
+    assert.is_true(future:cancel())
+    local ok, err = pcall(future.tawait, future, 10)
+    handoff.set(ended, 1)
+    assert.is_false(ok)
+    assert.equals(1, helpers.count(err, "mtstates.error.cancelled"))
+    promise:set()
+    s:close()
+  end)
+
   -- Where C functions do not go on after a wait, Lua calls another one then.
   it("that raises an error when a wait has ended ends that wait only",
     function()

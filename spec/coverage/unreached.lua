@@ -101,6 +101,7 @@ return {
   {within = "mts_taskcall_prepare", text = "lua_settop", reason = OTHER_LUA},
   {within = "end_task", text = "mts_suspend_drop", reason = OTHER_LUA},
   {within = "note_memory", file = "statestats", reason = OTHER_LUA},
+  {within = "mts_state_enter_first", text = "DEEP", reason = OTHER_LUA},
   {within = "allocate_limited", reason = OTHER_LUA},
   {within = "mts_host_close", text = "lua_pop", reason = OTHER_LUA},
   {text = "open_one_by_one(L)", reason = OTHER_LUA},
@@ -168,6 +169,7 @@ return {
 
   {within = "mts_task_list_suspended", reason = RACE},
   {within = "take_untold", reason = RACE},
+  {within = "mts_notices_take", text = "return false;", reason = RACE},
   {text = "end_task_waits(queue)", reason = RACE},
   {file = "src/sched/queue.c", text = "free_unknown(queue)", reason = RACE},
   {file = "src/sched/queue.c", text = "return present;", reason = RACE},

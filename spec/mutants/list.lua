@@ -2145,6 +2145,64 @@ add {
   specs = "traceback_spec", filter = "at once of a thread that waits",
 }
 add {
+  name = "wait-hangs-behind-hook",
+  says = "A hook that was run is new for ever: waits behind it never end.",
+  file = "src/lua/waiting.c",
+  old = "  waiting->hook = lua_gethook(main);\n  return result",
+  new = "  return result",
+  specs = "ctrl_c", filter = "what every hook means",
+}
+add {
+  name = "hook-borrowed-for-good",
+  says = "A coroutine that waits keeps the hook of the main Lua thread.",
+  file = "src/lua/waiting.c",
+  old = "    lua_sethook(L, NULL, 0, 0);\n  }\n",
+  new = "  }\n",
+  specs = "ctrl_c", filter = "what every hook means",
+}
+add {
+  name = "cancel-lost-in-finalizer",
+  says = "A task is not cancelled if only its finalizer has waited.",
+  file = "src/lua/waiting.c",
+  old = "host && !host->is_host &&\n",
+  new = "host && host->is_host &&\n",
+  specs = "task_hook", filter = "keep cancel off", seconds = 20,
+}
+add {
+  name = "sleep-outlives-state",
+  says = "A task that only lets others run keeps its state from closing.",
+  file = "src/lua/modulework.c",
+  old = "!(mts_self.task && mts_wait_is_refused(&waiting.patience))) {",
+  new = "!(mts_self.task && !mts_self.task)) {",
+  specs = "task_close", filter = "only lets others run", seconds = 60,
+}
+add {
+  name = "close-interrupted-before",
+  says = "What was to interrupt the next call hits __close.",
+  file = "src/state.c",
+  old = "  (void)mts_interrupt_request(s, MTS_INTERRUPT_NONE); /* that was",
+  new = "  (void)0; /* that was",
+  specs = "close_function",
+}
+add {
+  name = "unpark-measures-nothing",
+  says = "The time of waits counts for a task that keeps the state.",
+  file = "src/state.c",
+  old = "  mts_state_hold(s);\n  mts_usage_begin(&s->usage);\n" ..
+    "  mts_self.nesting++;\n  return true;",
+  new = "  mts_state_hold(s);\n  mts_self.nesting++;\n  return true;",
+  specs = "stats_spec", filter = "no time of waits",
+}
+add {
+  name = "receiver-leaks-refused",
+  says = "What native code sends in vain is not freed.",
+  file = "src/capi/receiver.c",
+  old = "    if (status != MTS_OK)\n      mts_request_free(request);\n",
+  new = "",
+  specs = "requests_receiver", filter = "of what is refused",
+}
+
+add {
   name = "traceback-of-outer-wait",
   says = "It is not known in which Lua thread code waits, if C resumed that.",
   file = "src/lua/waiting.c",
@@ -2409,6 +2467,14 @@ add {
   old = "if (!(count >= 1 && count <= MTS_OPTIONS_MOST_MEMBERS) ||\n      ",
   new = "if (",
   specs = "^pool_spec",
+}
+add {
+  name = "setup-message-stays",
+  says = "The arguments of a setup own states until garbage is collected.",
+  file = "src/lua/creation.c",
+  old = "  if (setup->message)\n    mts_codec_free(setup->message);\n",
+  new = "",
+  specs = "deep_ways", filter = "until it was read",
 }
 add {
   name = "setup-behind-nil",

@@ -147,6 +147,35 @@ describe("Ctrl-C #keyboard", function()
       output)
   end)
 
+  -- Debuggers and profilers have hooks that stay.
+  it("is not what every hook means: waits end behind one", function()
+    local output, status = run([[
+      local hits = 0
+      local function is_hooked(...)
+        local _, events = debug.gethook(...)
+        return events ~= nil and events ~= ""
+      end
+      local waiting = coroutine.create(function()
+        mtstates.sleep(0.15)
+        return is_hooked()
+      end)
+      debug.sethook(function() hits = hits + 1 end, "c")
+      local before = mtstates.now()
+      mtstates.sleep(0.15)
+      local took, seen = mtstates.now() - before, hits
+      local ok, is_there = coroutine.resume(waiting)
+      local stays = is_hooked(waiting)
+      debug.sethook()
+      if rawget(_G, "jit") then -- it has one hook for all coroutines
+        is_there, stays = false, false
+      end
+      print(took >= 0.15, seen > 0 and seen < 50, ok, is_there, stays)
+      os.exit(4)
+    ]])
+    assert.equals(4, status, output)
+    assert.equals("true\ttrue\ttrue\tfalse\tfalse\n", output)
+  end)
+
   it("is no matter of waits when it has stopped Lua code", function()
     local output, status = run([[
       handoff.put("main", handoff.tid())

@@ -278,6 +278,7 @@ describe("a child process after requests #fork", function()
           if not status then
             local ok, err = pcall(function() mtstates.state(id):await() end)
             local found = err:find("has no workers", 1, true)
+            mtstates.sleep(0.001) -- holds, as nobody would go on with it
             os.exit(not ok and found and 4 or 9)
           end
           return status

@@ -361,8 +361,10 @@ describe("what leads to a deadlock", function()
     it("is told to who waits for a state where it waits for room", function()
       local other = mtstates.newstate({queue = 1}, runs.setup)
       local s = mtstates.newstate({}, function(to)
+        local mt = require "mtstates"
         return function(x)
           if not x then
+            mt.fork(mt.sleep, 1000) -- is suspended later
             to:send("")
             to:send("")
           end
