@@ -270,6 +270,7 @@ describe("the end of a process", function()
 
   local makers = {
     ["a state"] = "newstate({},", ["a pool without owners"] = "pool(2,",
+    ["an own thread"] = "newstate({own_thread = true},",
   }
   for of, maker in pairs(makers) do
     it("interrupts Lua code that runs in requests of " .. of, function()
