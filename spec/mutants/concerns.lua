@@ -51,7 +51,8 @@ local concerns = {
     "value/encodecode value/encodemodule value/encodeobject value/identity " ..
     "value/decode value/decoder value/decodeobject value/walk value/way " ..
     "value/classes value/handle value/kinds value/transfer value/carray",
-  ["^pool ^leaks ^task_deadlock_spec"] = "sched/team sched/teamcall sched/teamclose",
+  ["^pool ^leaks ^task_deadlock_spec"] =
+    "sched/team sched/teamcall sched/teamclose",
   ["^here ^fork_main ^shutdown"] = "sched/host",
   ["^timer ^sleep ^requests_timeout ^close_timeout"] = "sched/timer",
   ["^trace"] = "core/trace core/tracefile",
