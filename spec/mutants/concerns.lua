@@ -19,11 +19,11 @@ local REGISTRY = "^lookup_ ^singleton ^named_states ^ownership ^newstate " ..
   "^deadlock_spec ^pool_end ^requests_close ^task_unowned ^time_spec"
 
 local QUEUE = "^requests_ ^queue ^room ^logger ^stats ^notify " ..
-  "^memory_spec ^pool_spec ^pool_turns ^sleep"
+  "^memory_spec ^pool_spec ^pool_turns ^sleep ^leaks"
 local FUTURE = "^futures ^promise ^each ^deferred ^requests_timeout " ..
-  "^cancel_several ^trace_spec"
+  "^cancel_several ^trace_spec ^leaks"
 local TASK = "^task_ ^tasks_ ^sleep ^deferred ^traceback " ..
-  "^stress_spec"
+  "^stress_spec ^leaks"
 local WORKER = "^workers ^replacements ^03[23] ^fairness ^requests_spec " ..
   "^lock_idle"
 local CLOSING = "^close_ ^own_thread ^requests_close ^requests_exit ^exit_ " ..
@@ -51,7 +51,8 @@ local concerns = {
     "value/encodecode value/encodemodule value/encodeobject value/identity " ..
     "value/decode value/decoder value/decodeobject value/walk value/way " ..
     "value/classes value/handle value/kinds value/transfer value/carray",
-  ["^pool"] = "sched/team sched/teamcall sched/teamclose",
+  ["^pool ^leaks ^task_deadlock_spec"] =
+    "sched/team sched/teamcall sched/teamclose",
   ["^here ^fork_main ^shutdown"] = "sched/host",
   ["^timer ^sleep ^requests_timeout ^close_timeout"] = "sched/timer",
   ["^trace"] = "core/trace core/tracefile",

@@ -1215,6 +1215,15 @@ add {
 }
 
 add {
+  name = "ending-forgets-own-threads",
+  says = "Own threads that run are not interrupted at the end.",
+  file = "src/sched/ending.c",
+  old = " + mts_ownthread_count_running() > 0",
+  new = " > 0",
+  specs = "requests_exit", filter = "of an own thread", seconds = 20,
+}
+
+add {
   name = "ending-counts-no-forks",
   says = "Forks are not lost at the end of the process.",
   file = "src/sched/queuelist.c",

@@ -308,7 +308,7 @@ describe("nothing is left", function()
     local what, code = program[1], program[2]
     it(what, function()
       local output, status = helpers.run_program(("%s check(function() %s " ..
-        "end)"):format(prelude, code), "MTSTATES_WORKERS=2", 60)
+        "end)"):format(prelude, code), "MTSTATES_WORKERS=2")
       if program[3] then -- some errors go to stderr
         output = output:match("lua[^\n]*bytes are left") or ""
       end

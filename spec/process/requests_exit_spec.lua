@@ -270,6 +270,7 @@ describe("the end of a process", function()
 
   local makers = {
     ["a state"] = "newstate({},", ["a pool without owners"] = "pool(2,",
+    ["an own thread"] = "newstate({own_thread = true},",
   }
   for of, maker in pairs(makers) do
     it("interrupts Lua code that runs in requests of " .. of, function()
@@ -289,6 +290,12 @@ describe("the end of a process", function()
         s:send()
         handoff.wait("entered", 1)
       ]]):format(maker)
+      if of == "an own thread" then -- all workers are parked
+        program = program .. [[
+          repeat until mtstates.stats().idle == 2
+          os.exit(0)
+        ]]
+      end
       local output, status
       local tries = 0
       repeat -- the process does not wait long for it
