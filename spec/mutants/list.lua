@@ -1960,6 +1960,14 @@ add {
   specs = "^time_spec", filter = "look for a singleton", seconds = 20,
 }
 add {
+  name = "time-xpcall-loses-arguments",
+  says = "In a state with a limit of time xpcall passes one argument on.",
+  file = "src/core/catch.c",
+  old = "lua_pcallk(L, count - 2, LUA_MULTRET, 2,",
+  new = "lua_pcallk(L, count > 2, LUA_MULTRET, 2,",
+  specs = "^time_spec", filter = "all arguments",
+}
+add {
   name = "pressure-misses-outer",
   says = "Near the limit of memory only the running coroutine collects.",
   file = "src/core/hook.c",
