@@ -1404,6 +1404,15 @@ add {
   specs = "042_deadlock_steps", filter = "of another task when a request",
 }
 add {
+  name = "deadlock-of-fork",
+  says = "A suspended fork keeps a state with tasks = 1.",
+  file = "src/sched/blocker.c",
+  old = "  while (task && task->is_fork)\n" ..
+    "    task = task->next;\n",
+  new = "",
+  specs = "042_deadlock_steps", filter = "which keeps nothing",
+}
+add {
   name = "deadlock-misses-keeping-notice",
   says = "The task of a notice keeps its state, and nobody is told.",
   file = "src/sched/blocker.c",

@@ -13,6 +13,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local runs = require "runs"
+local threads = require "threads"
 
 local DEADLOCK = "mtstates.error.deadlock"
 
@@ -296,6 +297,29 @@ describe("what leads to a deadlock", function()
     end)
     handoff.set(leave, 1)
     assert.equals("20000000", future:await())
+    s:close()
+    other:close()
+  end)
+
+  it("is no fork where tasks = 1, which keeps nothing", function()
+    local s, other = runs.new("service", {tasks = 1}), runs.new("service")
+    local go, promise = mtstates.promise()
+    local asked = runs.suspend(other, "local s, go = ... go:await() " ..
+      [[return (s:await("return 'in'"))]], s, go)
+    s:await("local f = ... mt.fork(function() f:await() end)", asked)
+    wait_suspended(s, "an answer")
+    local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+    local busy = threads.start(function(id, ...)
+      return require "mtstates".state(id):call("gates.enter(...)", ...)
+    end, s:id(), entered, leave, 1)
+    handoff.wait(entered, 1)
+    promise:set()
+    helpers.wait_until(function()
+      return asked:ready() or s:stats().queue == 1
+    end)
+    handoff.set(leave, 1)
+    assert.equals("in", asked:await())
+    busy:results()
     s:close()
     other:close()
   end)
