@@ -1413,6 +1413,22 @@ add {
   specs = "042_deadlock_steps", filter = "which keeps nothing",
 }
 add {
+  name = "deadlock-of-fork-behind-room",
+  says = "A task that waits for room keeps forks from beginning.",
+  file = "src/sched/blocker.c",
+  old = "if (needs_rest && !own)",
+  new = "if (needs_rest)",
+  specs = "042_deadlock_steps", filter = "a fork from beginning",
+}
+add {
+  name = "deadlock-of-pool-call-behind-room",
+  says = "The same of calls of a pool.",
+  file = "src/sched/blocker.c",
+  old = "visit_state(queue, NULL, request != NULL, &visitor);",
+  new = "visit_state(queue, NULL, true, &visitor);",
+  specs = "042_deadlock_steps", filter = "a call of a pool from beginning",
+}
+add {
   name = "deadlock-misses-keeping-notice",
   says = "The task of a notice keeps its state, and nobody is told.",
   file = "src/sched/blocker.c",

@@ -324,6 +324,62 @@ describe("what leads to a deadlock", function()
     other:close()
   end)
 
+  -- Calls and forks begin nevertheless. Each code waits for one, which begins
+  -- when the call that makes it has ended.
+  for what, code in pairs({
+    ["a fork"] = "local f = box:call() return f:await()",
+    ["a call of a pool"] = "return pool:call('return 1')",
+  }) do
+    it("is no wait for room that does not keep " .. what .. " from beginning",
+      function()
+        local other = runs.new("service", {queue = 1})
+        local pool = mtstates.pool({n = 1}, runs.setup)
+        local box = mtstates.newstate({}, function()
+          local kept
+          return function(future)
+            kept = future or kept
+            return kept, true
+          end
+        end)
+        local gate = handoff.unique()
+        local future = other:async([[
+          local gate, pool, box = ...
+          local result
+          gates.enter(gate, gate, 3)
+          table.sort({1, 2}, function(a, b)
+            result = result or {pcall(function()
+              ]] .. code .. [[
+            end)}
+            return a < b
+          end)
+          return tostring(result[2])
+        ]], gate, pool, box)
+        handoff.wait(gate, 1)
+        pool:send("local other = ... other:send('') other:send('')", other)
+        local member = mtstates.state(pool:stats().members[1].id)
+        wait_suspended(member, "room")
+        local busy = threads.start(function(id, ...)
+          return require "mtstates".state(id):call([[
+            local id, gate = ...
+            mt.state(id):call(mt.fork(function() return 1 end))
+            gates.enter(gate, gate, 4)
+          ]], ...)
+        end, member:id(), box:id(), gate)
+        handoff.wait(gate, 2)
+        handoff.set(gate, 3)
+        helpers.wait_until(function()
+          local text = future:ready() or other:traceback()
+          return text == true or text and text:find("^[^\n]*\n\t%[C%]") ~= nil
+        end)
+        handoff.set(gate, 4)
+        assert.equals("1", future:await())
+        busy:results()
+        pool:close(20)
+        other:close()
+        box:close()
+      end)
+  end
+
   describe("by the task of a notice", function()
     before_each(runs.drop_log)
     after_each(runs.restore_log)
