@@ -308,6 +308,33 @@ describe("the option time", function()
     assert.equals(1, handoff.get(gate))
   end)
 
+  it("leaves all arguments and results of functions that catch errors",
+     function()
+    local s = new(60)
+    for _, code in ipairs({
+      "return pcall(function(...) return select('#', ...), ... end, 1, nil)",
+      "return pcall(error)",
+      "return pcall(error, nil)",
+      "return pcall(error, 'text', 0)",
+      "return xpcall(function(...) return select('#', ...), ... end, type, " ..
+        "1, nil, 3, nil)",
+      "return xpcall(error, function(e) return type(e), 2 end, true, 0)",
+      "return xpcall(function() error('text', 0) end, " ..
+        "function(e) return e .. '!' end)",
+      "return select('#', xpcall(function() return nil, nil end, print))",
+      "local parts = {'return 1, ', '...', nil} local i = 0 " ..
+        "local f = load(function() i = i + 1 return parts[i] end, '=name') " ..
+        "return f(2, nil, 4)",
+      "return load(function() return nil end)()",
+    }) do
+      local compile = rawget(_G, "loadstring") or load
+      local expected = helpers.pack(compile(code)())
+      assert.same(expected, helpers.pack(s:call(code)), code)
+      assert.same(expected, helpers.pack(s:await(code)), code)
+    end
+    s:close()
+  end)
+
   describe("does not count", function()
     it("waits", function()
       local s = new(0.25)

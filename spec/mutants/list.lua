@@ -1980,6 +1980,31 @@ add {
   specs = "042_deadlock_steps", filter = "of another task when a request",
 }
 add {
+  name = "deadlock-of-fork",
+  says = "A suspended fork keeps a state with tasks = 1.",
+  file = "src/sched/blocker.c",
+  old = "  while (task && task->is_fork)\n" ..
+    "    task = task->next;\n",
+  new = "",
+  specs = "042_deadlock_steps", filter = "which keeps nothing",
+}
+add {
+  name = "deadlock-of-fork-behind-room",
+  says = "A task that waits for room keeps forks from beginning.",
+  file = "src/sched/blocker.c",
+  old = "if (needs_rest && !own)",
+  new = "if (needs_rest)",
+  specs = "042_deadlock_steps", filter = "a fork from beginning",
+}
+add {
+  name = "deadlock-of-pool-call-behind-room",
+  says = "The same of calls of a pool.",
+  file = "src/sched/blocker.c",
+  old = "visit_state(queue, NULL, request != NULL, &visitor);",
+  new = "visit_state(queue, NULL, true, &visitor);",
+  specs = "042_deadlock_steps", filter = "a call of a pool from beginning",
+}
+add {
   name = "deadlock-misses-keeping-notice",
   says = "The task of a notice keeps its state, and nobody is told.",
   file = "src/sched/blocker.c",
@@ -2868,6 +2893,14 @@ add {
   new = "mts_util_hash(name, length), found);\n" ..
     "  mts_mutex_unlock(&registry_mutex);\n",
   specs = "^time_spec", filter = "look for a singleton", seconds = 20,
+}
+add {
+  name = "time-xpcall-loses-arguments",
+  says = "In a state with a limit of time xpcall passes one argument on.",
+  file = "src/core/catch.c",
+  old = "lua_pcallk(L, count - 2, LUA_MULTRET, 2,",
+  new = "lua_pcallk(L, count > 2, LUA_MULTRET, 2,",
+  specs = "^time_spec", filter = "all arguments",
 }
 add {
   name = "pressure-misses-outer",

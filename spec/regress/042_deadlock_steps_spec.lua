@@ -13,6 +13,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local runs = require "runs"
+local threads = require "threads"
 
 local DEADLOCK = "mtstates.error.deadlock"
 
@@ -299,6 +300,85 @@ describe("what leads to a deadlock", function()
     s:close()
     other:close()
   end)
+
+  it("is no fork where tasks = 1, which keeps nothing", function()
+    local s, other = runs.new("service", {tasks = 1}), runs.new("service")
+    local go, promise = mtstates.promise()
+    local asked = runs.suspend(other, "local s, go = ... go:await() " ..
+      [[return (s:await("return 'in'"))]], s, go)
+    s:await("local f = ... mt.fork(function() f:await() end)", asked)
+    wait_suspended(s, "an answer")
+    local entered, leave = handoff.unique("entered"), handoff.unique("leave")
+    local busy = threads.start(function(id, ...)
+      return require "mtstates".state(id):call("gates.enter(...)", ...)
+    end, s:id(), entered, leave, 1)
+    handoff.wait(entered, 1)
+    promise:set()
+    helpers.wait_until(function()
+      return asked:ready() or s:stats().queue == 1
+    end)
+    handoff.set(leave, 1)
+    assert.equals("in", asked:await())
+    busy:results()
+    s:close()
+    other:close()
+  end)
+
+  -- Calls and forks begin nevertheless. Each code waits for one, which begins
+  -- when the call that makes it has ended.
+  for what, code in pairs({
+    ["a fork"] = "local f = box:call() return f:await()",
+    ["a call of a pool"] = "return pool:call('return 1')",
+  }) do
+    it("is no wait for room that does not keep " .. what .. " from beginning",
+      function()
+        local other = runs.new("service", {queue = 1})
+        local pool = mtstates.pool({n = 1}, runs.setup)
+        local box = mtstates.newstate({}, function()
+          local kept
+          return function(future)
+            kept = future or kept
+            return kept, true
+          end
+        end)
+        local gate = handoff.unique()
+        local future = other:async([[
+          local gate, pool, box = ...
+          local result
+          gates.enter(gate, gate, 3)
+          table.sort({1, 2}, function(a, b)
+            result = result or {pcall(function()
+              ]] .. code .. [[
+            end)}
+            return a < b
+          end)
+          return tostring(result[2])
+        ]], gate, pool, box)
+        handoff.wait(gate, 1)
+        pool:send("local other = ... other:send('') other:send('')", other)
+        local member = mtstates.state(pool:stats().members[1].id)
+        wait_suspended(member, "room")
+        local busy = threads.start(function(id, ...)
+          return require "mtstates".state(id):call([[
+            local id, gate = ...
+            mt.state(id):call(mt.fork(function() return 1 end))
+            gates.enter(gate, gate, 4)
+          ]], ...)
+        end, member:id(), box:id(), gate)
+        handoff.wait(gate, 2)
+        handoff.set(gate, 3)
+        helpers.wait_until(function()
+          local text = future:ready() or other:traceback()
+          return text == true or text and text:find("^[^\n]*\n\t%[C%]") ~= nil
+        end)
+        handoff.set(gate, 4)
+        assert.equals("1", future:await())
+        busy:results()
+        pool:close(20)
+        other:close()
+        box:close()
+      end)
+  end
 
   describe("by the task of a notice", function()
     before_each(runs.drop_log)
