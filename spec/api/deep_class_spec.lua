@@ -138,4 +138,30 @@ describe("instances of classes", function()
         s:call("", {f = io.stdout})
       end)
   end)
+
+  it("are read and written raw", function()
+    local code = [[
+      local mt = require "mtstates"
+      local function never() error("a metamethod was called") end
+      local class = mt.class("deep.Raw")
+      class.__newindex, class.__index, class.__len = never, never, never
+      setmetatable(class, {__index = never})
+      return function(t)
+        return getmetatable(t) == class, rawget(t, 1), rawget(t, "x"), t
+      end
+    ]]
+    local raw = mtstates.newstate({}, code)
+    local class = mtstates.class("deep.Raw")
+    local function never() error("a metamethod was called") end
+    class.__newindex, class.__index, class.__len = never, never, never
+    setmetatable(class, {__index = never})
+    local t = setmetatable({1, x = 2}, class)
+    local is_class, first, x, copy = raw:call(t)
+    assert.same({true, 1, 2}, {is_class, first, x})
+    assert.is_true(getmetatable(copy) == class)
+    assert.same({1, 2}, {rawget(copy, 1), rawget(copy, "x")})
+    class.__transfer = function() return 1 end
+    local err = helpers.raises_error("unknown_class", raw.call, raw, t)
+    assert.truthy(err:find("class 'deep.Raw' has no __receive", 1, true), err)
+  end)
 end)

@@ -2782,6 +2782,14 @@ add {
   specs = "deep_own_types", filter = "in new states",
 }
 add {
+  name = "instance-runs-code",
+  says = "The content of an instance is set by its __newindex.",
+  file = "src/value/decode.c",
+  old = "      lua_rawset(L, -3);\n",
+  new = "      lua_settable(L, -3);\n",
+  specs = "deep_class", filter = "raw",
+}
+add {
   name = "answer-lets-all-go",
   says = "An answer with its own future holds nothing else either.",
   file = "src/value/handle.c",
