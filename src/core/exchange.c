@@ -17,7 +17,6 @@
 
 #include "core/deep.h"
 #include "value/decode.h"
-#include "value/encode.h"
 #include "value/handle.h"
 
 /*
