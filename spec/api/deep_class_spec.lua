@@ -143,7 +143,7 @@ describe("instances of classes", function()
     local code = [[
       local mt = require "mtstates"
       local function never() error("a metamethod was called") end
-      local class = mt.class("deep.Raw")
+      local class = mt.class("deep.UsedRaw")
       class.__newindex, class.__index, class.__len = never, never, never
       setmetatable(class, {__index = never})
       return function(t)
@@ -151,7 +151,7 @@ describe("instances of classes", function()
       end
     ]]
     local raw = mtstates.newstate({}, code)
-    local class = mtstates.class("deep.Raw")
+    local class = mtstates.class("deep.UsedRaw")
     local function never() error("a metamethod was called") end
     class.__newindex, class.__index, class.__len = never, never, never
     setmetatable(class, {__index = never})
@@ -162,6 +162,6 @@ describe("instances of classes", function()
     assert.same({1, 2}, {rawget(copy, 1), rawget(copy, "x")})
     class.__transfer = function() return 1 end
     local err = helpers.raises_error("unknown_class", raw.call, raw, t)
-    assert.truthy(err:find("class 'deep.Raw' has no __receive", 1, true), err)
+    assert.truthy(err:find("class 'deep.UsedRaw' has no __receive", 1, true), err)
   end)
 end)

@@ -177,7 +177,9 @@ describe("deep values", function()
         end
       ]])
       assert.same({"userdata", nil}, {s:call(s)})
-      assert.same({"userdata", nil}, {s:await((mtstates.promise()))})
+      local future, promise = mtstates.promise()
+      promise:set()
+      assert.same({"userdata", nil}, {s:await(future)})
     end)
 
   it("are state objects as references, never as owners", function()

@@ -482,10 +482,12 @@ describe("mtstates.error(err)", function()
     assert.is_false(a == a:message())
     assert.is_false(a == a:name())
     local s = mtstates.newstate(helpers.echo)
-    for _, other in ipairs({io.stdout, s, (mtstates.promise())}) do
+    local future, promise = mtstates.promise()
+    for _, other in ipairs({io.stdout, s, future, promise}) do
       assert.is_false(a == other)
       assert.is_false(other == a)
     end
+    promise:set()
     s:close()
   end)
 
