@@ -162,6 +162,7 @@ describe("instances of classes", function()
     assert.same({1, 2}, {rawget(copy, 1), rawget(copy, "x")})
     class.__transfer = function() return 1 end
     local err = helpers.raises_error("unknown_class", raw.call, raw, t)
-    assert.truthy(err:find("class 'deep.UsedRaw' has no __receive", 1, true), err)
+    assert.truthy(err:find("class 'deep.UsedRaw' has no __receive", 1, true),
+      err)
   end)
 end)
