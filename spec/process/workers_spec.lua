@@ -66,7 +66,7 @@ describe("the number of workers", function()
     ]])
   end)
 
-  it("can be lowered: those who are too many end", function()
+  it("can be lowered: those who are too many end #count", function()
     run([[
       assert(echo:await(1) == 1)
       mtstates.workers(8)
