@@ -118,6 +118,18 @@ describe("a promise", function()
     end
   end)
 
+  it("is abandoned though it was given what cannot cross", function()
+    for _, how in ipairs({"set", "fail"}) do
+      local future, promise = mtstates.promise()
+      local misfit = {coroutine.create(function() end)}
+      assert.is_false((pcall(promise[how], promise, misfit)))
+      assert.is_false(future:ready())
+      promise = nil -- luacheck: ignore
+      helpers.collect()
+      helpers.raises_error("abandoned", future.tawait, future, 20)
+    end
+  end)
+
   it("keeps what else is in an answer with its own future", function()
     for _, how in ipairs({"set", "fail"}) do
       local future, promise = new()

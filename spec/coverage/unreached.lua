@@ -5,7 +5,7 @@
 local MEMORY = "needs failing memory: the sweep has each allocation fail"
 local OTHER_LUA = "is for another version of Lua, whose specs reach it"
 local NUMBERS = "needs millions of values: specs with the tag numbers"
-local IMPOSSIBLE = "cannot happen, but for faults of others, or is the end"
+local IMPOSSIBLE = "needs a fault of others, or ends the process"
 local RACE = "needs two threads at one moment: stress and model"
 local TOOLS = "is for sanitizers and valgrind, which reach it"
 local COPY = "spec/support/slabs.c has a copy, where it is reached"

@@ -917,6 +917,15 @@ add {
 }
 
 add {
+  name = "promise-kept-by-misfit",
+  says = "A promise that was given what cannot cross is never abandoned.",
+  file = "src/lua/promiseobject.c",
+  old = "    release_promise(L, future);\n    mts_arguments_raise(",
+  new = "    mts_arguments_raise(",
+  specs = "^promise_spec", filter = "what cannot cross", seconds = 60,
+}
+
+add {
   name = "promise-keeps-second",
   says = "A second answer stays.",
   file = "src/sched/promise.c",

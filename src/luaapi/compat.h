@@ -265,7 +265,7 @@ void mts_compat_requiref(lua_State *L, const char *name, lua_CFunction open,
 
 #if LUA_VERSION_NUM < 502 && !MTS_LUAJIT
 
-/* to: not from the top. */
+/* An index to that counts from the top would have moved. */
 #define lua_copy(L, from, to) (lua_pushvalue(L, from), lua_replace(L, to))
 #define luaL_setmetatable(L, name)                                            \
   (luaL_getmetatable(L, name), (void)lua_setmetatable(L, -2))

@@ -35,8 +35,8 @@ static bool has_closer(const mts_State *s)
 }
 
 /*
-** For a state that a thread of the module closes, if it has a queue; that of a
-** host does when it likes.
+** Waits only if a thread of the module closes s, and it has a queue: that of a
+** host does so when it likes.
 */
 static mts_Status await_end(mts_State *s, const mts_Patience *patience)
 {
