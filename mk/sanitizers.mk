@@ -4,7 +4,8 @@
 # asan, tsan, apicheck and valgrind run `make test` again.
 
 DEV_PACKAGES += dpkg-dev valgrind libc6-dbg
-.PHONY: asan tsan apicheck valgrind
+PAUSES = build/pauses
+.PHONY: asan tsan apicheck valgrind pauses
 
 # $(call SANITIZE,flags,environment,specs): the specs with a Lua 5.4 of our
 # own, built from Debian's source with the same flags as the modules, so that
@@ -111,3 +112,17 @@ MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
 HELGRIND       = $(VALGRIND) --tool=helgrind \
                    --suppressions=$(CURDIR)/spec/sanitize/helgrind.supp
 
+
+# A module whose threads dawdle is no check inside, but the specs are one.
+pauses: $(PAUSES)/pauses.o ## run the specs; threads pause anywhere (SEED=)
+	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; \
+	$(MAKE) --no-print-directory test BUILD=$(PAUSES)/$(LUA_VERSION) CC=gcc \
+	  LUA_VERSION=$(LUA_VERSION) LDFLAGS='$(CURDIR)/$(PAUSES)/pauses.o' \
+	  CFLAGS='-g -O1 -fsanitize-coverage=trace-pc' RUN="env PAUSES=$$seed" \
+	  SPECS='--exclude-tags=numbers $(SPECS)'
+
+# What was linked with an older one is made anew.
+$(PAUSES)/pauses.o: spec/sanitize/pauses.c
+	@mkdir -p $(@D)
+	@rm -f $(@D)/*/flags
+	@$(CC) -O2 -fPIC -c -o $@ $<

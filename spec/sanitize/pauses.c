@@ -1,0 +1,77 @@
+/*
+** pauses: threads that dawdle anywhere in the module.  The compiler puts a
+** call in front of each stretch of code without a branch
+** (-fsanitize-coverage=trace-pc).  Some of these places are slow: a thread that
+** gets there sleeps now and then, mostly for microseconds, at times for
+** milliseconds, so that all others overtake it.
+** What is right only because nobody is ever late goes wrong soon then.
+**
+** PAUSES is the seed.  It can run in a signal handler.
+*/
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A thread has slow places of its own, one in so many, and other ones after so
+   many steps.  It sleeps at one visit in so many, for up to so many
+   microseconds, as a power of two; but seldom among the same, so that what
+   computes goes on. */
+#define PLACES 32
+#define STEPS 50000
+#define VISITS 8
+#define POWER 13
+#define PAUSES 4
+
+void __sanitizer_cov_trace_pc(void);
+
+static uint64_t seed;
+static _Thread_local uint64_t chance;
+static _Thread_local uint64_t places; /* which ones are slow */
+static _Thread_local unsigned steps;  /* until there are others */
+static _Thread_local unsigned pauses; /* until then */
+
+static void __attribute__((constructor)) read_seed(void)
+{
+  const char *text = getenv("PAUSES");
+  seed = (text ? strtoull(text, NULL, 10) : 0) + (uint64_t)getpid();
+}
+
+static uint64_t mix(uint64_t bits)
+{
+  bits = (bits ^ bits >> 31) * 0x7fb5d329728ea185u;
+  bits = (bits ^ bits >> 27) * 0x81dadef4bc2dd44du;
+  return bits ^ bits >> 33;
+}
+
+static void dawdle(void)
+{
+  const unsigned long most = 1000ul << (chance >> 8) % (POWER + 1);
+  const struct timespec moment = {0, (long)((chance >> 16) % most)};
+  const int saved = errno;
+  nanosleep(&moment, NULL);
+  errno = saved;
+}
+
+void __sanitizer_cov_trace_pc(void)
+{
+  const uint64_t place = (uintptr_t)__builtin_return_address(0);
+  if (steps == 0) {
+    if (chance == 0)
+      chance = seed + (uintptr_t)&chance;
+    places = chance = mix(chance + 1);
+    steps = STEPS;
+    pauses = PAUSES;
+  }
+  steps--;
+  if (pauses > 0 && mix(place ^ places) % PLACES == 0) {
+    chance = mix(chance + 1);
+    if (chance % VISITS == 0) {
+      pauses--;
+      dawdle();
+    }
+  }
+}
