@@ -224,7 +224,7 @@ for _, kind in ipairs(runs.kinds) do
         for i = 1, 10 do
           futures[i] = mt.fork(function()
             mt.sleep(i % 2 == 0 and 60 or i / 2000)
-            mark(i)
+            return i
           end)
         end
         mt.sleep(0)
@@ -232,7 +232,7 @@ for _, kind in ipairs(runs.kinds) do
           futures[i]:cancel()
         end
         for i = 1, 9, 2 do
-          futures[i]:await()
+          mark(futures[i]:await())
         end
         return marks()
       ]]))

@@ -30,9 +30,16 @@ describe("mtstates.quit", function()
   it("in the only task of a state waits for it, however that waits",
     function()
       local s = mtstates.newstate({tasks = 1}, tasks.setup)
-      local future = s:async("mt.quit() mt.sleep(0.001) " ..
-        "return 'slept'")
+      local go, promise = mtstates.promise()
+      local future = s:async([[
+        mt.quit()
+        local go = ...
+        go:await()
+        mt.sleep(0.001)
+        return 'slept'
+      ]], nil, go)
       local next_one = s:async("return 'next'")
+      promise:set()
       assert.equals("slept", future:await())
       helpers.raises_error("object_closed", next_one.await, next_one)
       helpers.raises_error("object_closed", s.call, s, "")

@@ -248,9 +248,12 @@ local programs = {
     s = new("local f = mt.fork(print, ...) f:cancel()")
     s:await(long)
     s:close()
-    s = new("return mt.fork(function() mt.sleep(1000) end), long")
-    local fork = s:await()
-    s:await() -- it sleeps
+    s = new("return (...) and mt.fork(function() gates.add('sleeps') " ..
+      "mt.sleep(1000) end), long")
+    handoff.set("sleeps", 0)
+    local fork = s:await(true)
+    handoff.wait("sleeps", 1)
+    s:call() -- it does
     s:close()
     fails("object_closed", fork.await, fork)
   ]]},
