@@ -4,17 +4,16 @@
 ** (-fsanitize-coverage=trace-pc).  Some of these places are slow: a thread that
 ** gets there sleeps now and then, mostly for microseconds, at times for
 ** milliseconds, so that all others overtake it.
-** What is right only because nobody is ever late goes wrong soon then.
+** What is right only because nobody is ever late goes wrong soon then.  No two
+** runs are the same.
 **
-** PAUSES is the seed.  It can run in a signal handler.
+** All of it can run in a signal handler.
 */
 #define _GNU_SOURCE
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 /* A thread has slow places of its own, one in so many, and other ones after so
    many steps.  It sleeps at one visit in so many, for up to so many
@@ -26,19 +25,12 @@
 #define POWER 13
 #define PAUSES 4
 
-void __sanitizer_cov_trace_pc(void);
+void __attribute__((visibility("hidden"))) __sanitizer_cov_trace_pc(void);
 
-static uint64_t seed;
 static _Thread_local uint64_t chance;
 static _Thread_local uint64_t places; /* which ones are slow */
 static _Thread_local unsigned steps;  /* until there are others */
 static _Thread_local unsigned pauses; /* until then */
-
-static void __attribute__((constructor)) read_seed(void)
-{
-  const char *text = getenv("PAUSES");
-  seed = (text ? strtoull(text, NULL, 10) : 0) + (uint64_t)getpid();
-}
 
 static uint64_t mix(uint64_t bits)
 {
@@ -47,7 +39,7 @@ static uint64_t mix(uint64_t bits)
   return bits ^ bits >> 33;
 }
 
-static void dawdle(void)
+static void sleep_a_moment(void)
 {
   const unsigned long most = 1000ul << (chance >> 8) % (POWER + 1);
   const struct timespec moment = {0, (long)((chance >> 16) % most)};
@@ -60,9 +52,9 @@ void __sanitizer_cov_trace_pc(void)
 {
   const uint64_t place = (uintptr_t)__builtin_return_address(0);
   if (steps == 0) {
-    if (chance == 0)
-      chance = seed + (uintptr_t)&chance;
-    places = chance = mix(chance + 1);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    places = chance = mix((uintptr_t)&chance + (uint64_t)now.tv_nsec);
     steps = STEPS;
     pauses = PAUSES;
   }
@@ -71,7 +63,7 @@ void __sanitizer_cov_trace_pc(void)
     chance = mix(chance + 1);
     if (chance % VISITS == 0) {
       pauses--;
-      dawdle();
+      sleep_a_moment();
     }
   }
 }
