@@ -7,13 +7,16 @@
 ** What is right only because nobody is ever late goes wrong soon then.  No two
 ** runs are the same.
 **
-** All of it can run in a signal handler.
+** All of it can run in a signal handler, and nothing of it is where a thread can
+** be cancelled: so no nanosleep.
 */
 #define _GNU_SOURCE
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A thread has slow places of its own, one in so many, and other ones after so
    many steps.  It sleeps at one visit in so many, for up to so many
@@ -44,7 +47,7 @@ static void sleep_a_moment(void)
   const unsigned long most = 1000ul << (chance >> 8) % (POWER + 1);
   const struct timespec moment = {0, (long)((chance >> 16) % most)};
   const int saved = errno;
-  nanosleep(&moment, NULL);
+  syscall(SYS_nanosleep, &moment, NULL);
   errno = saved;
 }
 
