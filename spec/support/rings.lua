@@ -53,13 +53,17 @@ function waits.handed(name)
   mtstates.state(BOARD):call("get", name):await()
 end
 
+local function go(gate, way, target, timeout)
+  gates.add(gate .. " going")
+  return waits[way](target, timeout)
+end
+
 -- Says at the gate that it holds something, and who it is; when it is its
 -- turn, waits in that way for the target. Gives how that ended.
 function rings.meet(gate, turn, way, target, timeout)
   gates.put(gate .. " tid", turn, gates.tid())
   gates.enter(gate, gate .. " go", turn)
-  gates.add(gate .. " going")
-  return outcome(helpers.hold(pcall, waits[way], target, timeout))
+  return outcome(helpers.hold(pcall, go, gate, way, target, timeout))
 end
 
 -- Setup: the callback does that, or without arguments nothing.
