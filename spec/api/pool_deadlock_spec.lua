@@ -320,4 +320,43 @@ describe("a wait for a pool", function()
     full:close()
     pool:close()
   end)
+
+  it("is a deadlock if tasks of all members wait for room where it waits",
+  function()
+    for n = 1, 2 do
+      local full = mtstates.newstate({queue = 1, tasks = 1}, tasks.setup)
+      local pool = new_pool(n)
+      local ready = handoff.unique("ready")
+      local go, answer = mtstates.promise()
+      local holder = full:async([[
+        local go, pool = ...
+        go:await()
+        local found = pool:await("return 1")
+        return found
+      ]], nil, go, pool)
+      full:send("")
+      local waits = {}
+      for i = 1, n do
+        waits[i] = pool:async([[
+          local full, g, n = ...
+          gates.enter(g, g, n)
+          full:send("")
+        ]], nil, full, ready, n)
+      end
+      handoff.wait(ready, n)
+      helpers.wait_until(function() -- one of them does
+        return pool:tcall(0, "")
+      end)
+      answer:set(1)
+      local deadlocks = 0
+      for _, future in ipairs({holder, helpers.unpack(waits)}) do
+        local ok, err = pcall(future.await, future)
+        assert.is_true(ok or is_deadlock(ok, err), tostring(err))
+        deadlocks = deadlocks + (ok and 0 or 1)
+      end
+      assert.equals(1, deadlocks)
+      full:close()
+      pool:close()
+    end
+  end)
 end)

@@ -1946,6 +1946,14 @@ add {
   specs = "042_deadlock_steps", filter = "no call of a state",
 }
 add {
+  name = "deadlock-misses-room-of-members",
+  says = "Tasks of a member that wait for room keep no request of its pool.",
+  file = "src/sched/blocker.c",
+  old = "visit_state(queue, NULL, request != NULL, &visitor);",
+  new = "visit_state(queue, NULL, false, &visitor);",
+  specs = "pool_deadlock_spec", filter = "wait for room where it waits",
+}
+add {
   name = "deadlock-misses-end-of-kept",
   says = "Who waits for the end of a state with tasks = 1 waits for nobody.",
   file = "src/sched/blocker.c",
