@@ -1,14 +1,13 @@
 /*
 ** pauses: threads that dawdle anywhere in the module.  The compiler puts a
 ** call in front of each stretch of code without a branch
-** (-fsanitize-coverage=trace-pc).  Some of these places are slow: a thread that
-** gets there sleeps now and then, mostly for microseconds, at times for
-** milliseconds, so that all others overtake it.
-** What is right only because nobody is ever late goes wrong soon then.  No two
-** runs are the same.
+** (-fsanitize-coverage=trace-pc).  Some of these places are slow: a thread
+** that gets there sleeps now and then, mostly for microseconds, at times for
+** milliseconds, so that all others overtake it.  What is right only because
+** nobody is ever late goes wrong soon then.  No two runs are the same.
 **
-** All of it can run in a signal handler, and nothing of it is where a thread can
-** be cancelled: so no nanosleep.
+** All of it can run in a signal handler, and nothing of it is where a thread
+** can be cancelled: so no nanosleep.
 */
 #define _GNU_SOURCE
 
