@@ -232,6 +232,7 @@ describe("on stderr", function()
         pcall(s.await, s)
         pcall(logger.await, logger)
         assert(handoff.get("logged") == 7)
+        assert(logger:close(60)) -- each member has ended what it ran
       ]]):format(maker))
       assert.equals(5, helpers.count(output, "the logger fails"), output)
     end)

@@ -73,7 +73,7 @@ describe("mtstates.state with a timeout in a task", function()
   it("waits on no longer than it was to", function()
     local future = tasks.begin(s, FIND, "briefer", 0.5)
     s:await(MAKE .. ":close()", nil, "briefer")
-    local err = helpers.raises(future.tawait, future, 10)
+    local err = helpers.raises(future.tawait, future, 60)
     assert.matches("mtstates.error.unknown_object: name \"briefer\"", err, 1,
       true)
   end)

@@ -163,6 +163,9 @@ describe("the end of a pool", function()
     local pool = new(handoff.unique())
     local members = pool:stats().members
     local future = tasks.begin(pool, "enter() mt.sleep(1000)")
+    for _, member in ipairs(members) do
+      mtstates.state(member.id):await("") -- it sleeps when all have answered
+    end
     assert.is_false(pool:close(0.01))
     helpers.raises_error("object_closed", future.await, future)
     check_closed(pool, members)

@@ -131,7 +131,7 @@ for kind, options in pairs(KINDS) do
       handoff.wait(entered, 1)
       s:close()
       handoff.set(leave, 1)
-      local ok, err = pcall(future.tawait, future, 10)
+      local ok, err = pcall(future.tawait, future, 60)
       handoff.set(entered .. "ended", 1)
       assert.is_false(ok)
       assert.equals(1, helpers.count(err, "mtstates.error.object_closed"))

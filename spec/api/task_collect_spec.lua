@@ -272,7 +272,7 @@ describe("a suspended fork of the main program", function()
       helpers.collect()
       mtstates.sleep(0.0001)
     end
-    local err = helpers.raises(future.tawait, future, 1)
+    local err = helpers.raises(future.tawait, future, 60)
     assert.truthy(tostring(err):find(ABANDONED, 1, true), err)
   end)
 end)

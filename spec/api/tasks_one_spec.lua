@@ -214,6 +214,10 @@ for _, kind in ipairs(runs.services) do
 
     it("closes with a task and others that wait", function()
       local future, go = begin()
+      helpers.wait_until(function() -- it waits
+        local text = s:traceback(60)
+        return text and text:find("task that waits for", 1, true) ~= nil
+      end)
       local after = s:async("return 'after'")
       local gate = handoff.unique()
       local caller = threads.waiting(gate, function(g, id)
