@@ -39,6 +39,7 @@ local prelude = [==[
       f()
     end
     collect()
+    wait_until(function() return mtstates.stats().requests == 0 end)
     wait_until(function() return handoff.thread_count() <= threads end)
     wait_until(function() return descriptors() <= open end)
     local grown
