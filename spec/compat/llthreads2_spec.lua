@@ -320,8 +320,9 @@ describe("the adaptor for llthreads2", function()
   end)
 
   describe("at the end of the program", function()
-    local slow = "print(llthreads.new([[require 'mtstates'.sleep(0.3) "
-      .. "print 'done']]):start(%s) ~= nil)"
+    local slow = "print(llthreads.new([[require 'handoff'.wait('go', 1) "
+      .. "require 'mtstates'.sleep(0.3) print 'done']]):start(%s) ~= nil) "
+      .. "require 'handoff'.set('go', 1)"
 
     it("waits for attached threads", function()
       for _, arguments in ipairs {"", "false, true", "false, false"} do

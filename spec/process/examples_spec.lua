@@ -120,9 +120,16 @@ describe("the examples", function()
 
   local function prints_what_it_promises(name)
     local path = "examples/" .. name .. ".lua"
-    local out, err, status = run(path)
+    local promised = promised_output(path)
+    local out, err, status
+    local tries = 0
+    repeat -- some of them have times, which a thread can miss
+      out, err, status = run(path)
+      out = out:gsub(" [%d.]+ ms\n", " N ms\n")
+      tries = tries + 1
+    until out == promised and err == "" or tries == 5
     assert.equal("", err)
-    assert.equal(promised_output(path), (out:gsub(" [%d.]+ ms\n", " N ms\n")))
+    assert.equal(promised, out)
     assert.equal(0, status)
   end
 

@@ -251,7 +251,7 @@ describe("the end of a process", function()
   end)
 
   it("loses nothing after shutdown", function()
-    run([[
+    run_in_time([[
       keep("require 'interruptible' while true do end")
       keep("mtstates.sleep(1000)")
       keep("require 'helpers'.hold(mtstates.sleep, 1000)")

@@ -36,6 +36,7 @@ local prelude = [==[
     end
     local tries, grown = 0
     repeat -- workers can be about to give something back
+      handoff.breathe()
       collect()
       grown = handoff.heap_bytes() - before
       tries = tries + 1
@@ -258,10 +259,12 @@ local programs = {
     fails("object_closed", fork.await, fork)
   ]]},
   {"of tasks that are closed while they wait for room", [[
-    local full = new("if (...) then gates.wait('go', 1) end", nil,
+    local full = new("if (...) then gates.enter('in', 'go', 1) end", nil,
       {queue = 1})
     handoff.set("go", 0)
+    handoff.set("in", 0)
     full:async(1)
+    handoff.wait("in", 1)
     while full:tsend(0) do end
     local s = new("if (...) then (...):async(long):await() end")
     local other = new("if (...) then (...):send(long) end")
@@ -300,6 +303,7 @@ local programs = {
     assert(s:close(60)) -- it is logged
     handoff.set("go", 1)
     mtstates.logger(nil)
+    assert(logger:close(60)) -- nothing of it waits for the next go
   ]], true},
 }
 

@@ -134,6 +134,8 @@ describe("a child process after requests #fork", function()
         "if f then return f() end return 'in' end"
       local pool = mtstates.pool("pool", 2, setup)
       pool:await()
+      -- A worker that is kept from running has not left a member yet.
+      while mtstates.stats().idle < 2 do handoff.breathe() end
       local function check(count)
         handoff.watchdog(150, "child")
         refused(pool.send, pool)
@@ -174,6 +176,7 @@ describe("a child process after requests #fork", function()
       local pending = s:async(2)
       pending:await()
       local unanswered = held:async()
+      while not s:tcall(0) do handoff.breathe() end -- a worker has left it
       local status = signals.fork()
       if not status then
         handoff.watchdog(150, "child")

@@ -192,18 +192,25 @@ describe("the end of a process", function()
   end)
 
   it("does not run what is suspended any more", function()
-    local output, status = helpers.run_program(prelude .. [[
-      for _ = 1, 10 do
-        mtstates.fork(function()
-          mtstates.sleep(0.001)
-          print("goes on")
-        end)
-      end
-      mtstates.sleep(0)
-      local last = mtstates.fork(print, "begins")
-    ]])
-    assert.equals(0, status)
-    assert.equals("", (output:gsub("mtstates: [^\n]*\n", "")))
+    local output
+    local tries = 0
+    repeat -- where the program is late, what sleeps goes on in the sleep(0)
+      local status
+      output, status = helpers.run_program(prelude .. [[
+        for _ = 1, 10 do
+          mtstates.fork(function()
+            mtstates.sleep(0.001)
+            print("goes on")
+          end)
+        end
+        mtstates.sleep(0)
+        local last = mtstates.fork(print, "begins")
+      ]])
+      assert.equals(0, status)
+      output = output:gsub("mtstates: [^\n]*\n", "")
+      tries = tries + 1
+    until output == "" or tries == 20
+    assert.equals("", output)
   end)
 
   it("lets forks of the main program be done before", function()

@@ -110,6 +110,8 @@ describe("the trace of a process", function()
       local signals = require "signals"
       s:call()
       s:await()
+      -- A worker that is kept from running has not left the state yet.
+      while mtstates.stats().idle < mtstates.workers() do end
       local status = signals.fork()
       if not status then
         for _ = 1, 2000 do s:call() end

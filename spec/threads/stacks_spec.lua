@@ -60,7 +60,7 @@ describe("on two C stacks #switch", function()
 
   it_switches("a call ends before three that began in it", function()
     local outer, second = new({time = 1000}), new({time = 1000})
-    local third, inner = new({time = 0.05}), new({time = 1000})
+    local third, inner = new({time = 1}), new({time = 1000})
     local result
     stacks.prepare(function()
       result = {pcall(second.call, second, third:id(), inner:id())}
@@ -82,7 +82,7 @@ describe("on two C stacks #switch", function()
   end)
 
   it_switches("each has its own time", function()
-    local outer, inner = new({time = 1000}), new({time = 0.05})
+    local outer, inner = new({time = 1000}), new({time = 1})
     local ok, err
     stacks.prepare(function()
       ok, err = pcall(inner.call, inner, "spin")
