@@ -141,7 +141,7 @@ for kind, new in pairs(KINDS) do
       local other = mtstates.newstate({}, tasks.setup)
       local closing = tasks.begin(other,
         "enter() return mt.state(...):close(60)", s:id())
-      helpers.wait_until(function() return not pcall(s.send, s) end)
+      helpers.wait_until(function() return not pcall(s.tsend, s, 0) end)
       assert.is_true(closing:cancel())
       helpers.raises_error("cancelled", closing.await, closing)
       release()

@@ -159,7 +159,7 @@ describe("deep values", function()
       for _, s in ipairs(made) do
         s:call(other)
         s:await({other})
-        assert.is_true(s:tcall(1, other))
+        assert.is_true(s:tcall(60, other))
       end
       assert.equals(1, other:stats().owners)
       for _, make in ipairs({mtstates.newstate, mtstates.pool}) do

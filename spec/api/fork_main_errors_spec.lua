@@ -42,8 +42,11 @@ describe("a fork in the main program", function()
       future = nil -- luacheck: ignore
       helpers.collect()
       assert.equals(0, log.count())
-      mtstates.fork(error, "nobody reads it")
-      mtstates.sleep(0.001)
+      future = mtstates.fork(error, "nobody reads it")
+      repeat
+        mtstates.sleep(0.001)
+      until future:ready()
+      future = nil -- luacheck: ignore
       helpers.collect()
       local level, text, name = log.take()
       assert.same({"error"}, {level, name})
@@ -64,7 +67,9 @@ describe("a fork in the main program", function()
         mtstates.sleep(seconds)
         begin()
       end)
-      mtstates.sleep(0.001)
+      repeat
+        mtstates.sleep(0.001)
+      until begun == i
       assert.is_true(future:cancel())
       helpers.raises_error("cancelled", future.await, future)
       assert.is_false(future:cancel())
@@ -76,10 +81,13 @@ describe("a fork in the main program", function()
 
   it_catches("that caught cancelled goes on", function()
     local future = mtstates.fork(function()
+      begin()
       local ok, err = pcall(mtstates.sleep, 60)
       return ok, err:find("cancelled", 1, true) and 7
     end)
-    mtstates.sleep(0.001)
+    repeat
+      mtstates.sleep(0.001)
+    until begun == 1
     assert.is_true(future:cancel())
     assert.same({false, 7}, {future:await()})
   end)

@@ -52,7 +52,11 @@ describe("a fork in the main program", function()
     local s, tid = mtstates.newstate({}, helpers.gated), handoff.tid()
     local silent, kept = mtstates.promise()
     local waits = {
-      function() mtstates.sleep(0.02) end,
+      function(gate)
+        repeat -- it can be over before the second one has begun
+          mtstates.sleep(0.02)
+        until handoff.get(gate) == 1
+      end,
       function() mtstates.fork(handoff.tid):await() end,
       function(gate) s:await(nil, gate) end,
       function(gate) s:tawait(20, nil, gate) end,
@@ -64,7 +68,7 @@ describe("a fork in the main program", function()
         future:await()
       end,
       function(gate)
-        repeat -- it can be over before anything else has begun
+        repeat
           silent:tawait(0.02)
         until handoff.get(gate) == 1
       end,
@@ -92,10 +96,26 @@ describe("a fork in the main program", function()
         mark("b" .. i)
       end)
     end
-    for _ = 1, 3 do
+    repeat -- it runs nothing new after 1 ms
       mtstates.sleep(0)
-    end
+    until #marked == 6
     assert.equals("a1 a2 a3 b1 b2 b3", marks())
+  end)
+
+  it("runs in waits that are over before they begin", function()
+    local silent, kept = mtstates.promise()
+    for _, wait in ipairs({
+      function() mtstates.sleep(1e-9) end,
+      function() silent:tawait(1e-9) end,
+    }) do
+      local fork = mtstates.fork(mark, "run")
+      helpers.wait_until(function()
+        wait()
+        return fork:ready()
+      end)
+      assert.equals("run", marks())
+    end
+    kept:set()
   end)
 
   it("runs while it waits for room", function()
@@ -152,7 +172,9 @@ describe("a fork in the main program", function()
       mark(second:await())
     end)
     assert.equals("done", last:await())
-    mtstates.sleep(0.001)
+    repeat
+      mtstates.sleep(0.001)
+    until #marked == 4
     assert.equals("a1 b1 a2 b2", marks())
   end)
 
@@ -311,7 +333,9 @@ describe("a fork in the main program", function()
       mtstates.sleep(0.001)
       return ok, err
     end, "kept")
-    mtstates.sleep(0)
+    repeat
+      mtstates.sleep(0)
+    until kept
     for i = 1, 100 do
       assert.same({true, n = 1}, helpers.pack(coroutine.resume(kept, i, i)))
     end

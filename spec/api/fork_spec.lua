@@ -81,14 +81,17 @@ for _, kind in ipairs(runs.kinds) do
     it("cannot be begun by who knows its coroutine", function()
       s:await([[
         known = {}
+        local futures = {}
         for i = 1, 3 do
-          mt.fork(function()
+          futures[i] = mt.fork(function()
             known[i] = coroutine.running()
             mt.sleep(0)
             known[i + 3] = coroutine.running()
           end)
         end
-        mt.sleep(0.001)
+        for i = 1, 3 do
+          futures[i]:await()
+        end
       ]])
       assert.equals(("false "):rep(6) .. "ran ran ran", s:await([[
         local futures = {}

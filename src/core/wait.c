@@ -88,6 +88,16 @@ bool mts_wait_is_refused(const mts_Patience *patience)
           mts_lockword_is_ending(atomic_load(&host->lock.word)));
 }
 
+/*
+** A wait whose deadline has passed before it begins lets others run, too, but
+** once: else code that waits for moments only would never let them.
+*/
+static bool is_to_be_attached(const mts_Patience *patience)
+{
+  return patience->was_attached ? patience->deadline > mts_clock_now()
+                                : patience->deadline > 0;
+}
+
 mts_Status mts_wait_begin(mts_ThreadWait *wait, const mts_Patience *patience)
 {
   mts_Status status;
@@ -109,7 +119,7 @@ mts_Status mts_wait_begin(mts_ThreadWait *wait, const mts_Patience *patience)
     mts_timelimit_pause();
   if (status != MTS_OK)
     mts_event_destroy(&wait->over);
-  else if (patience->attach && patience->deadline > mts_clock_now()) {
+  else if (patience->attach && is_to_be_attached(patience)) {
     wait->attached = patience;
     patience->attach(patience->disturber, &wait->wait);
   }

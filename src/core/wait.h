@@ -35,6 +35,7 @@ typedef struct mts_Patience {
   */
   void (*attach)(mts_State *s, mts_Wait *wait);
   mts_State *disturber;
+  bool was_attached; /* by an earlier wait: then only before the deadline */
 } mts_Patience;
 
 static inline mts_Patience mts_patience_until(double deadline)

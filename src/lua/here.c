@@ -311,6 +311,7 @@ int mts_here_run(lua_State *L)
   mts_Status status;
   int count;
   mts_waiting_open(L, &waiting, mts_numbers_deadline(timeout));
+  waiting.patience.was_attached = true; /* all that is due runs first */
   for (;;) {
     status = mts_host_run_due(s, L, &count);
     if (status != MTS_OK || count > 0 || timeout <= 0 ||

@@ -131,6 +131,7 @@ bool mts_waiting_goes_on(mts_Waiting *waiting, mts_Status status)
 {
   if (status != MTS_DISTURBED)
     return false;
+  waiting->patience.was_attached = true;
   if (waiting->patience.attach &&
       mts_host_run(waiting->here_state, waiting->L) == MTS_DISTURBED)
     return false;
