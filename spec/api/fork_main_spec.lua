@@ -118,6 +118,21 @@ describe("a fork in the main program", function()
     kept:set()
   end)
 
+  it("that makes others for ever lets waits end", function()
+    local turns, is_over = 0, false
+    local function again()
+      turns = turns + 1
+      return is_over or mtstates.fork(again)
+    end
+    local last = again()
+    for _ = 1, 3 do
+      mtstates.sleep(0.001)
+    end
+    is_over = true
+    last:await()
+    assert.is_true(turns > 1, tostring(turns))
+  end)
+
   it("runs while it waits for room", function()
     local s = mtstates.newstate({queue = 1}, helpers.gated)
     for _, method in ipairs({"send", "async", "await", "tsend", "tawait"}) do

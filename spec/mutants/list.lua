@@ -501,6 +501,22 @@ add {
 -------------------------------------------------------------------------------
 
 add {
+  name = "late-wait-runs-no-forks",
+  says = "A wait that is over before it begins lets no forks run.",
+  file = "src/core/wait.c",
+  old = "                                : patience->deadline > 0;",
+  new = "                                : patience->deadline > mts_clock_now();",
+  specs = "fork_main_spec", filter = "over before they begin",
+}
+add {
+  name = "late-wait-runs-forks-for-ever",
+  says = "A wait that is over lets forks run as long as there are any.",
+  file = "src/lua/waiting.c",
+  old = "  waiting->patience.was_attached = true;",
+  new = "",
+  specs = "fork_main_spec", filter = "others for ever lets waits end",
+}
+add {
   name = "wait-wakes-nobody",
   says = "Threads that wait are not woken by what they wait for.",
   file = "src/core/wait.c",
@@ -1338,7 +1354,7 @@ add {
   file = "src/sched/task.c",
   old = "  fork->reference = idle->reference;\n",
   new = "",
-  specs = "fork_main_spec",
+  specs = "fork_main_spec", filter = "others for ever lets waits end",
 }
 
 add {
