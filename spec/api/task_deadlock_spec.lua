@@ -339,7 +339,9 @@ describe("a circle of tasks", function()
       handoff.set(leave, 1)
       first:await()
       check_raised(future)
-      s:await("last:await()")
+      helpers.wait_until(function() -- the last fork has begun
+        return (pcall(s.await, s, "last:await()"))
+      end)
     end)
   end
 
