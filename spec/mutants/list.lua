@@ -505,7 +505,8 @@ add {
   says = "A wait that is over before it begins lets no forks run.",
   file = "src/core/wait.c",
   old = "                                : patience->deadline > 0;",
-  new = "                                : patience->deadline > mts_clock_now();",
+  new = "                                " ..
+    ": patience->deadline > mts_clock_now();",
   specs = "fork_main_spec", filter = "over before they begin",
 }
 add {
