@@ -112,8 +112,8 @@ MEMCHECK       = $(VALGRIND) --leak-check=full --show-leak-kinds=definite \
 HELGRIND       = $(VALGRIND) --tool=helgrind \
                    --suppressions=$(CURDIR)/spec/sanitize/helgrind.supp
 
-# A module whose threads dawdle is no check inside, but the specs are one.  Left
-# out is what counts the calls of the kernel.
+# Here nothing inside checks; the specs do, while the module's threads dawdle.
+# Left out is what counts the calls of the kernel: a pause is one.
 pauses: $(PAUSES)/pauses.o ## run the specs while threads pause anywhere
 	@$(MAKE) --no-print-directory test BUILD=$(PAUSES)/$(LUA_VERSION) CC=gcc \
 	  LUA_VERSION=$(LUA_VERSION) LDFLAGS='$(CURDIR)/$(PAUSES)/pauses.o' \

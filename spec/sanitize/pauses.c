@@ -17,10 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A thread has slow places of its own, one in so many, and other ones after so
-   many steps.  It sleeps at one visit in so many, for up to so many
-   microseconds, as a power of two; but seldom among the same, so that what
-   computes goes on. */
+/* Of so many places one is slow; each thread has its own, and other ones after
+   so many steps.  It sleeps at one of so many visits there, for up to so many
+   microseconds, as a power of two, and no more than so many times until the
+   places change: code that computes must get on. */
 #define PLACES 32
 #define STEPS 50000
 #define VISITS 8
@@ -32,7 +32,7 @@ void __attribute__((visibility("hidden"))) __sanitizer_cov_trace_pc(void);
 static _Thread_local uint64_t chance;
 static _Thread_local uint64_t places; /* which ones are slow */
 static _Thread_local unsigned steps;  /* until there are others */
-static _Thread_local unsigned pauses; /* until then */
+static _Thread_local unsigned pauses; /* that are left until then */
 
 static uint64_t mix(uint64_t bits)
 {
