@@ -7,7 +7,7 @@ local helpers = require "helpers"
 local ROUNDS = tonumber(os.getenv("EXITS")) or 1
 
 local prelude = [==[
-  io.stdout:setvbuf("no")
+  io.stdout:setvbuf("line")
   local handoff = require "handoff"
   local host = require "host"
   local mtstates = require "mtstates"

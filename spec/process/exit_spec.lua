@@ -5,7 +5,7 @@
 local helpers = require "helpers"
 
 local prelude = [[
-  io.stdout:setvbuf("no")
+  io.stdout:setvbuf("line")
   local handoff = require "handoff"
   local host = require "host"
   local mtstates = require "mtstates"

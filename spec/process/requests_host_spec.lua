@@ -108,7 +108,7 @@ describe("a child process after requests #fork", function()
   after_each(helpers.unwatch)
 
   local prelude = [==[
-    io.stdout:setvbuf("no")
+    io.stdout:setvbuf("line")
     local handoff, signals = require "handoff", require "signals"
     local mtstates = require "mtstates"
     local TEXT = "mtstates: this process was made by fork and has no workers"

@@ -3,7 +3,7 @@
 local helpers = require "helpers"
 
 local prelude = [==[
-  io.stdout:setvbuf("no")
+  io.stdout:setvbuf("line")
   local handoff = require "handoff"
   local mtstates = require "mtstates"
   handoff.watchdog(150, "shutdown")

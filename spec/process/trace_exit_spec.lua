@@ -9,7 +9,7 @@ local path = os.tmpname()
 -- any, as requests can be lost.
 local function trace_of(program, expected_output, expected_status)
   local output, status = helpers.run_program(([[
-    io.stdout:setvbuf("no")
+    io.stdout:setvbuf("line")
     local mtstates = require "mtstates"
     local s = mtstates.newstate("echo", {}, "return function(...) " ..
       "local f = ... if f then return load(f)() end end")
@@ -172,7 +172,7 @@ describe("the trace of a process", function()
     os.remove(fifo)
     assert(os.execute("mkfifo " .. fifo))
     local output, status = helpers.run_program(([[
-      io.stdout:setvbuf("no")
+      io.stdout:setvbuf("line")
       local gates = require "handoff"
       local mtstates = require "mtstates"
       local tracer = mtstates.thread(function(path)
