@@ -556,9 +556,12 @@ describe("the adaptor for ltask", function()
       ]], [[
         local ltask = require "ltask"
         return {f = function()
-          ltask.fork(error, "no luck")
-          ltask.timeout(0, function() error("nor here") end)
-          ltask.sleep(50)
+          local begun = 0
+          ltask.fork(function() begun = begun + 1 error("no luck") end)
+          ltask.timeout(0, function() begun = begun + 1 error("nor here") end)
+          repeat
+            ltask.sleep(1)
+          until begun == 2
         end}
       ]])
       assert.matches("%[ERROR%].*no luck.*%[ERROR%].*nor here.*\nafter\n$",
