@@ -1643,6 +1643,15 @@ add {
   new = ";",
   specs = "here_spec", filter = "notices and forks",
 }
+add {
+  name = "host-stays-with-first-thread",
+  says = "Which thread runs the Lua state of a host now is not noted.",
+  file = "src/sched/host.c",
+  old = "  atomic_store(&s->own_thread, mts_thread_id());\n" ..
+    "  mts_self.has_host = true;\n  frame",
+  new = "  mts_self.has_host = true;\n  frame",
+  specs = "requests_host", filter = "another thread run",
+}
 
 -------------------------------------------------------------------------------
 -- Loops over futures

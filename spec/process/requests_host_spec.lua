@@ -42,6 +42,46 @@ describe("a host in C", function()
     ]], "true\n")
   end)
 
+  it("has another thread run a Lua state that has forks", function()
+    run([[
+      local host, mtstates = require "host", require "mtstates"
+      local lua = host.open()
+      assert(host.run(lua, [=[
+        mtstates = require "mtstates"
+        here = mtstates.here("moved", function() return 1 end)
+        mtstates.fork(function() end):await()
+      ]=]))
+      local mover = mtstates.newstate({own_thread = true}, [=[
+        return require "host".run
+      ]=])
+      local moved = mover:async(lua, [=[
+        mtstates.fork(function() end):await()
+        local gates = require "handoff"
+        local s = mtstates.newstate({}, function()
+          local gates, mt = require "handoff", require "mtstates"
+          return function(calls)
+            if calls then
+              gates.add("begun")
+              return pcall(mt.state("moved").call, mt.state("moved"))
+            end
+          end
+        end)
+        -- this thread waits for s, and s for this thread
+        local future = s:async(true)
+        gates.wait("begun", 1)
+        local ok, err = pcall(s.call, s)
+        local inner_ok, inner_err = future:await()
+        assert(ok ~= inner_ok) -- who waits last gets the error
+        error(ok and inner_err or err, 0)
+      ]=])
+      while not moved:ready() do -- the first thread waits for nothing
+        require "handoff".breathe()
+      end
+      print((select(2, moved:await()):match("mtstates%.error%.deadlock")))
+      host.close(lua)
+    ]], "mtstates.error.deadlock\n")
+  end)
+
   it("opens and closes Lua states with requests again and again", function()
     run([[
       local handoff, host = require "handoff", require "host"
