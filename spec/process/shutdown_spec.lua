@@ -77,6 +77,18 @@ describe("mtstates.shutdown", function()
     ]])
   end)
 
+  it("does not wait for forks that go on and on", function()
+    run([[
+      handoff.watchdog(30, "forks that go on")
+      for _, options in ipairs({{}, OWN}) do
+        local s = new(options)
+        begin(s, "require 'mtstates'.fork(function() " ..
+          "while true do mt.sleep(0) end end)"):await()
+        assert(mtstates.shutdown(600))
+      end
+    ]])
+  end)
+
   it("keeps nothing of what it has closed", function()
     run([[
       local name = ("n"):rep(10000) -- is seen if it stays
