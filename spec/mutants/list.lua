@@ -2271,6 +2271,17 @@ add {
 }
 
 add {
+  name = "shutdown-leaves-pools",
+  says = "A pool stays open when the time of shutdown is over.",
+  file = "src/sched/teamclose.c",
+  old = "  if (status == MTS_OK || status == MTS_BUSY)\n" ..
+    "    mts_closing_stop(pool);\n  if",
+  new = "  if (status == MTS_OK)\n    mts_closing_stop(pool);\n  if",
+  specs = "shutdown", filter = "pool whose time is over",
+  seconds = 20,
+}
+
+add {
   name = "pool-closing-keeps-notices-off",
   says = "A pool whose closing was cancelled takes no notices any more.",
   file = "src/sched/teamclose.c",
