@@ -211,6 +211,18 @@ for _, kind in ipairs(runs.kinds) do
       helpers.wait_until(function() return not pcall(mtstates.state, id) end)
     end)
 
+    it_closes("keeps a state open behind the scope that it has", function()
+      local id = s:id()
+      local future = s:async(DEFER)
+      runs.settle(s)
+      helpers.compile("local scoped <close> = ...")(s)
+      s = mtstates.state(id)
+      assert.is_false(s:isowner())
+      assert.is_true(s:await("return answer:set('answered')"))
+      assert.equals("answered", future:await())
+      helpers.wait_until(function() return not pcall(mtstates.state, id) end)
+    end)
+
     it("to a cancelled request is dropped", function()
       local entered, leave = handoff.unique(), handoff.unique()
       local future = s:async([[

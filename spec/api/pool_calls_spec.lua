@@ -52,6 +52,20 @@ describe("a call of a pool", function()
     pool:close()
   end)
 
+  it("from inside an own thread runs there, though others are free", function()
+    local pool = mtstates.pool({n = 2, own_thread = true}, tasks.setup)
+    for _, member in ipairs(pool:stats().members) do
+      local id, tid, called_id, called_tid = mtstates.state(member.id):await([[
+        local pool = ...
+        local id, tid = pool:call("return mt.id(), gates.tid()")
+        return mt.id(), gates.tid(), id, tid
+      ]], nil, pool)
+      assert.same({member.id, tid}, {called_id, called_tid})
+      assert.equals(member.id, id)
+    end
+    pool:close()
+  end)
+
   it("takes each own thread that is free, without waiting", function()
     for _, options in ipairs({{n = 2, own_thread = true},
                               {n = 2, own_thread = true, tasks = 1}}) do

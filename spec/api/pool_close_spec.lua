@@ -1,6 +1,7 @@
 -- The end of a pool: close, quit, the loss of owners, shutdown.
 
 local assert = require "luassert"
+local capidriver = require "capidriver"
 local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
@@ -108,8 +109,32 @@ describe("the end of a pool", function()
     local err = helpers.raises_error("invoking_state", pool.await, pool,
       "local p = ... p:close()", nil, pool)
     assert.truthy(err:find("concurrent_access", 1, true), err)
+    local closing = pool:async("local p = ... p:close(60)", nil, pool)
+    err = helpers.raises_error("invoking_state", closing.tawait, closing, 20)
+    assert.truthy(err:find("concurrent_access", 1, true), err)
     assert.is_true(pool:close(60))
     check_closed(pool, members)
+  end)
+
+  it("that is cancelled lets the pool take requests and notices again",
+     function()
+    local pool = mtstates.pool(2, helpers.gated)
+    local notifier = capidriver.notifier(pool)
+    local release = requests.hold(pool)
+    local other = mtstates.newstate({}, tasks.setup)
+    local closing = tasks.begin(other,
+      "enter() return mt.state(...):close(60)", pool:id())
+    helpers.wait_until(function() return notifier:notify_quietly() ~= 0 end)
+    assert.is_false((pcall(pool.tsend, pool, 0)))
+    assert.is_true(closing:cancel())
+    helpers.raises_error("cancelled", closing.await, closing)
+    local calls = pool:stats().calls
+    assert.equals(0, notifier:notify_quietly())
+    helpers.wait_until(function() return pool:stats().calls == calls + 1 end)
+    release()
+    assert.equals("on", pool:await(nil, nil, "on"))
+    pool:close()
+    other:close()
   end)
 
   it("with a timeout comes after all that was sent before", function()

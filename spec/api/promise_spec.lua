@@ -70,6 +70,19 @@ describe("a promise", function()
     assert.is_true(select(2, s:call(future)) == future)
   end)
 
+  it("that was finalized is equal to itself only", function()
+    local _, promise = new()
+    local _, other = new()
+    local finalize = getmetatable(promise).__gc
+    local equal = getmetatable(promise).__eq
+    finalize(promise)
+    assert.is_true(promise == promise) -- luacheck: ignore
+    assert.is_false(promise == other or other == promise)
+    finalize(other)
+    assert.is_false(promise == other)
+    assert.is_false(equal(promise, promise))
+  end)
+
   it("gives its future what set gets, each time a new copy", function()
     local function echo(...)
       local future, promise = new()

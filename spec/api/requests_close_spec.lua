@@ -235,6 +235,36 @@ for _, kind in ipairs(requests.kinds) do
       helpers.raises_error("object_closed", s.await, s)
     end)
 
+    it("sends nothing that it would have to await when it is closed",
+      function()
+        local counter = mtstates.newstate(function()
+          local count = 0
+          return function(added)
+            count = count + added
+            return count
+          end
+        end)
+        local box = handoff.unique()
+        local s = new(function(id, to)
+          local gates, mt = require "handoff", require "mtstates"
+          guard = require "on_collect"(function() -- luacheck: ignore
+            local other = mt.state(id)
+            gates.put(to, pcall(other.await, other, 1))
+            gates.put(to, pcall(other.tawait, other, 60, 1))
+          end)
+          return function() end
+        end, counter:id(), box)
+        s:await()
+        s:close()
+        for _ = 1, 2 do
+          local ok, err = handoff.take(box)
+          assert.is_false(ok)
+          assert.equals(1, err:find(mtstates.error.object_closed, 1, true),
+            err)
+        end
+        assert.equals(0, counter:await(0))
+      end)
+
     it("is found while its only request is under way", function()
       local s = new(helpers.gated)
       local r = mtstates.state(s:id())

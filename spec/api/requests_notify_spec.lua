@@ -114,6 +114,7 @@ for _, kind in ipairs(natives.kinds) do
       end
       assert.same({[OK] = 4000}, n:storm(4, 1000))
       assert.is_false(s:tsend(0))
+      assert.equals(5001, s:stats().queue)
       release()
       await_calls(s, 5001)
     end)

@@ -99,6 +99,20 @@ describe("stats of a state", function()
     end
   end)
 
+  helpers.it_needs(
+    pcall(mtstates.newstate, {memory = 1e8}, "return print"), "an allocator")(
+    "count requests whose arguments need too much memory", function()
+      local s = mtstates.newstate({memory = 2000000}, helpers.echo)
+      local tables = {} -- take much less in a message
+      for i = 1, 100000 do
+        tables[i] = {}
+      end
+      helpers.raises_error("out_of_memory", s.await, s, tables)
+      local stats = s:stats()
+      assert.same({1, 1}, {stats.calls, stats.errors})
+      s:close()
+    end)
+
   it("count requests to an own thread and notices, but no forks", function()
     local s = mtstates.newstate({own_thread = true}, tasks.setup)
     s:call("")
@@ -308,8 +322,31 @@ describe("stats of a state", function()
     third:results()
     assert.equals(3, pool:stats().calls)
     assert.is_nil(pool:stats().busy)
+    stats = pool:stats()
+    for _, key in ipairs({"memory", "peak", "time", "calls"}) do
+      local sum = 0
+      for _, member in ipairs(stats.members) do
+        sum = sum + member[key]
+      end
+      assert.is_true(sum > 0 and math.abs(stats[key] - sum) <= sum / 1e6, key)
+    end
     pool:close()
     helpers.raises_error("object_closed", pool.stats, pool)
+  end)
+
+  it("of a pool tell for how long its longest call has been running",
+     function()
+    local pool = mtstates.pool(2, helpers.gated)
+    local first, busy = threads.hold(pool), 0
+    helpers.wait_until(function()
+      busy = pool:stats().busy
+      return busy > 0.005
+    end)
+    local second = threads.hold(pool)
+    assert.is_true(pool:stats().busy >= busy)
+    first:release()
+    second:release()
+    pool:close()
   end)
 
   it("of the module count requests and workers", function()

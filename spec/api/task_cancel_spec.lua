@@ -158,6 +158,32 @@ for _, kind in ipairs(requests.kinds) do
       end
     end)
 
+    suspended.it_has_pcall("whose wait is over raises once", function()
+      local future = begin([[
+        go, promise = mt.promise()
+        enter()
+        local _, err = pcall(go.await, go)
+        local again = mt.state(mt.id()):await("return 'self'")
+        mt.sleep(0)
+        return err, again
+      ]])
+      local busy = threads.start(function(id)
+        require "mtstates".state(id):call([[
+          promise:set()
+          gates.put("task cancel", gates.tid())
+          gates.wait("task cancel leave", 1)
+        ]])
+      end, s:id())
+      handoff.take("task cancel")
+      assert.is_true(future:cancel())
+      handoff.set("task cancel leave", 1)
+      busy:results()
+      handoff.set("task cancel leave", 0)
+      local err, again = future:await()
+      assert.is_true(tasks.is_cancelled(err, s), err)
+      assert.equals("self", again)
+    end)
+
     suspended.it_has_pcall("may be asked for more than once", function()
       local future = begin([[
         local function wait() mt.sleep(60) end

@@ -372,6 +372,42 @@ describe("a circle of tasks", function()
       assert.same({"asked", "asked"}, {future:await(), told:await()})
     end)
 
+  it("is none where it awaits a fork that runs, beside one without room",
+    function()
+      local a = runs.new("service")
+      local b = runs.new("service", {queue = 1, tasks = 1})
+      local entered, leave = handoff.unique(), handoff.unique()
+      local running, stop = handoff.unique(), handoff.unique()
+      local fork, start = a:await([[
+        local running, stop = ...
+        local go, promise = mt.promise()
+        return mt.fork(function()
+          go:await()
+          gates.enter(running, stop, 1)
+          return "ended"
+        end), promise
+      ]], running, stop)
+      local future = b:async([[
+        local fork, entered, leave = ...
+        gates.enter(entered, leave, 1)
+        return (fork:await())
+      ]], fork, entered, leave)
+      handoff.wait(entered, 1)
+      b:send("")
+      a:send("(...):send('')", b)
+      helpers.wait_until(function()
+        local text = a:traceback(60)
+        return text and text:find("waits for room", 1, true) ~= nil
+      end)
+      start:set()
+      handoff.wait(running, 1)
+      handoff.set(leave, 1)
+      assert.is_false(future:tawait(0.005))
+      handoff.set(stop, 1)
+      assert.equals("ended", future:await())
+      assert.is_true(a:close(60))
+    end)
+
   it("is none in a line that somebody else ends", function()
     local future, promise = mtstates.promise()
     local states = {}

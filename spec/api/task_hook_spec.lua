@@ -195,4 +195,43 @@ describe("a debug hook", function()
       assert.same({true, 2, "right", 7}, {future:await()})
       s:close()
     end)
+
+  it("that raises an error when the last wait has ended keeps nothing",
+    function()
+      local s = mtstates.newstate({}, tasks.setup)
+      local go, promise = mtstates.promise()
+      local answer = mtstates.newstate({}, helpers.echo)
+      local id = answer:id()
+      local future = tasks.begin(s, [[
+        local go = ...
+        local function hit()
+          if debug.getinfo(2, "n").name == "finish" then
+            debug.sethook()
+            error("hit", 0)
+          end
+        end
+        mt.fork(function()
+          debug.sethook(hit, "c")
+        end)
+        enter()
+        local ok, err = pcall(go.await, go)
+        debug.sethook()
+        return ok or err == "hit"
+      ]], go)
+      if runs.pcall_suspends then
+        runs.settle(s)
+      end
+      promise:set(answer)
+      assert.is_true(future:await())
+      for _ = 1, 10 do -- with the coroutine of that task
+        assert.equals("next", s:await("return 'next'"))
+      end
+      assert.is_true((pcall(mtstates.state, id)))
+      assert.equals(id, go:await():id())
+      go, promise, answer = nil, nil, nil -- luacheck: ignore
+      s:await("collectgarbage() collectgarbage()")
+      helpers.collect()
+      assert.is_false((pcall(mtstates.state, id)))
+      s:close()
+    end)
 end)

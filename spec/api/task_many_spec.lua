@@ -33,6 +33,31 @@ describe("tasks of a service", function()
     assert.equals(0, s:stats().tasks)
   end)
 
+  it("leave a bounded number of coroutines when they have ended", function()
+    local s = mtstates.newstate({queue = math.huge}, tasks.setup)
+    local function kilobytes_after(waves)
+      for _ = 1, waves do
+        local future, promise = mtstates.promise()
+        local futures = {}
+        for i = 1, 300 do
+          futures[i] = s:async("(...):await()", nil, future)
+        end
+        suspended.wait(s, 300)
+        promise:set()
+        for i = 1, 300 do
+          futures[i]:await()
+        end
+      end
+      return s:await([[
+        collectgarbage()
+        collectgarbage()
+        return collectgarbage("count")
+      ]])
+    end
+    local grown = -kilobytes_after(2) + kilobytes_after(5)
+    assert.is_true(grown < 300, "grown by " .. grown .. " kilobytes")
+  end)
+
   it("that wait for one another all get what is theirs", function()
     local states, ids = {}, {}
     for i = 1, 6 do

@@ -252,6 +252,11 @@ describe("tasks that send to one another", function()
       release()
       future:await()
     end,
+    ["are cancelled"] = function(future, _, release)
+      assert.is_true(future:cancel())
+      helpers.raises_error("cancelled", future.await, future)
+      release()
+    end,
     ["wait no more, as theirs is closed"] = function(future, s, release)
       s:close()
       helpers.raises_error("object_closed", future.await, future)

@@ -179,6 +179,20 @@ for _, kind in ipairs(runs.kinds) do
       check_closed(s:id(), gate)
       helpers.raises_error("object_closed", s.await, s, "")
     end)
+
+    it_closes("is left to its other owners by a scope, with forks", function()
+      local s = new()
+      local other = s:own()
+      s:await([[
+        local go
+        go, promise = mt.promise()
+        mt.fork(function() go:await() told = true end)
+      ]])
+      helpers.compile("local scoped <close> = ...")(s)
+      other:await("promise:set()")
+      helpers.wait_until(function() return other:await("return told") end)
+      other:close()
+    end)
   end)
 end
 

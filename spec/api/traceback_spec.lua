@@ -308,17 +308,28 @@ describe("state:traceback", function()
     s:close()
   end)
 
-  it("tells how many more than a hundred tasks there are", function()
+  it("shows a hundred tasks, the oldest, and tells of others", function()
     local s = mtstates.newstate({}, setup)
     local gate = handoff.unique("tasks")
-    for _ = 1, 103 do
-      s:send("local gate = ... gates.add(gate) local x = mt.sleep(600) " ..
-        "return x", gate)
+    local function begin(count, code)
+      local before = handoff.get(gate)
+      for _ = 1, count do
+        s:send("local gate = ... gates.add(gate) local x = " .. code ..
+          " return x", gate)
+      end
+      handoff.wait(gate, before + count)
+      helpers.wait_until(function() return not s:stats().busy end)
     end
-    handoff.wait(gate, 103)
-    helpers.wait_until(function() return not s:stats().busy end)
-    local text = has(s:traceback(60), "\n\n(3 more tasks)")
-    assert.equals(100, helpers.count(text, "task that sleeps\n"))
+    begin(1, "mt.state('no such state', 600)")
+    begin(99, "mt.sleep(600)")
+    local text = has(s:traceback(60), "task that waits for a state\n")
+    assert.equals(1, text:find("task that waits for a state", 1, true))
+    assert.equals(99, helpers.count(text, "task that sleeps\n"))
+    has_not(text, "more task")
+    begin(3, "mt.sleep(600)")
+    text = has(s:traceback(60), "\n\n(3 more tasks)")
+    assert.equals(1, text:find("task that waits for a state", 1, true))
+    assert.equals(99, helpers.count(text, "task that sleeps\n"))
     s:close()
   end)
 

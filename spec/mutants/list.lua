@@ -959,6 +959,26 @@ add {
   specs = "promise_crossing", filter = "is logged",
 }
 
+add {
+  name = "promise-finalized-equal",
+  says = "Two promises that are finalized are equal.",
+  file = "src/lua/promiseobject.c",
+  old = "a && b && a->future && a->future == b->future",
+  new = "a && b && a->future == b->future",
+  specs = "^promise_spec", filter = "finalized is equal",
+}
+
+add {
+  name = "promise-set-in-child",
+  says = "A promise is answered in a child process.",
+  file = "src/lua/promiseobject.c",
+  old = "  if (mts_worker_is_forked())\n" ..
+    "    mts_error_raise_status(L, MTS_FORKED, \"promise\");\n",
+  new = "",
+  specs = "requests_host", filter = "no workers",
+  seconds = 20,
+}
+
 -------------------------------------------------------------------------------
 -- Own threads, closing
 -------------------------------------------------------------------------------
@@ -1100,6 +1120,46 @@ add {
   specs = "here_calls", filter = "has forked",
 }
 
+add {
+  name = "own-call-takes-room",
+  says = "A call of a state with an own thread takes room of its queue.",
+  file = "src/sched/queue.c",
+  old = "!is_own_sender(sender, s) && !request->is_call",
+  new = "!is_own_sender(sender, s)",
+  specs = "own_thread_calls", filter = "takes no room",
+}
+
+add {
+  name = "shut-forks-go-on",
+  says = "A state that is shut waits for forks that are always ready.",
+  file = "src/sched/queueturn.c",
+  old = "((queue->closes_when_idle || queue->is_shut) &&\n       !mts",
+  new = "((queue->closes_when_idle) &&\n       !mts",
+  specs = "shutdown", filter = "forks that go on",
+  seconds = 25,
+}
+
+add {
+  name = "cancelled-fork-ends-twice",
+  says = "A cancelled fork of a state that quits is counted as ended.",
+  file = "src/sched/taskrun.c",
+  old = "  if (task->has_begun || request) /* else it was cancelled */\n" ..
+    "    mts_queue_end",
+  new = "    mts_queue_end",
+  specs = "tasks_exit", filter = "when its state quits",
+  seconds = 20,
+}
+
+add {
+  name = "scope-swallows-ctrl-c",
+  says = "Ctrl-C is lost in the wait at the end of a scope.",
+  file = "src/lua/stateobject.c",
+  old = "return status == MTS_DISTURBED ? lua_error(L) : 0;",
+  new = "return 0;",
+  specs = "ctrl_c", filter = "the end of a scope",
+  seconds = 40,
+}
+
 -------------------------------------------------------------------------------
 -- Notices
 -------------------------------------------------------------------------------
@@ -1137,6 +1197,15 @@ add {
   old = "    queue = next;\n",
   new = "    queue = NULL;\n    (void)next;\n",
   specs = "requests_notify", filter = "many states",
+}
+
+add {
+  name = "notices-not-in-queue",
+  says = "Notices that wait are not counted in the queue.",
+  file = "src/sched/queue.c",
+  old = "stats.waiting = queue->waiting + mts_queue_notices(queue);",
+  new = "stats.waiting = queue->waiting;",
+  specs = "requests_notify", filter = "neither waits",
 }
 
 -------------------------------------------------------------------------------
@@ -1653,6 +1722,75 @@ add {
   specs = "requests_host", filter = "another thread run",
 }
 
+add {
+  name = "fork-moved-without-room",
+  says = "The arguments of a fork are moved to where there is no room.",
+  file = "src/sched/task.c",
+  old = "!mts_protect_grow(idle->co, 0, count)",
+  new = "!idle->co",
+  specs = "^fork_spec", filter = "any number of arguments",
+}
+
+add {
+  name = "task-coroutines-stay",
+  says = "Coroutines of tasks that are not used again are never freed.",
+  file = "src/sched/task.c",
+  old = "  luaL_unref(L, LUA_REGISTRYINDEX, task->reference);\n",
+  new = "",
+  specs = "task_many", filter = "bounded number",
+}
+
+add {
+  name = "running-fork-not-begun",
+  says = "A fork that runs is taken for one that has not begun.",
+  file = "src/sched/task.c",
+  old = "      task->request->has_begun = true;\n",
+  new = "",
+  specs = "task_deadlock_spec", filter = "awaits a fork that runs",
+}
+
+add {
+  name = "cancel-told-twice",
+  says = "A cancel that was late is told in the next wait, too.",
+  file = "src/sched/taskrun.c",
+  old = "return request && !request->is_send && atomic_load(&request->i" ..
+    "s_untold) &&\n" ..
+    "         atomic_exchange(&request->is_untold, false);",
+  new = "return request && !request->is_send && atomic_load(&request->i" ..
+    "s_untold);",
+  specs = "task_cancel_spec", filter = "is over raises once",
+}
+
+add {
+  name = "scope-forgets-deferred",
+  says = "The end of a scope closes a state that has to answer yet.",
+  file = "src/sched/serve.c",
+  old = "stats.forks > 0 ||\n         stats.deferred > 0",
+  new = "stats.forks > 0",
+  specs = "deferred_end", filter = "behind the scope",
+}
+
+add {
+  name = "scope-forgets-forks",
+  says = "The end of a scope closes a state with forks and another owner.",
+  file = "src/sched/serve.c",
+  old = "stats.forks > 0 ||\n",
+  new = "",
+  specs = "task_unowned", filter = "left to its other owners",
+}
+
+add {
+  name = "room-request-stays",
+  says = "A request whose wait for room was cancelled stays.",
+  file = "src/lua/staterequest.c",
+  old = "  if (!pending->sender->is_granted)\n" ..
+    "    mts_request_free(request);\n" ..
+    "  else if",
+  new = "  if (!pending->sender->is_granted)\n    (void)request;\n  else if",
+  specs = "task_room", filter = "are cancelled",
+  seconds = 30,
+}
+
 -------------------------------------------------------------------------------
 -- Loops over futures
 -------------------------------------------------------------------------------
@@ -2139,6 +2277,55 @@ add {
   old = "shared->closing.first && !has_requests",
   new = "shared->closing.first && !has_requests && !is_runnable",
   specs = "pool_end_spec", filter = "a timeout is not kept off by forks",
+}
+
+add {
+  name = "shutdown-leaves-pools",
+  says = "A pool stays open when the time of shutdown is over.",
+  file = "src/sched/teamclose.c",
+  old = "  if (status == MTS_OK || status == MTS_BUSY)\n" ..
+    "    mts_closing_stop(pool);\n  if",
+  new = "  if (status == MTS_OK)\n    mts_closing_stop(pool);\n  if",
+  specs = "shutdown", filter = "pool whose time is over",
+  seconds = 20,
+}
+
+add {
+  name = "pool-closing-keeps-notices-off",
+  says = "A pool whose closing was cancelled takes no notices any more.",
+  file = "src/sched/teamclose.c",
+  old = "  mts_queueclose_accept_notices(atomic_load(&s->queue));\n",
+  new = "",
+  specs = "pool_close", filter = "notices again",
+}
+
+add {
+  name = "pool-closes-inside",
+  says = "Who closes a pool with a timeout inside a member waits for it.",
+  file = "src/sched/teamclose.c",
+  old = "  if (for_members(pool, check_not_inside, NULL) != MTS_OK)\n" ..
+    "    return MTS_BUSY;\n",
+  new = "",
+  specs = "pool_close", filter = "refused while a call",
+}
+
+add {
+  name = "pool-own-thread-borrowed",
+  says = "A call inside an own thread enters a member with another one.",
+  file = "src/sched/teamcall.c",
+  old = "  else if (!team->has_own_threads &&\n           (!team",
+  new = "  else if ((!team",
+  specs = "pool_calls_spec", filter = "though others are free",
+}
+
+add {
+  name = "pool-child-tries-one",
+  says = "In a child process only the first member of a pool is called.",
+  file = "src/sched/teamcall.c",
+  old = "status == MTS_BUSY && i < team->count; i++)",
+  new = "status == MTS_BUSY && i < 1; i++)",
+  specs = "requests_host", filter = "not busy at the fork",
+  seconds = 20,
 }
 
 -------------------------------------------------------------------------------

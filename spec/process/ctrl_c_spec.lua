@@ -60,6 +60,15 @@ local waits = {
   {"await of here", "mtstates.here(mtstates.sleep):await(1000)"}
 }
 
+if helpers.compile("local x <close> = nil") then
+  waits[#waits + 1] = {"the end of a scope", [[
+    local scoped <close> = mtstates.newstate({own_thread = true}, function()
+      local gates = require "handoff"
+      return {__close = function() gates.wait("never", 1) end}
+    end)
+  ]]}
+end
+
 local function run(program)
   local output, status = helpers.run_program(prelude .. program,
     "MTSTATES_WORKERS=2")

@@ -206,6 +206,39 @@ describe("a child process after requests #fork", function()
     ]], "parent\n")
   end)
 
+  it("calls any member of a pool that was not busy at the fork", function()
+    run(prelude .. [[
+      for i = 1, 2 do
+        local pool = mtstates.pool(2, function()
+          local gates = require "handoff"
+          return function(entered, leave)
+            if entered then
+              gates.enter(entered, leave, 1)
+            end
+            return "called"
+          end
+        end)
+        local member = mtstates.state(pool:stats().members[i].id)
+        local future = member:async("in pool " .. i, "out of pool")
+        handoff.wait("in pool " .. i, 1)
+        local status = signals.fork()
+        if not status then
+          handoff.watchdog(60, "child")
+          assert(select(2, pool:tcall(0)) == "called")
+          assert(pool:call() == "called")
+          assert(not member:tcall(0))
+          os.exit(3)
+        end
+        assert(status == 3, status)
+        handoff.set("out of pool", 1)
+        assert(future:await() == "called")
+        handoff.set("out of pool", 0)
+        pool:close()
+      end
+      print("parent")
+    ]], "parent\n")
+  end)
+
   it("has no workers, and says so", function()
     run(prelude .. [[
       assert(s:await(1) == 1)
@@ -217,9 +250,16 @@ describe("a child process after requests #fork", function()
       pending:await()
       local unanswered = held:async()
       while not s:tcall(0) do handoff.breathe() end -- a worker has left it
+      local future, promise = mtstates.promise()
       local status = signals.fork()
       if not status then
         handoff.watchdog(150, "child")
+        refused(promise.set, promise)
+        refused(promise.fail, promise, "child")
+        promise = nil
+        collectgarbage()
+        collectgarbage()
+        assert(not future:ready()) -- the parent answers
         refused(s.send, s)
         refused(s.tsend, s, 0)
         refused(s.async, s)
@@ -241,6 +281,7 @@ describe("a child process after requests #fork", function()
       end
       print(("%.0f"):format(status))
       assert(s:await(3) == 3)
+      assert(promise:set(5) and future:await() == 5)
       handoff.set("leave", 1)
       held:await()
     ]], "4\n")

@@ -77,6 +77,34 @@ describe("mtstates.shutdown", function()
     ]])
   end)
 
+  it("closes a pool whose time is over", function()
+    run([[
+      local pool = mtstates.pool(2, function()
+        local gates = require "handoff"
+        return function() gates.enter("in pool", "out of pool", 1) end
+      end)
+      local running = pool:async()
+      handoff.wait("in pool", 1)
+      assert(mtstates.shutdown(0.01) == false)
+      assert(is_closed(pool))
+      assert(not pcall(pool.send, pool))
+      handoff.set("out of pool", 1)
+      pcall(running.await, running)
+    ]])
+  end)
+
+  it("does not wait for forks that go on and on", function()
+    run([[
+      handoff.watchdog(30, "forks that go on")
+      for _, options in ipairs({{}, OWN}) do
+        local s = new(options)
+        begin(s, "require 'mtstates'.fork(function() " ..
+          "while true do mt.sleep(0) end end)"):await()
+        assert(mtstates.shutdown(600))
+      end
+    ]])
+  end)
+
   it("keeps nothing of what it has closed", function()
     run([[
       local name = ("n"):rep(10000) -- is seen if it stays

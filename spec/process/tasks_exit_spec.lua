@@ -184,6 +184,24 @@ describe("the end of a process", function()
     assert.same({"", 0}, {output, ended})
   end)
 
+  it("counts no fork that was cancelled when its state quits", function()
+    local output, ended = helpers.run_program(prelude .. [[
+      local s = begin(0, "mtstates.fork(type):cancel() mtstates.quit()")
+      s:await(1)
+      local count
+      for _ = 1, 2000 do
+        count = mtstates.stats().requests
+        if count == 0 and not pcall(s.stats, s) then
+          break
+        end
+        mtstates.sleep(0.005)
+      end
+      print(count, pcall(s.stats, s))
+    ]], "MTSTATES_WORKERS=2")
+    assert.equals(0, ended)
+    assert.equals(1, output:find("0%s+false%s"), output)
+  end)
+
   it("by an error has the status of an error", function()
     local output, status = helpers.run_program(prelude .. [[
       fork()

@@ -1836,11 +1836,11 @@ end, function(ok, code)
 end)
 
 everywhere("async", function()
-  local future = states["echo"]:async(text, 1)
-  local a = future:await()
-  return a, select("#", future:tawait(1)), future:ready(),
+  local future = states["echo"]:async(1, text)
+  local a, b = future:await()
+  return a, b, select("#", future:tawait(1)), future:ready(),
     tostring(future) ~= "", future == future
-end, gives(text, 3, true, true, true))
+end, gives(1, text, 3, true, true, true))
 
 everywhere("future that crosses", function()
   local future = deep:async({1, text})
