@@ -504,6 +504,43 @@ describe("a limit of memory and the queue", function()
     end
   end)
 
+  -- What is sent may find no room at first: garbage is collected then.
+  local function finds_room(s)
+    local text = ("y"):rep(250000)
+    if not pcall(s.await, s, "", text) then
+      s:await("")
+      s:await("", text)
+    end
+  end
+
+  it("finds room where garbage has finalizers", function()
+    local s = open()
+    for _ = 1, 3 do
+      s:call([[
+        local on_collect = require "on_collect"
+        local rows = {}
+        for i = 1, 2000 do
+          rows[i] = {i, i}
+        end
+        on_collect(function() return #rows end)
+      ]])
+      finds_room(s)
+    end
+  end)
+
+  it("finds room where finalizers fail", function()
+    local s = open()
+    local before = used(s)
+    for i = 1, 60 do
+      pcall(s.call, s, [[
+        local text = ("x"):rep(20000) .. ...
+        require "on_collect"(function() error(text, 0) end)
+      ]], i)
+      finds_room(s)
+    end
+    is_usable(s, before)
+  end)
+
   it("gives native senders 6", function()
     local s, release = held({})
     local r = capidriver.receiver(s)

@@ -2508,6 +2508,15 @@ add {
   specs = "^memory_spec", filter = "garbage: finalized values",
 }
 add {
+  name = "memory-collects-once",
+  says = "What has finalizers stays when room is made for others.",
+  file = "src/core/memory.c",
+  old = "  if (mts_heap_used(heap) > heap->limit / 2)\n" ..
+    "    lua_gc(L, LUA_GCCOLLECT, 0);\n",
+  new = "",
+  specs = "^memory_spec", filter = "garbage has finalizers",
+}
+add {
   name = "memory-hooks-of-users",
   says = "The hook of interrupts takes the place of one of the user.",
   file = "src/core/hook.c",
