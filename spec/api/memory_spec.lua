@@ -504,6 +504,18 @@ describe("a limit of memory and the queue", function()
     end
   end)
 
+  it("leaves room when much was given back, and taken again", function()
+    local s = open()
+    for _ = 1, 3 do
+      s:call("collectgarbage() collectgarbage('stop') " ..
+        "kept[1] = ('x'):rep(130000) kept[2] = ('y'):rep(30000)")
+      s:call("kept[1], kept[2] = nil collectgarbage() " ..
+        "for i = 1, 40 do local s = ('x'):rep(6000 + i) end")
+      s:await("", ("y"):rep(200000))
+      s:call("collectgarbage('restart')")
+    end
+  end)
+
   -- What is sent may find no room at first: garbage is collected then.
   local function finds_room(s)
     local text = ("y"):rep(250000)
@@ -614,6 +626,19 @@ describe("memory in stats", function()
     ]])
     local stats = s:stats()
     assert.is_true(stats.peak > stats.memory + 1e6)
+  end)
+
+  -- No block gets smaller in between.
+  it("has the peak of blocks that are given back", function()
+    local s = open(1e8)
+    s:call([[
+      collectgarbage("stop")
+      local text = ("x"):rep(1e6)
+      text = nil
+      collectgarbage()
+    ]])
+    local stats = s:stats()
+    assert.is_true(stats.memory < 1e6 and stats.peak > 1e6)
   end)
 
   require "busted".it("is there for the state of a main program", function()

@@ -1795,6 +1795,22 @@ add {
   specs = "^trace_spec", filter = "has all names",
 }
 add {
+  name = "trace-overrun",
+  says = "A line of a trace with two long names has no room.",
+  file = "src/core/tracefile.c",
+  old = "if (TEXT_SIZE - file.length < LINE_SIZE)",
+  new = "if (TEXT_SIZE - file.length < LINE_SIZE / 2)",
+  specs = "^trace_spec", filter = "many long lines",
+}
+add {
+  name = "trace-any-first-byte",
+  says = "A name is written as UTF-8 that it is not.",
+  file = "src/core/tracefile.c",
+  old = " || bytes[0] > 0xf4 ",
+  new = " ",
+  specs = "^trace_spec", filter = "string of JSON",
+}
+add {
   name = "trace-written-by-child",
   says = "A child process writes what the stream of its parent has held " ..
     "back.",
@@ -2404,6 +2420,22 @@ add {
   old = "  note_peak(heap, used);\n  note_use(heap, others + size);",
   new = "  note_use(heap, others + size);",
   specs = "^memory_spec", filter = "gets smaller",
+}
+add {
+  name = "heap-peak-given-back",
+  says = "The peak is that of after a block was given back.",
+  file = "src/base/heap.c",
+  old = "  note_peak(heap, used);\n  note_use(heap, used - size);",
+  new = "  note_use(heap, used - size);",
+  specs = "^memory_spec", filter = "blocks that are given back",
+}
+add {
+  name = "heap-lowest-forgotten",
+  says = "What was given back does not make the limit more distant.",
+  file = "src/base/heap.c",
+  old = "  if (has_limit)\n    note_lowest(heap, used - size);\n",
+  new = "  (void)has_limit;\n",
+  specs = "^memory_spec", filter = "and taken again",
 }
 add {
   name = "descriptor-inherited",
