@@ -2873,6 +2873,14 @@ add {
   specs = "^promise_spec", filter = "with its own future",
 }
 add {
+  name = "call-finalized-holds",
+  says = "A call holds what was sent to a state finalized meanwhile.",
+  file = "src/lua/statecall.c",
+  old = "    mts_arguments_free(L, &message);\n",
+  new = "",
+  specs = "^deep_running", filter = "state that is asked",
+}
+add {
   name = "tcall-above-arguments",
   says = "tcall gives what keeps its arguments instead of true.",
   file = "src/lua/statecall.c",
