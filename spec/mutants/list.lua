@@ -1684,6 +1684,14 @@ add {
 }
 
 add {
+  name = "map-closing-item",
+  says = "An item of a map takes the place of its closing value.",
+  file = "src/lua/map.c",
+  old = "#define CLOSING (MOST + 1)",
+  new = "#define CLOSING MOST",
+  specs = "map_spec", filter = "has to close",
+}
+add {
   name = "map-replaces-none",
   says = "A turn of a map asks for further items only where it has to wait.",
   file = "src/lua/map.c",
@@ -2600,6 +2608,24 @@ add {
   old = "setup->cpath = push_package_field(L, \"cpath\");",
   new = "setup->cpath = setup->path;",
   specs = "newstate_spec",
+}
+add {
+  name = "thread-name-in-options",
+  says = "The name of a thread is that in its options, which can change.",
+  file = "src/lua/setupread.c",
+  old = "  lua_replace(L, 1);\n" ..
+    "  setup->name = lua_tolstring(L, 1, &setup->name_length);\n",
+  new = "  setup->name = lua_tolstring(L, -1, &setup->name_length);\n" ..
+    "  lua_pop(L, 1);\n",
+  specs = "^thread_spec", filter = "that it was given",
+}
+add {
+  name = "thread-code-to-zero",
+  says = "The code of a thread ends at a byte that is zero.",
+  file = "src/lua/setupread.c",
+  old = "luaL_loadbuffer(L, code, length, code);",
+  new = "luaL_loadbuffer(L, code, strlen(code), code);",
+  specs = "^thread_spec", filter = "any bytes",
 }
 
 -------------------------------------------------------------------------------
