@@ -2766,6 +2766,15 @@ add {
   specs = "deep_errors", filter = "leak no memory",
 }
 add {
+  name = "way-runs-together",
+  says = "Nothing is between a result and what is wrong behind it.",
+  file = "src/value/way.c",
+  old = "    way->place = IN_FIELD; " ..
+    "/* what it is a part of stands in front */\n",
+  new = "    way->place = AT_START;\n",
+  specs = "^deep_errors", filter = "state_result as results",
+}
+add {
   name = "module-of-data",
   says = "Tables in package.loaded that hold no function cross by name.",
   file = "src/value/encodemodule.c",
