@@ -641,6 +641,14 @@ add {
   specs = "^cancel_spec", filter = "with an interrupt",
 }
 add {
+  name = "signal-lost-for-good",
+  says = "A signal that got lost is not sent again.",
+  file = "src/core/signal.c",
+  old = " ||\n      (now.is_known && !now.is_pending))",
+  new = ")",
+  specs = "^signals", filter = "signal in another way",
+}
+add {
   name = "signal-of-those-that-wait",
   says = "A signal is used that is blocked, though another one is free.",
   file = "src/core/signal.c",
