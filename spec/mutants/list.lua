@@ -2302,6 +2302,14 @@ add {
   specs = "stats_spec", filter = "no time of waits",
 }
 add {
+  name = "receiver-frees-nothing",
+  says = "The writer that there was no memory for must not be freed.",
+  file = "src/capi/receiver.c",
+  old = "  if (writer) {\n    mts_buffer_free",
+  new = "  {\n    mts_buffer_free",
+  specs = "^receiver_spec", filter = "freed with content",
+}
+add {
   name = "receiver-leaks-refused",
   says = "What native code sends in vain is not freed.",
   file = "src/capi/receiver.c",
