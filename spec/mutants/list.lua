@@ -2749,6 +2749,14 @@ add {
   specs = "task_close_spec", filter = "logs errors", seconds = 30,
 }
 add {
+  name = "dispatch-extra-argument",
+  says = "A chosen function gets one argument more in a task: nil.",
+  file = "src/core/dispatch.c",
+  old = "  return lua_gettop(L) - function + 1;",
+  new = "  return count + 1;",
+  specs = "^functions_spec", filter = "behind the choice",
+}
+add {
   name = "choice-of-nothing",
   says = "A call without arguments chooses nothing, and not nil.",
   file = "src/core/dispatch.c",
