@@ -354,6 +354,7 @@ describe("a limit of memory and the queue", function()
         return count
       end
       count = count + 1
+      assert.is_true(count < 1000)
     end
   end
 

@@ -1946,6 +1946,14 @@ add {
   specs = "pool_turns_spec", filter = "for longer than they may",
 }
 add {
+  name = "pool-without-limit",
+  says = "What waits in the queue of a pool may take any memory.",
+  file = "src/lua/poolobject.c",
+  old = "  pool->heap.limit = setup->memory_limit; /* for what waits */\n",
+  new = "",
+  specs = "^memory_spec", filter = "of a pool is one more",
+}
+add {
   name = "pool-begins-nothing",
   says = "The queue of a pool has a limit of tasks: that of none.",
   file = "src/lua/poolobject.c",
