@@ -66,7 +66,7 @@ struct receiver_capi {
 
   /* A writer collects one message.  It is used by one thread at a time.
   ** growFactor 0: it never grows beyond initialCapacity (in bytes).  NULL if
-  ** there is no memory. */
+  ** there is no memory, which freeWriter takes, too. */
   receiver_writer *(*newWriter)(size_t initialCapacity, float growFactor);
   void (*freeWriter)(receiver_writer *writer);
 

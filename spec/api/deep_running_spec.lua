@@ -137,6 +137,26 @@ describe("code that runs while values are read", function()
     end
   end)
 
+  for _, method in ipairs({"call", "tcall", "send", "async", "await"}) do
+    it("may finalize the state that is asked: " .. method, function()
+      local finalize = debug.getmetatable(s).__gc
+      local sent = mtstates.newstate({}, helpers.echo)
+      local id = sent:id()
+      function class.__transfer()
+        finalize(s)
+      end
+      local function ask(...)
+        if method == "tcall" then
+          return s:tcall(1, ...)
+        end
+        return s[method](s, ...)
+      end
+      helpers.raises_error("object_closed", ask, sent, ("x"):rep(2000), own())
+      finalize(sent)
+      helpers.raises_error("unknown_object", mtstates.state, id)
+    end)
+  end
+
   it("is told of if what is being read has lost its place", function()
     function class.__transfer(x)
       local t = x.inside

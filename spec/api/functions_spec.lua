@@ -43,21 +43,25 @@ describe("a table of functions", function()
     assert.same({true, 7}, {s:tcall(0, "add", 3, 4)})
   end)
 
-  it("gets all arguments behind the choice, gives all results", function()
-    local s = calculator()
-    local function echo(...)
-      return helpers.pack(s:call("echo", ...))
-    end
-    assert.same({n = 0}, echo())
-    assert.same({n = 1}, echo(nil))
-    assert.same({n = 4, nil, "x", false, nil}, echo(nil, "x", false, nil))
-    local many = {}
-    for i = 1, 200 do
-      many[i] = i
-    end
-    many.n = 200
-    assert.same(many, echo(helpers.unpack(many, 1, 200)))
-  end)
+  for _, method in ipairs({"call", "await"}) do
+    it("gets all arguments behind the choice, gives all results: " .. method,
+       function()
+      local s = calculator()
+      local function echo(...)
+        return helpers.pack(s[method](s, "echo", ...))
+      end
+      assert.same({n = 0}, echo())
+      assert.same({n = 1}, echo(nil))
+      assert.same({n = 4, nil, "x", false, nil}, echo(nil, "x", false, nil))
+      assert.same({n = 2, {1}, nil}, echo({1}, nil))
+      local many = {}
+      for i = 1, 200 do
+        many[i] = i
+      end
+      many.n = 200
+      assert.same(many, echo(helpers.unpack(many, 1, 200)))
+    end)
+  end
 
   it("can be that of a singleton", function()
     local s = mtstates.singleton("functions", {},

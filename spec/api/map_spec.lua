@@ -365,7 +365,7 @@ describe("map", function()
         log[#log + 1] = err or "no error"
       end})
       local function items(_, i)
-        return i < 9 and i + 1 or nil
+        return i < 300 and i + 1 or nil
       end
       for i in s:map(items, nil, 0, closing) do
         log[#log + 1] = i

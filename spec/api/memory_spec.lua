@@ -354,6 +354,7 @@ describe("a limit of memory and the queue", function()
         return count
       end
       count = count + 1
+      assert.is_true(count < 1000)
     end
   end
 
@@ -504,6 +505,55 @@ describe("a limit of memory and the queue", function()
     end
   end)
 
+  it("leaves room when much was given back, and taken again", function()
+    local s = open()
+    for _ = 1, 3 do
+      s:call("collectgarbage() collectgarbage('stop') " ..
+        "kept[1] = ('x'):rep(130000) kept[2] = ('y'):rep(30000)")
+      s:call("kept[1], kept[2] = nil collectgarbage() " ..
+        "for i = 1, 40 do local s = ('x'):rep(6000 + i) end")
+      s:await("", ("y"):rep(200000))
+      s:call("collectgarbage('restart')")
+    end
+  end)
+
+  -- What is sent may find no room at first: garbage is collected then.
+  local function finds_room(s)
+    local text = ("y"):rep(250000)
+    if not pcall(s.await, s, "", text) then
+      s:await("")
+      s:await("", text)
+    end
+  end
+
+  it("finds room where garbage has finalizers", function()
+    local s = open()
+    for _ = 1, 3 do
+      s:call([[
+        local on_collect = require "on_collect"
+        local rows = {}
+        for i = 1, 2000 do
+          rows[i] = {i, i}
+        end
+        on_collect(function() return #rows end)
+      ]])
+      finds_room(s)
+    end
+  end)
+
+  it("finds room where finalizers fail", function()
+    local s = open()
+    local before = used(s)
+    for i = 1, 60 do
+      pcall(s.call, s, [[
+        local text = ("x"):rep(20000) .. ...
+        require "on_collect"(function() error(text, 0) end)
+      ]], i)
+      finds_room(s)
+    end
+    is_usable(s, before)
+  end)
+
   it("gives native senders 6", function()
     local s, release = held({})
     local r = capidriver.receiver(s)
@@ -577,6 +627,19 @@ describe("memory in stats", function()
     ]])
     local stats = s:stats()
     assert.is_true(stats.peak > stats.memory + 1e6)
+  end)
+
+  -- No block gets smaller in between.
+  it("has the peak of blocks that are given back", function()
+    local s = open(1e8)
+    s:call([[
+      collectgarbage("stop")
+      local text = ("x"):rep(1e6)
+      text = nil
+      collectgarbage()
+    ]])
+    local stats = s:stats()
+    assert.is_true(stats.memory < 1e6 and stats.peak > 1e6)
   end)
 
   require "busted".it("is there for the state of a main program", function()

@@ -124,6 +124,32 @@ describe("mtstates.thread", function()
     future:await()
   end)
 
+  it("takes code with any bytes", function()
+    local function run(code)
+      return mtstates.thread(code, "argument"):await()
+    end
+    assert.equals("\0argument\0", run("return '\0' .. ... .. '\0'"))
+    assert.equals("argument", run(string.dump(function(...) return ... end)))
+  end)
+
+  it("has the name that it was given, whatever __transfer does", function()
+    local class = mtstates.class("thread.Renames")
+    for i = 1, 20 do
+      local options = {name = ("thread named %02d"):format(i)}
+      function class.__transfer()
+        options.name = nil
+        collectgarbage()
+        for j = 1, 50 do
+          options[j] = ("thread other %02d"):format(j)
+        end
+      end
+      local future, state = mtstates.thread(options, "",
+        setmetatable({}, class))
+      assert.equals(("thread named %02d"):format(i), state:name())
+      helpers.raises_error("unknown_class", future.await, future)
+    end
+  end)
+
   it("says which argument is wrong", function()
     local thread = coroutine.create(function() end)
     local function bad(position, text, ...)
@@ -146,6 +172,7 @@ describe("mtstates.thread", function()
     bad(1, "option 'queue': positive number", {queue = 0}, "")
     bad(1, "option 'name': string expected", {name = {}}, "")
     bad(1, "option 'own_thread'", {own_thread = 1}, "")
+    bad(1, "option 'own_thread': true expected", {own_thread = false}, "")
     bad(2, "thread cannot be transferred", "", thread)
     bad(4, "(field 'x[1]': thread cannot be", "", 1, 2, {x = {thread}})
     bad(4, "thread cannot be transferred", {}, "", 1, thread)

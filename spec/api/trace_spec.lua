@@ -271,7 +271,8 @@ describe("a trace", function()
       end
       mtstates.newstate("\195\164\226\130\172\240\159\152\128",
                         helpers.echo):close()
-      mtstates.newstate("\195(\192\128\237\160\128\244\144\128\128\226\130",
+      mtstates.newstate("\195(\192\128\237\160\128\244\144\128\128" ..
+                        "\248\144\128\128\226\130",
                         helpers.echo):close()
       mtstates.newstate(("long"):rep(1000), helpers.echo):close()
     end)
@@ -280,13 +281,34 @@ describe("a trace", function()
     end
     is_there(("long"):rep(15))
     is_there("\195\164\226\130\172\240\159\152\128")
-    is_there("<fffd>(" .. ("<fffd>"):rep(11))
+    is_there("<fffd>(" .. ("<fffd>"):rep(15))
     is_there(all:sub(33, 64))
     is_there(all:sub(97, 127) .. "<007f>")
     is_there(all:sub(1, 32):gsub(".", function(c)
       local short = ("<%04x>"):format(c:byte())
       return short
     end))
+  end)
+
+  -- Each byte of the names becomes six.
+  it("has many long lines", function()
+    local names = {("\1"):rep(60), ("\2"):rep(60)}
+    local one = mtstates.newstate(names[1], {}, [[
+      return function(other, count)
+        for i = 1, count do other:await(i) end
+      end]])
+    local other = mtstates.newstate(names[2], {}, helpers.echo)
+    local list = traced(function() one:await(other, 400) end)
+    for i, name in ipairs(names) do
+      names[i] = name:gsub(".", ("<%04x>"):format(name:byte()))
+    end
+    local waits = select(list, {ph = "b", name = names[1] .. " waits"})
+    assert.equals(400, #waits)
+    for _, event in ipairs(waits) do
+      assert.equals("an answer of " .. names[2], event.args["for"])
+    end
+    one:close()
+    other:close()
   end)
 
   it("has all names, however many states there are", function()

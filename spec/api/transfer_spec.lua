@@ -325,6 +325,9 @@ describe("values that cannot cross", function()
     local bad = helpers.bad_argument
     bad(1, "call", state, function() s:call(s) end)
     bad(2, "call", table, function() s:call(1, {}) end)
+    local thread = coroutine.create(function() end)
+    bad(1, "call", "(thread cannot be transferred to another state)",
+      function() s:call(thread) end)
     bad(3, "tcall", state, function()
       s:tcall(0, 1, mtstates.state(s:id()))
     end)

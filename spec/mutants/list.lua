@@ -641,6 +641,14 @@ add {
   specs = "^cancel_spec", filter = "with an interrupt",
 }
 add {
+  name = "signal-lost-for-good",
+  says = "A signal that got lost is not sent again.",
+  file = "src/core/signal.c",
+  old = " ||\n      (now.is_known && !now.is_pending))",
+  new = ")",
+  specs = "^signals", filter = "signal in another way",
+}
+add {
   name = "signal-of-those-that-wait",
   says = "A signal is used that is blocked, though another one is free.",
   file = "src/core/signal.c",
@@ -1831,6 +1839,22 @@ add {
 }
 
 add {
+  name = "map-keeps-requests",
+  says = "What never begins as a map is left is not freed.",
+  file = "src/lua/map.c",
+  old = "      mts_future_release(future); /* for the request */",
+  new = "      (void)future;",
+  specs = "^leaks_spec", filter = "maps that are left",
+}
+add {
+  name = "map-closing-item",
+  says = "An item of a map takes the place of its closing value.",
+  file = "src/lua/map.c",
+  old = "#define CLOSING (MOST + 1)",
+  new = "#define CLOSING MOST",
+  specs = "map_spec", filter = "has to close",
+}
+add {
   name = "map-replaces-none",
   says = "A turn of a map asks for further items only where it has to wait.",
   file = "src/lua/map.c",
@@ -1942,6 +1966,22 @@ add {
   specs = "^trace_spec", filter = "has all names",
 }
 add {
+  name = "trace-overrun",
+  says = "A line of a trace with two long names has no room.",
+  file = "src/core/tracefile.c",
+  old = "if (TEXT_SIZE - file.length < LINE_SIZE)",
+  new = "if (TEXT_SIZE - file.length < LINE_SIZE / 2)",
+  specs = "^trace_spec", filter = "many long lines",
+}
+add {
+  name = "trace-any-first-byte",
+  says = "A name is written as UTF-8 that it is not.",
+  file = "src/core/tracefile.c",
+  old = " || bytes[0] > 0xf4 ",
+  new = " ",
+  specs = "^trace_spec", filter = "string of JSON",
+}
+add {
   name = "trace-written-by-child",
   says = "A child process writes what the stream of its parent has held " ..
     "back.",
@@ -2051,6 +2091,14 @@ add {
   old = "while (member && !is_unused(member))",
   new = "while (member && !is_unused(member) && !team->idle)",
   specs = "pool_turns_spec", filter = "for longer than they may",
+}
+add {
+  name = "pool-without-limit",
+  says = "What waits in the queue of a pool may take any memory.",
+  file = "src/lua/poolobject.c",
+  old = "  pool->heap.limit = setup->memory_limit; /* for what waits */\n",
+  new = "",
+  specs = "^memory_spec", filter = "of a pool is one more",
 }
 add {
   name = "pool-begins-nothing",
@@ -2458,6 +2506,14 @@ add {
   specs = "stats_spec", filter = "no time of waits",
 }
 add {
+  name = "receiver-frees-nothing",
+  says = "The writer that there was no memory for must not be freed.",
+  file = "src/capi/receiver.c",
+  old = "  if (writer) {\n    mts_buffer_free",
+  new = "  {\n    mts_buffer_free",
+  specs = "^receiver_spec", filter = "freed with content",
+}
+add {
   name = "receiver-leaks-refused",
   says = "What native code sends in vain is not freed.",
   file = "src/capi/receiver.c",
@@ -2602,6 +2658,22 @@ add {
   specs = "^memory_spec", filter = "gets smaller",
 }
 add {
+  name = "heap-peak-given-back",
+  says = "The peak is that of after a block was given back.",
+  file = "src/base/heap.c",
+  old = "  note_peak(heap, used);\n  note_use(heap, used - size);",
+  new = "  note_use(heap, used - size);",
+  specs = "^memory_spec", filter = "blocks that are given back",
+}
+add {
+  name = "heap-lowest-forgotten",
+  says = "What was given back does not make the limit more distant.",
+  file = "src/base/heap.c",
+  old = "  if (has_limit)\n    note_lowest(heap, used - size);\n",
+  new = "  (void)has_limit;\n",
+  specs = "^memory_spec", filter = "and taken again",
+}
+add {
   name = "descriptor-inherited",
   says = "Programs that are started get the descriptor of here.",
   file = "src/base/descriptor.c",
@@ -2704,6 +2776,15 @@ add {
   specs = "^memory_spec", filter = "garbage: finalized values",
 }
 add {
+  name = "memory-collects-once",
+  says = "What has finalizers stays when room is made for others.",
+  file = "src/core/memory.c",
+  old = "  if (mts_heap_used(heap) > heap->limit / 2)\n" ..
+    "    lua_gc(L, LUA_GCCOLLECT, 0);\n",
+  new = "",
+  specs = "^memory_spec", filter = "garbage has finalizers",
+}
+add {
   name = "memory-hooks-of-users",
   says = "The hook of interrupts takes the place of one of the user.",
   file = "src/core/hook.c",
@@ -2755,6 +2836,24 @@ add {
   old = "setup->cpath = push_package_field(L, \"cpath\");",
   new = "setup->cpath = setup->path;",
   specs = "newstate_spec",
+}
+add {
+  name = "thread-name-in-options",
+  says = "The name of a thread is that in its options, which can change.",
+  file = "src/lua/setupread.c",
+  old = "  lua_replace(L, 1);\n" ..
+    "  setup->name = lua_tolstring(L, 1, &setup->name_length);\n",
+  new = "  setup->name = lua_tolstring(L, -1, &setup->name_length);\n" ..
+    "  lua_pop(L, 1);\n",
+  specs = "^thread_spec", filter = "that it was given",
+}
+add {
+  name = "thread-code-to-zero",
+  says = "The code of a thread ends at a byte that is zero.",
+  file = "src/lua/setupread.c",
+  old = "luaL_loadbuffer(L, code, length, code);",
+  new = "luaL_loadbuffer(L, code, strlen(code), code);",
+  specs = "^thread_spec", filter = "any bytes",
 }
 
 -------------------------------------------------------------------------------
@@ -2854,6 +2953,14 @@ add {
   specs = "task_close_spec", filter = "logs errors", seconds = 30,
 }
 add {
+  name = "dispatch-extra-argument",
+  says = "A chosen function gets one argument more in a task: nil.",
+  file = "src/core/dispatch.c",
+  old = "  return lua_gettop(L) - function + 1;",
+  new = "  return count + 1;",
+  specs = "^functions_spec", filter = "behind the choice",
+}
+add {
   name = "choice-of-nothing",
   says = "A call without arguments chooses nothing, and not nil.",
   file = "src/core/dispatch.c",
@@ -2893,6 +3000,15 @@ add {
   old = "  mts_codec_free(&failure->value);\n  if (encoding",
   new = "  if (encoding",
   specs = "deep_errors", filter = "leak no memory",
+}
+add {
+  name = "way-runs-together",
+  says = "Nothing is between a result and what is wrong behind it.",
+  file = "src/value/way.c",
+  old = "    way->place = IN_FIELD; " ..
+    "/* what it is a part of stands in front */\n",
+  new = "    way->place = AT_START;\n",
+  specs = "^deep_errors", filter = "state_result as results",
 }
 add {
   name = "module-of-data",
@@ -3026,6 +3142,14 @@ add {
   old = "handle->object == object && handle->is_held",
   new = "(object || true) && handle->is_held",
   specs = "^promise_spec", filter = "with its own future",
+}
+add {
+  name = "call-finalized-holds",
+  says = "A call holds what was sent to a state finalized meanwhile.",
+  file = "src/lua/statecall.c",
+  old = "    mts_arguments_free(L, &message);\n",
+  new = "",
+  specs = "^deep_running", filter = "state that is asked",
 }
 add {
   name = "tcall-above-arguments",

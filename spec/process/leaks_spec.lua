@@ -195,6 +195,25 @@ local programs = {
       promises[i]:set(i)
     end
   ]]},
+  {"of maps that are left", [[
+    local s = new("gates.wait((...), 1) return long")
+    local count = 0
+    local function items()
+      count = count + 1
+      if count == 5 then
+        handoff.set("first", 1)
+      end
+      return count == 1 and "first" or "others", long
+    end
+    handoff.set("first", 0)
+    handoff.set("others", 0)
+    local next_item, _, _, loop = s:map(items)
+    assert(next_item() == "first")
+    getmetatable(loop).__gc(loop)
+    handoff.set("others", 1)
+    s:await("others")
+    s:close()
+  ]]},
   {"of loops that wait", [[
     local s = new("mt.sleep(0) return long")
     local count = 0

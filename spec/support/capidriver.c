@@ -489,10 +489,8 @@ static Writer *check_writer(lua_State *L, int index)
 static int writer_free(lua_State *L)
 {
   Writer *w = luaL_checkudata(L, 1, WRITER);
-  if (w->object != NULL) {
-    w->api->freeWriter(w->object);
-    w->object = NULL;
-  }
+  w->api->freeWriter(w->object); /* can be NULL */
+  w->object = NULL;
   return 0;
 }
 

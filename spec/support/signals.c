@@ -80,6 +80,25 @@ static int block(lua_State *L)
   return 0;
 }
 
+/*
+** signals.swallow(): waits for a real-time signal, which is blocked, as code
+** does that has handlers for none; then blocks no signals.
+*/
+static int swallow(lua_State *L)
+{
+  sigset_t set;
+  int number;
+  sigemptyset(&set);
+  for (number = SIGRTMIN; number <= SIGRTMAX; number++)
+    sigaddset(&set, number);
+  while (sigwaitinfo(&set, NULL) < 0) {
+  }
+  lua_pushboolean(L, false);
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+  return block(L);
+}
+
 /* What a thread of the module blocks of SIGINT, SIGUSR1 and SIGUSR2. */
 typedef struct Masks {
   char at_start[4], in_lua[4], parked[4];
@@ -200,19 +219,14 @@ static int fork_and_wait(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"handler", handler},
-                                     {"take", take},
-                                     {"count", count},
-                                     {"range", range},
-                                     {"block", block},
-                                     {"masks", masks_of_thread},
-                                     {"pipe", make_pipe},
-                                     {"read", read_byte},
-                                     {"read_and_unhook", read_and_unhook},
-                                     {"bytes_read", last_read},
-                                     {"write", write_byte},
-                                     {"fork", fork_and_wait},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"handler", handler},       {"take", take},
+    {"count", count},           {"range", range},
+    {"block", block},           {"swallow", swallow},
+    {"masks", masks_of_thread}, {"pipe", make_pipe},
+    {"read", read_byte},        {"read_and_unhook", read_and_unhook},
+    {"bytes_read", last_read},  {"write", write_byte},
+    {"fork", fork_and_wait},    {NULL, NULL}};
 
 int luaopen_signals(lua_State *L)
 {

@@ -29,18 +29,20 @@ local PRELUDE = [[
     assert(not ok and err:find("mtstates.error.interrupted", 1, true), err)
   end
 
-  -- A state that loops, after it has blocked all signals or none.
-  local function looping(block)
+  -- A state that loops, after it has blocked all signals or none, and then
+  -- perhaps taken the one that it gets.
+  local function looping(block, swallows)
     return require("mtstates").newstate(nil, [=[
       require "interruptible"
-      local block = ...
+      local block, swallows = ...
       local gates, signals = require "handoff", require "signals"
       return function(gate)
         if block ~= nil then signals.block(block) end
         gates.add(gate)
+        if swallows then signals.swallow() end
         while true do end
       end
-    ]=], block)
+    ]=], block, swallows)
   end
 
   -- The real-time signals that somebody has a handler for.
@@ -187,6 +189,13 @@ describe("without a signal an interrupt hits #race", function()
       interrupt(looping(true)) -- it takes a moment to find out
       signals.block(true)
       interrupt(looping())
+      print("done")
+    ]])
+  end)
+
+  it("when the thread takes the signal in another way", function()
+    assert.equals("done", run [[
+      interrupt(looping(true, true))
       print("done")
     ]])
   end)
