@@ -915,6 +915,22 @@ add {
   specs = "nesting",
 }
 add {
+  name = "objects-are-no-pressure",
+  says = "The collector is not told of objects of states and futures.",
+  file = "src/lua/gcpressure.c",
+  old = "if (++pressure->objects >= OBJECTS) {",
+  new = "if (++pressure->objects < 0) {",
+  specs = "^gcpressure",
+}
+add {
+  name = "pressure-is-told-again",
+  says = "The collector is told of the same states again and again.",
+  file = "src/lua/gcpressure.c",
+  old = "    pressure->untold = 0;\n",
+  new = "",
+  specs = "^gcpressure",
+}
+add {
   name = "each-finds-twice",
   says = "What a loop has found and not given is lost.",
   file = "src/lua/each.c",

@@ -61,4 +61,35 @@ describe("the garbage collector #collector", function()
       print(drop(1000), has_collected)
     ]])
   end)
+
+  it("is told of each state once", function()
+    assert.equals("true\n", run [[
+      local cycles, states = 0, {}
+      local function count()
+        cycles = cycles + 1
+        on_collect(count)
+      end
+      on_collect(count)
+      for i = 1, 500 do
+        states[i] = mtstates.newstate(false, "return function() end")
+      end
+      print(cycles < 50 or cycles)
+    ]])
+  end)
+
+  it("takes objects of states that are dropped in time", function()
+    assert.equals("true\ttrue\n", run [[
+      local kept = mtstates.newstate({}, "return function() end")
+      local id = kept:id()
+      local kept = mtstates.state(id)
+      local before, most = collectgarbage("count"), 0
+      for _ = 1, 3000 do
+        for _ = 1, 100 do
+          mtstates.state(id)
+        end
+        most = math.max(most, collectgarbage("count"))
+      end
+      print(most < 3 * before or most / before, kept:id() == id)
+    ]])
+  end)
 end)
