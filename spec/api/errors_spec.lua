@@ -512,6 +512,20 @@ describe("mtstates.error(err)", function()
     assert.truthy(err:find(mtstates.error.unknown_object, 1, true))
   end)
 
+  it("ends an error where it ends, whatever was in memory before", function()
+    for _, name in ipairs({"interrupted", "deadlock", "object_closed",
+                           "unknown_object", "out_of_memory"}) do
+      for _, before in ipairs({": ", " :"}) do
+        for size = 1, 100 do
+          assert(before:rep(size))
+        end
+        helpers.collect()
+        local e = mtstates.error(mtstates.error[name])
+        assert.same({mtstates.error[name], ""}, {e:cause(), e:text()})
+      end
+    end
+  end)
+
   describe("tells cause and text", function()
     -- Cause (without prefix) and text of what f raises.
     local function has_inside(cause, text, f, ...)

@@ -915,6 +915,14 @@ add {
   specs = "nesting",
 }
 add {
+  name = "error-without-end",
+  says = "The text of an error object goes on with what was in memory.",
+  file = "src/lua/errorobject.c",
+  old = "memcpy(object->text, text, length + 1)",
+  new = "memcpy(object->text, text, length)",
+  specs = "^errors_spec", filter = "where it ends",
+}
+add {
   name = "objects-are-no-pressure",
   says = "The collector is not told of objects of states and futures.",
   file = "src/lua/gcpressure.c",
