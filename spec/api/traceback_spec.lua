@@ -6,6 +6,7 @@ local handoff = require "handoff"
 local helpers = require "helpers"
 local mtstates = require "mtstates"
 local requests = require "requests"
+local runs = require "runs"
 local signals = require "signals"
 local tasks = require "tasks"
 local threads = require "threads"
@@ -305,6 +306,23 @@ describe("state:traceback", function()
     ]], promise), "task that is about to go on\n", "code:3: in")
     has_not(text, "waits for an answer")
     assert.equals("answer", future:await())
+    s:close()
+  end)
+
+  it("does not keep what begins to wait from leaving the state", function()
+    local s, stop = runs.new("service"), handoff.unique()
+    local future = s:async([[
+      local stop = ...
+      while gates.get(stop) == 0 do
+        me:await("")
+      end
+      return "stopped"
+    ]], stop)
+    for _ = 1, 5000 do
+      s:traceback(60)
+    end
+    handoff.set(stop, 1)
+    assert.equals("stopped", future:await())
     s:close()
   end)
 

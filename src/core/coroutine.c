@@ -26,6 +26,7 @@
 #include <stdbool.h>
 
 #include "core/anchor.h"
+#include "core/hook.h"
 #include "core/interrupt.h"
 #include "core/thread.h"
 #include "core/timelimit.h"
@@ -71,16 +72,27 @@ static bool can_be_resumed(lua_State *co)
   return lua_status(co) == LUA_YIELD && !is_waiting(co);
 }
 
-bool mts_coroutine_can_wait(const mts_State *s, lua_State *L,
+/*
+** Whether code in L, of s, may be what a hook has called, which cannot yield.
+** If the hook that is set is ours, it is known which code runs.
+*/
+static bool may_be_in_hook(mts_State *s, lua_State *L)
+{
+  return !MTS_YIELDS_ARE_TOLD && lua_gethook(L) &&
+         (mts_hook_is_foreign(L) || mts_hook_is_kept_off(s, L));
+}
+
+bool mts_coroutine_can_wait(mts_State *s, lua_State *L,
                             const lua_State *outermost)
 {
   const mts_Resume *resume = s->interrupt.resumes;
   if (atomic_load_explicit(&s->interrupt.running, memory_order_relaxed) != L ||
-      !mts_yield_is_possible(L))
+      !mts_yield_is_possible(L) || may_be_in_hook(s, L))
     return false;
   for (; L != outermost; resume = resume->outer) {
     if (!MTS_YIELDS_GO_ON || !resume || resume->known != resume->from ||
-        !mts_yield_is_possible(resume->from))
+        !mts_yield_is_possible(resume->from) ||
+        may_be_in_hook(s, resume->from))
       return false;
     L = resume->from;
   }

@@ -32,7 +32,7 @@ void mts_coroutine_preload(lua_State *L);
 ** with it all coroutines that are between it and the outermost one.
 ** Stack: [-0, +0, -]
 */
-bool mts_coroutine_can_wait(const mts_State *s, lua_State *L,
+bool mts_coroutine_can_wait(mts_State *s, lua_State *L,
                             const lua_State *outermost);
 
 /*

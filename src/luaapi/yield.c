@@ -111,7 +111,7 @@ int mts_yield_count(lua_State *co)
 
 #endif
 
-#if LUA_VERSION_NUM >= 503 || MTS_LUAJIT
+#if MTS_YIELDS_ARE_TOLD
 
 void mts_yield_open(lua_State *L)
 {
@@ -176,7 +176,7 @@ bool mts_yield_is_possible(lua_State *L)
 {
   lua_Debug called, caller;
   int level = 0;
-  if (lua_gethook(L) || !lua_getstack(L, 0, &called))
+  if (!lua_getstack(L, 0, &called))
     return false;
   for (; lua_getstack(L, level + 1, &caller); level++, called = caller) {
     lua_getinfo(L, "nS", &called);

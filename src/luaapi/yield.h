@@ -19,18 +19,22 @@ MTS_BEGIN_HIDDEN
 */
 #define MTS_YIELDS_GO_ON (LUA_VERSION_NUM >= 502)
 
+/* Whether Lua tells whether a coroutine can yield. */
+#define MTS_YIELDS_ARE_TOLD (LUA_VERSION_NUM >= 503 || MTS_LUAJIT)
+
 /* To be called once in each Lua state, when its libraries are there. */
 void mts_yield_open(lua_State *L);
 
 /*
 ** Whether the C function that runs in L, a coroutine, can yield; not if that
-** is not known.  What has resumed L is not looked at.
+** is not known.  What has resumed L is not looked at; nor, unless
+** MTS_YIELDS_ARE_TOLD, whether a hook runs there.
 ** Stack: [-0, +0, -]
 */
 bool mts_yield_is_possible(lua_State *L);
 
 /* What coroutine.isyieldable tells, where there is such a function. */
-#if LUA_VERSION_NUM >= 503 || MTS_LUAJIT
+#if MTS_YIELDS_ARE_TOLD
 #define mts_yield_is_allowed(L) (lua_isyieldable(L) != 0)
 #else
 #define mts_yield_is_allowed(L) false
