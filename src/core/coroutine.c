@@ -74,7 +74,7 @@ static bool can_be_resumed(lua_State *co)
 
 /*
 ** Whether code in L, of s, may be what a hook has called, which cannot yield.
-** If the hook that is set is ours, it is known which code runs.
+** If the hook that is set is ours, a probe tells whether hooks run in L.
 */
 static bool may_be_in_hook(mts_State *s, lua_State *L)
 {
